@@ -1,0 +1,9 @@
+//! Keras for Rust.
+
+pub mod check;
+mod error;
+pub mod kernels;
+mod scalar;
+
+pub use error::{Error, Result};
+pub use scalar::Scalar;
