@@ -1,7 +1,9 @@
 //! Keras for Rust.
 
 pub mod check;
+pub mod data;
 mod error;
+pub mod formats;
 pub mod kernels;
 mod scalar;
 
