@@ -5,6 +5,7 @@ pub mod data;
 mod error;
 pub mod formats;
 pub mod kernels;
+pub mod random;
 mod scalar;
 
 pub use error::{Error, Result};

@@ -5,3 +5,4 @@
 
 pub(crate) mod dispatch;
 pub mod elementwise;
+pub mod random;
