@@ -1,6 +1,6 @@
 //! MNIST is found, whole, and the right one; what is not is refused.
 #![cfg(feature = "datasets")]
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_possible_wrap)]
 
 use std::path::PathBuf;
 use std::{env, fs, process};

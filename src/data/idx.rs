@@ -137,8 +137,8 @@ pub(crate) fn read_with_sum(path: &Path) -> Result<(ArrayD<u8>, Sum)> {
 /// What [`read_with_sum`] gives, from the bytes of a file in memory.
 #[cfg(feature = "download")]
 pub(crate) fn parse_with_sum(file: &[u8]) -> std::result::Result<(ArrayD<u8>, Sum), String> {
-    let mut source = Source::new(file, file.len() as u64).and_then(|s| Ok(s.summed())).map_err(|e| e.to_string())?;
-    let array = source.read_array().map_err(|e| e.problem())?;
+    let mut source = Source::new(file, file.len() as u64).map(Source::summed).map_err(|e| e.to_string())?;
+    let array = source.read_array().map_err(Refused::problem)?;
     Ok((array, source.reader.sum.finalize().into()))
 }
 

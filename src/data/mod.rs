@@ -4,3 +4,8 @@
 pub mod datasets;
 #[cfg(feature = "datasets")]
 pub mod idx;
+mod labels;
+mod split;
+
+pub use labels::{Label, from_categorical, to_categorical, to_categorical_f64};
+pub use split::{train_test_split, validation_split};

@@ -85,6 +85,7 @@ fn read(folder: &Path, files: &[&str], per_file: usize) -> Result<Cifar10> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

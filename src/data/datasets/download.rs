@@ -58,6 +58,7 @@ fn get(agent: &ureq::Agent, url: &str, file: &IdxFile) -> Result<Vec<u8>, String
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use std::io::{Read, Write};
     use std::net::TcpListener;
