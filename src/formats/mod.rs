@@ -1,5 +1,7 @@
 //! Files that gradus shares with other programs.
 
+pub mod safetensors;
+
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
