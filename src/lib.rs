@@ -1,9 +1,11 @@
 //! Keras for Rust.
 
 pub mod check;
+mod class_config;
 pub mod data;
 mod error;
 pub mod formats;
+pub mod initializers;
 pub mod kernels;
 pub mod random;
 mod scalar;

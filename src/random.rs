@@ -25,9 +25,39 @@ pub fn rng(seed: u64, stream: impl Stream) -> Philox {
     Philox::new(seed, stream.number())
 }
 
+/// The number of a name: its 64-bit FNV-1a hash, the same on every machine and in every version.
+///
+/// # Example
+/// ```
+/// assert_eq!(gradus::random::hash("a"), 0xaf63_dc4c_8601_ec8c);
+/// ```
+/// # Source
+/// Fowler, Noll, Vo; the constants of RFC 9923.
+pub fn hash(name: &str) -> u64 {
+    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// A number that differs from `x` in about half its bits; different for different `x`.
+///
+/// Numbers that are near each other, such as steps, become keys that are not: `mix(mix(seed ^ layer) ^ step)`.
+///
+/// # Example
+/// ```
+/// # use gradus::random::mix;
+/// assert_eq!(mix(0), 0xe220_a839_7b1d_cdaf);
+/// ```
+/// # Source
+/// One step of `SplitMix64`: Steele, Lea, Flood, *Fast splittable pseudorandom number generators*, 2014.
+pub const fn mix(x: u64) -> u64 {
+    let x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
+
 /// What names a stream: a text, such as a parameter's path, or a number.
 ///
-/// A text's number is its 64-bit FNV-1a hash.
+/// A text's number is its [`hash`].
 pub trait Stream {
     /// The stream's number.
     fn number(&self) -> u64;
@@ -41,7 +71,7 @@ impl Stream for u64 {
 
 impl Stream for str {
     fn number(&self) -> u64 {
-        self.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+        hash(self)
     }
 }
 
