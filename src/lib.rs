@@ -2,12 +2,14 @@
 
 pub mod check;
 mod class_config;
+pub mod constraints;
 pub mod data;
 mod error;
 pub mod formats;
 pub mod initializers;
 pub mod kernels;
 pub mod random;
+pub mod regularizers;
 mod scalar;
 
 pub use error::{Error, Result};
