@@ -92,6 +92,14 @@ impl Constraint {
     ///
     /// # Errors
     /// [`Error::Option`] for an option outside its range, or an axis that the shape has not or that is named twice.
+    ///
+    /// # Example
+    /// ```
+    /// # use gradus::constraints::Constraint;
+    /// let filters = Constraint::UnitNorm { axis: vec![0, 1, 2] };
+    /// assert!(filters.check(&[3, 3, 16, 32]).is_ok());
+    /// assert!(filters.check(&[784, 128]).is_err());
+    /// ```
     pub fn check(&self, shape: &[usize]) -> Result<()> {
         self.check_values()?;
         let axes = self.axes();
@@ -176,6 +184,12 @@ impl Constraint {
     }
 
     /// The constraint as Keras 3 saves it; [`from_config`](Self::from_config) reads it.
+    ///
+    /// # Example
+    /// ```
+    /// # use gradus::constraints::Constraint;
+    /// assert_eq!(Constraint::NonNeg.to_config()["class_name"], "NonNeg");
+    /// ```
     pub fn to_config(&self) -> Value {
         let axis = match self.axes() {
             &[one] => json!(one),

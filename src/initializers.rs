@@ -177,6 +177,14 @@ impl Initializer {
     ///
     /// # Errors
     /// As [`fill`](Self::fill).
+    ///
+    /// # Example
+    /// ```
+    /// # use gradus::{initializers::Initializer, random};
+    /// let identity = Initializer::Identity { gain: 1.0 }.array::<f64>(&[2, 2], &mut random::rng(0, "w"))?;
+    /// assert_eq!(identity, ndarray::array![[1.0, 0.0], [0.0, 1.0]].into_dyn());
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
     pub fn array<F: Scalar>(&self, shape: &[usize], rng: &mut impl RngCore) -> Result<ArrayD<F>> {
         let mut array = ArrayD::zeros(IxDyn(shape));
         self.fill(shape, array.as_slice_mut().unwrap_or_default(), rng)?;

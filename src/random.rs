@@ -116,6 +116,12 @@ pub struct Philox {
 
 impl Philox {
     /// The generator at the beginning of stream number `stream`. [`rng`] takes a name for the stream.
+    ///
+    /// # Example
+    /// ```
+    /// use gradus::random::{Philox, hash, rng};
+    /// assert_eq!(Philox::new(1, hash("noise")), rng(1, "noise"));
+    /// ```
     pub fn new(seed: u64, stream: u64) -> Self {
         Self { seed, stream, next: 0, words: [0; 4], used: 4 }
     }

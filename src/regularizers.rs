@@ -191,6 +191,12 @@ impl Regularizer {
     }
 
     /// The regularizer as Keras 3 saves it; [`from_config`](Self::from_config) reads it.
+    ///
+    /// # Example
+    /// ```
+    /// # use gradus::regularizers::Regularizer;
+    /// assert_eq!(Regularizer::L2(0.1).to_config()["config"]["l2"], 0.1);
+    /// ```
     pub fn to_config(&self) -> Value {
         let (class, options) = match *self {
             Self::L1(l1) => ("L1", json!({ "l1": l1 })),

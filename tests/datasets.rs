@@ -66,3 +66,25 @@ fn what_is_nowhere_is_an_error_that_says_what_was_sought_and_where() {
         assert!(refused.contains(part), "{refused}");
     }
 }
+
+#[test]
+fn the_folder_named_in_gradus_data_comes_before_the_repository() {
+    let folder = folder("named");
+    let mnist = folder.join("mnist");
+    fs::create_dir_all(&mnist).unwrap();
+    for file in
+        ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"]
+    {
+        idx::write(mnist.join(file), &Array1::<u8>::zeros(1)).unwrap();
+    }
+    // The environment is the process's: another process runs the test above with it.
+    let run = process::Command::new(env::current_exe().unwrap())
+        .args(["--exact", "mnist_is_in_the_repository", "--nocapture"])
+        .env("GRADUS_DATA", &folder)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&run.stderr);
+    assert!(!run.status.success());
+    assert!(said.contains("expected an array (60000, 28, 28), it holds (1)"), "{said}");
+    fs::remove_dir_all(folder).unwrap();
+}

@@ -249,3 +249,17 @@ fn what_is_wrong_is_named() {
     let refused = Initializer::Zeros.fill(&[2, 2], &mut [0.0f32; 3], &mut g).unwrap_err().to_string();
     assert_eq!(refused, "expected a shape of 3 values, received (2, 2)");
 }
+
+#[test] // A seed's weights must outlive an update of rand_distr: a change here is a breaking one.
+fn the_weights_of_a_seed_stay() {
+    for (name, expected) in [
+        ("random_uniform", [0.033_290_154_700_021_54, -0.037_476_196_027_018_86, -0.037_113_758_290_837_545]),
+        ("random_normal", [0.040_551_382_452_880_314, -0.074_208_822_984_817_3, -0.032_410_371_343_195_236]),
+        ("truncated_normal", [0.040_551_382_452_880_314, -0.074_208_822_984_817_3, -0.032_410_371_343_195_236]),
+    ] {
+        let w = name.parse::<Initializer>().unwrap().array::<f64>(&[3], &mut rng(42, "dense/kernel")).unwrap();
+        for (w, e) in w.iter().zip(expected) {
+            approx::assert_relative_eq!(*w, e, max_relative = 1e-12);
+        }
+    }
+}

@@ -73,6 +73,12 @@ impl Tensor {
     ///
     /// # Errors
     /// As [`new`](Self::new).
+    ///
+    /// # Example
+    /// ```
+    /// # use gradus::formats::safetensors::{Tensor, TensorData};
+    /// assert!(Tensor::from_data(&[2], TensorData::I64(vec![7, 8])).is_ok());
+    /// ```
     pub fn from_data(shape: &[usize], data: TensorData) -> Result<Self> {
         if shape.iter().try_fold(1usize, |n, &size| n.checked_mul(size)) != Some(data.len()) {
             return Err(Error::shape(format!("a shape of {} values", data.len()), shape));
@@ -81,6 +87,13 @@ impl Tensor {
     }
 
     /// A tensor with the values of an array, of any layout.
+    ///
+    /// # Example
+    /// ```
+    /// # use gradus::formats::safetensors::Tensor;
+    /// let transposed = Tensor::from_array(&ndarray::array![[1u8, 2], [3, 4]].t());
+    /// assert_eq!(transposed.values(), Some(&[1u8, 3, 2, 4][..]));
+    /// ```
     pub fn from_array<T: Element, D: Dimension>(array: &ArrayRef<T, D>) -> Self {
         Self { shape: array.shape().to_vec(), data: T::wrap(array.iter().copied().collect()) }
     }
@@ -106,6 +119,14 @@ impl Tensor {
     }
 
     /// The values as an array, if `T` is their type.
+    ///
+    /// # Example
+    /// ```
+    /// # use gradus::formats::safetensors::Tensor;
+    /// let tensor = Tensor::new(&[2, 1], vec![3.0f64, 4.0])?;
+    /// assert_eq!(tensor.view::<f64>().map(|x| x.sum()), Some(7.0));
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
     pub fn view<T: Element>(&self) -> Option<ArrayViewD<'_, T>> {
         ArrayViewD::from_shape(IxDyn(&self.shape), self.values()?).ok()
     }
