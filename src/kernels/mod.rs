@@ -2,6 +2,11 @@
 //!
 //! No state and no configuration; layers hold those. SIMD, blocking and `unsafe` live here and nowhere else.
 #![allow(unsafe_code, clippy::cast_possible_truncation, clippy::too_many_arguments)]
+// A kernel's parts must end up inside the version compiled for an instruction set, or they miss it.
+#![allow(clippy::inline_always)]
 
 pub(crate) mod dispatch;
 pub mod elementwise;
+pub mod gemm;
+pub(crate) mod math;
+pub(crate) mod vector;
