@@ -83,8 +83,23 @@ pub trait Instructions<F>: Copy {
     /// that two vectors and one scalar of the operands need.
     const TILE_ROWS: usize;
 
+    /// Does the work in a function of its own, compiled for this instruction set. Inside a kernel everything is inlined
+    /// into one function; a loop that needs every register is better off alone.
+    ///
+    /// # Safety
+    /// The processor has the instructions, and `work` may run.
+    unsafe fn apart<W: Work>(work: W);
+
     /// a·b + c: rounded once where the processor has an instruction for that, twice elsewhere.
     fn mul_add(a: F, b: F, c: F) -> F;
+}
+
+/// What [`Instructions::apart`] does.
+pub trait Work {
+    /// Must be `#[inline(always)]`.
+    /// # Safety
+    /// The implementation says what it asks for.
+    unsafe fn run(self);
 }
 
 /// [`Isa::Portable`] as a type.
@@ -98,10 +113,22 @@ pub struct Avx2;
 pub struct Avx512;
 
 macro_rules! instructions {
-    ($isa:ty, $scalar:ty, $vector:ty, $tile_rows:literal, $fused:expr) => {
+    ($isa:ty, $scalar:ty, $vector:ty, $tile_rows:literal, $fused:expr $(, $features:literal)?) => {
         impl Instructions<$scalar> for $isa {
             type Vector = $vector;
             const TILE_ROWS: usize = $tile_rows;
+
+            #[inline(always)]
+            unsafe fn apart<W: $crate::kernels::dispatch::Work>(work: W) {
+                #[inline(never)]
+                $(#[target_feature(enable = $features)])?
+                unsafe fn apart<W: $crate::kernels::dispatch::Work>(work: W) {
+                    // SAFETY: the caller's promise.
+                    unsafe { work.run() }
+                }
+                // SAFETY: the caller's promise.
+                unsafe { apart(work) }
+            }
 
             #[inline(always)]
             fn mul_add(a: $scalar, b: $scalar, c: $scalar) -> $scalar {
@@ -119,10 +146,10 @@ instructions!(Portable, f64, super::vector::Array<f64>, 4, FUSED);
 mod x86 {
     use super::{Avx2, Avx512, Instructions};
     use std::arch::x86_64::{__m256, __m256d, __m512, __m512d};
-    instructions!(Avx2, f32, __m256, 6, true);
-    instructions!(Avx2, f64, __m256d, 6, true);
-    instructions!(Avx512, f32, __m512, 14, true);
-    instructions!(Avx512, f64, __m512d, 14, true);
+    instructions!(Avx2, f32, __m256, 6, true, "avx2,fma");
+    instructions!(Avx2, f64, __m256d, 6, true, "avx2,fma");
+    instructions!(Avx512, f32, __m512, 14, true, "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma");
+    instructions!(Avx512, f64, __m512d, 14, true, "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma");
 }
 
 /// Defines a kernel: a plain generic function, compiled inside this crate for `f32` and `f64` and, on x86-64, once

@@ -122,10 +122,11 @@ impl<F: Scalar> Vector<F> for Array<F> {
 mod x86 {
     use super::Vector;
     use std::arch::x86_64::{
-        __m256, __m256d, __m256i, __m512, __m512d, _mm_add_pd, _mm_add_ps, _mm_add_sd, _mm_add_ss, _mm_cvtsd_f64,
-        _mm_cvtss_f32, _mm_movehl_ps, _mm_shuffle_ps, _mm_unpackhi_pd, _mm256_add_pd, _mm256_add_ps,
-        _mm256_castpd256_pd128, _mm256_castps256_ps128, _mm256_extractf128_pd, _mm256_extractf128_ps, _mm256_fmadd_pd,
-        _mm256_fmadd_ps, _mm256_loadu_pd, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_maskload_pd, _mm256_maskload_ps,
+        __m256, __m256d, __m256i, __m512, __m512d, _mm_add_pd, _mm_add_ps, _mm_add_sd, _mm_add_ss, _mm_castps_pd,
+        _mm_cvtsd_f64, _mm_cvtss_f32, _mm_movehl_ps, _mm_shuffle_ps, _mm_store_sd, _mm_store_ss, _mm_storel_pd,
+        _mm_storeu_pd, _mm_storeu_ps, _mm_unpackhi_pd, _mm256_add_pd, _mm256_add_ps, _mm256_castpd256_pd128,
+        _mm256_castps256_ps128, _mm256_extractf128_pd, _mm256_extractf128_ps, _mm256_fmadd_pd, _mm256_fmadd_ps,
+        _mm256_loadu_pd, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_maskload_pd, _mm256_maskload_ps,
         _mm256_permute2f128_pd, _mm256_permute2f128_ps, _mm256_set1_pd, _mm256_set1_ps, _mm256_shuffle_ps,
         _mm256_storeu_pd, _mm256_storeu_ps, _mm256_unpackhi_pd, _mm256_unpackhi_ps, _mm256_unpacklo_pd,
         _mm256_unpacklo_ps, _mm512_add_pd, _mm512_add_ps, _mm512_fmadd_pd, _mm512_fmadd_ps, _mm512_loadu_pd,
@@ -182,12 +183,21 @@ mod x86 {
 
         #[inline(always)]
         unsafe fn store_first(self, to: *mut f32, n: usize) {
-            // A masked store would do, but takes many cycles on AMD.
-            let mut all = [0.0; 8];
-            // SAFETY: the array has 8 elements; n ≤ 8 of them are written.
+            // By the binary digits of n: a masked store would do, but takes many cycles on AMD.
+            // SAFETY: the digits of n < 8 add up to n.
             unsafe {
-                self.store(all.as_mut_ptr());
-                super::copy_first(&all, to, n);
+                let (mut part, mut to) = (_mm256_castps256_ps128(self), to);
+                if n & 4 != 0 {
+                    _mm_storeu_ps(to, part);
+                    (part, to) = (_mm256_extractf128_ps::<1>(self), to.add(4));
+                }
+                if n & 2 != 0 {
+                    _mm_storel_pd(to.cast(), _mm_castps_pd(part));
+                    (part, to) = (_mm_movehl_ps(part, part), to.add(2));
+                }
+                if n & 1 != 0 {
+                    _mm_store_ss(to, part);
+                }
             }
         }
 
@@ -276,11 +286,16 @@ mod x86 {
 
         #[inline(always)]
         unsafe fn store_first(self, to: *mut f64, n: usize) {
-            let mut all = [0.0; 4];
-            // SAFETY: the array has 4 elements; n ≤ 4 of them are written.
+            // SAFETY: the digits of n < 4 add up to n.
             unsafe {
-                self.store(all.as_mut_ptr());
-                super::copy_first(&all, to, n);
+                let (mut part, mut to) = (_mm256_castpd256_pd128(self), to);
+                if n & 2 != 0 {
+                    _mm_storeu_pd(to, part);
+                    (part, to) = (_mm256_extractf128_pd::<1>(self), to.add(2));
+                }
+                if n & 1 != 0 {
+                    _mm_store_sd(to, part);
+                }
             }
         }
 
@@ -403,16 +418,4 @@ mod x86 {
         _mm512_mask_storeu_pd,
         _mm512_reduce_add_pd
     );
-}
-
-/// Copies the first `n` of a few scalars, one by one: a call of `memcpy` would take longer.
-#[cfg(target_arch = "x86_64")]
-#[inline(always)]
-unsafe fn copy_first<F: Copy, const N: usize>(from: &[F; N], to: *mut F, n: usize) {
-    for (i, &x) in from.iter().enumerate() {
-        if i < n {
-            // SAFETY: the caller promises that `n` scalars are writable.
-            unsafe { to.add(i).write(x) }
-        }
-    }
 }

@@ -167,6 +167,13 @@ impl<F> Rows<F> {
         // SAFETY: the caller asks for elements of C only.
         unsafe { self.start.add(i * self.stride + j) }
     }
+
+    /// The rows from column `j` on.
+    #[inline(always)]
+    unsafe fn from_column(self, j: usize) -> Self {
+        // SAFETY: as above.
+        Self { start: unsafe { self.start.add(j) }, stride: self.stride }
+    }
 }
 
 /// What a tile's sums are added to: [`Start`], with the bias of the tile's first column.
@@ -189,23 +196,25 @@ impl<F> Onto<F> {
     }
 }
 
-/// Bytes of a row of packed A or column of packed B: the inner dimension is cut into blocks of at most this. A panel of
-/// B, two vectors wide, then takes 16 KiB of the first cache (twice that with AVX-512).
-const DEPTH: usize = 256;
-/// Rows of A in a block, which stays in the second cache: at most 192 × 256 scalars.
-const HEIGHT: usize = 192;
-/// Columns of B in a block: at most 256 × 1024 scalars.
+/// Columns of A, and rows of B, in a block: a panel of B, two vectors wide, then takes 24 KiB of the first cache (twice
+/// that with AVX-512).
+const DEPTH: usize = 384;
+/// Rows of A in a block, which stays in the second cache: at most 144 × 384 scalars.
+const HEIGHT: usize = 144;
+/// Columns of B in a block: at most 1024 × 384 scalars.
 const WIDTH: usize = 1024;
-/// With no more rows than this, copying B would take longer than reading it in place.
-const DIRECT_B_ROWS: usize = 24;
+/// With no more rows of A than this, copying B would take longer than reading it in place.
+const B_IN_PLACE_ROWS: usize = 24;
+/// With fewer columns of B than this, copying A would take longer than reading it in place.
+const A_PACKED_COLS: usize = 512;
 
 /// The general way: block by block, tile by tile.
 #[inline(always)]
 unsafe fn blocked<F: Elementary, I: Instructions<F>>(a: Matrix<'_, F>, b: Matrix<'_, F>, onto: Onto<F>, c: Rows<F>) {
     let (m, n, k) = (a.rows, b.cols, a.cols);
     let panel = 2 * I::Vector::LEN;
-    let a_in_place = a.col_stride == 1 || m <= I::TILE_ROWS;
-    let b_in_place = b.col_stride == 1 && m <= DIRECT_B_ROWS;
+    let a_in_place = n < A_PACKED_COLS || m <= I::TILE_ROWS;
+    let b_in_place = b.col_stride == 1 && m <= B_IN_PLACE_ROWS;
 
     let (packed_a, packed_b) = pack::buffers::<F>();
     for (p, depth) in cuts(k, DEPTH) {

@@ -93,27 +93,44 @@ pub unsafe fn rows<F: Elementary, I: Instructions<F>>(
     to: *mut F,
 ) {
     for (row, rows) in even_cuts(height, I::TILE_ROWS) {
-        // SAFETY: the caller promises a block inside A and a buffer for it.
-        unsafe {
-            let from = a.data.as_ptr().add((i + row) * a.row_stride + p * a.col_stride);
-            let to = to.add(row * depth);
-            if a.col_stride == 1 {
-                transposed::<F, I>(from, a.row_stride, rows, depth, to, rows);
-            } else {
-                for p in 0..depth {
-                    copy_few::<F, I>(from.add(p * a.col_stride), rows, to.add(p * rows));
+        /// Tests the number of rows, so that each gets a loop of its own, without a loop inside.
+        macro_rules! by_rows {
+            ($($rows:literal)*) => {
+                match rows {
+                    // SAFETY: the caller promises a block inside A and a buffer for it.
+                    $($rows if $rows <= I::TILE_ROWS => unsafe {
+                        let from = a.data.as_ptr().add((i + row) * a.row_stride + p * a.col_stride);
+                        tile_rows::<F, $rows>(from, a.row_stride, a.col_stride, depth, to.add(row * depth));
+                    },)*
+                    _ => unreachable!("a tile has 1 to TILE_ROWS rows"),
                 }
-            }
+            };
         }
+        by_rows!(1 2 3 4 5 6 7 8 9 10 11 12 13 14);
     }
 }
 
-/// Copies `n` ≤ `TILE_ROWS` scalars.
+/// Packs the rows of one tile: `to[p·ROWS + i] = from[i·row_stride + p·col_stride]`.
 #[inline(always)]
-unsafe fn copy_few<F: Elementary, I: Instructions<F>>(from: *const F, n: usize, to: *mut F) {
-    for i in 0..n {
-        // SAFETY: the caller's promise.
-        unsafe { *to.add(i) = *from.add(i) }
+unsafe fn tile_rows<F: Elementary, const ROWS: usize>(
+    from: *const F,
+    row_stride: usize,
+    col_stride: usize,
+    depth: usize,
+    to: *mut F,
+) {
+    for p in 0..depth {
+        // SAFETY: the caller promises ROWS rows and `depth` columns in both places.
+        unsafe {
+            let (from, to) = (from.add(p * col_stride), to.add(p * ROWS));
+            if row_stride == 1 {
+                to.cast::<[F; ROWS]>().write(from.cast::<[F; ROWS]>().read());
+            } else {
+                for i in 0..ROWS {
+                    *to.add(i) = *from.add(i * row_stride);
+                }
+            }
+        }
     }
 }
 

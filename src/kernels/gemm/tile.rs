@@ -1,7 +1,9 @@
 //! The innermost loop: a tile of C, whose sums stay in registers.
 
+use std::marker::PhantomData;
+
 use super::{Onto, Rows};
-use crate::kernels::dispatch::Instructions;
+use crate::kernels::dispatch::{Instructions, Work};
 use crate::kernels::math::Elementary;
 use crate::kernels::vector::Vector;
 
@@ -19,29 +21,51 @@ pub struct Operands<F> {
 }
 
 impl<F: Elementary> Operands<F> {
-    /// Adds the product of the next column of A and the next row of B to the sums.
+    /// The next row of B, as far as the tile reads it.
     #[inline(always)]
-    unsafe fn add_next<V: Vector<F>, const ROWS: usize, const VECTORS: usize>(
+    unsafe fn next_of_b<V: Vector<F>, const VECTORS: usize>(&self) -> [V; VECTORS] {
+        let mut b = [V::splat(F::zero()); VECTORS];
+        for (v, b) in b.iter_mut().enumerate() {
+            // SAFETY: the caller promises that there is a next row, readable for VECTORS vectors.
+            *b = unsafe { V::load(self.b.add(v * V::LEN)) };
+        }
+        b
+    }
+
+    /// Adds the product of the next column of A and the next row of B, which was read as `b`, to the sums.
+    #[inline(always)]
+    pub unsafe fn add_next<V: Vector<F>, const ROWS: usize, const VECTORS: usize>(
         &mut self,
+        b: [V; VECTORS],
         sums: &mut [[V; VECTORS]; ROWS],
     ) {
-        let mut b = [V::splat(F::zero()); VECTORS];
-        // SAFETY: the caller promises that there are a next column and row.
-        unsafe {
-            for (v, b) in b.iter_mut().enumerate() {
-                *b = V::load(self.b.add(v * V::LEN));
-            }
-            for (i, sums) in sums.iter_mut().enumerate() {
-                let a = V::splat(*self.a.add(i * self.a_row));
-                for (sum, b) in sums.iter_mut().zip(b) {
-                    *sum = a.mul_add(b, *sum);
-                }
+        for (i, sums) in sums.iter_mut().enumerate() {
+            // SAFETY: the caller promises that there is a next column.
+            let a = V::splat(unsafe { *self.a.add(i * self.a_row) });
+            for (sum, b) in sums.iter_mut().zip(b) {
+                *sum = a.mul_add(b, *sum);
             }
         }
         // Behind the last element the pointers are not used again.
         self.a = self.a.wrapping_add(self.a_col);
         self.b = self.b.wrapping_add(self.b_row);
     }
+}
+
+/// The chains of sums added up.
+#[inline(always)]
+pub fn total<F, V: Vector<F>, const ROWS: usize, const VECTORS: usize, const CHAINS: usize>(
+    chains: [[[V; VECTORS]; ROWS]; CHAINS],
+) -> [[V; VECTORS]; ROWS] {
+    let mut total = chains[0];
+    for chain in &chains[1..] {
+        for (total, chain) in total.iter_mut().zip(chain) {
+            for (total, &chain) in total.iter_mut().zip(chain) {
+                *total = total.add(chain);
+            }
+        }
+    }
+    total
 }
 
 /// `rows` ≤ `TILE_ROWS` rows and `cols` ≤ two vectors of C. B is readable for whole vectors.
@@ -59,8 +83,7 @@ pub unsafe fn tile<F: Elementary, I: Instructions<F>>(
             match rows {
                 // SAFETY: the caller's promise.
                 $($rows if $rows <= I::TILE_ROWS => unsafe {
-                    let sums = sums::<F, I::Vector, $rows, $vectors, 1>(operands);
-                    store(sums, cols, onto, c);
+                    I::apart(Tile::<F, I::Vector, $rows, $vectors> { operands, cols, onto, c, vector: PhantomData });
                 },)*
                 _ => unreachable!("a tile has 1 to TILE_ROWS rows"),
             }
@@ -70,6 +93,23 @@ pub unsafe fn tile<F: Elementary, I: Instructions<F>>(
         by_rows!(1: 1 2 3 4 5 6 7 8 9 10 11 12 13 14);
     } else {
         by_rows!(2: 1 2 3 4 5 6 7 8 9 10 11 12 13 14);
+    }
+}
+
+/// A tile with its size in the type.
+struct Tile<F, V, const ROWS: usize, const VECTORS: usize> {
+    operands: Operands<F>,
+    cols: usize,
+    onto: Onto<F>,
+    c: Rows<F>,
+    vector: PhantomData<V>,
+}
+
+impl<F: Elementary, V: Vector<F>, const ROWS: usize, const VECTORS: usize> Work for Tile<F, V, ROWS, VECTORS> {
+    #[inline(always)]
+    unsafe fn run(self) {
+        // SAFETY: who makes a tile promises what its parts ask for.
+        unsafe { store(sums::<F, V, ROWS, VECTORS, 1>(self.operands), self.cols, self.onto, self.c) }
     }
 }
 
@@ -87,25 +127,18 @@ pub unsafe fn sums<F: Elementary, V: Vector<F>, const ROWS: usize, const VECTORS
     unsafe {
         for _ in 0..of.k / CHAINS {
             for sums in &mut sums {
-                rest.add_next(sums);
+                let b = rest.next_of_b();
+                rest.add_next(b, sums);
             }
         }
         if CHAINS > 1 {
             for _ in 0..of.k % CHAINS {
-                rest.add_next(&mut sums[0]);
+                let b = rest.next_of_b();
+                rest.add_next(b, &mut sums[0]);
             }
         }
     }
-    let [first, rest @ ..] = &sums[..] else { unreachable!("a sum has a chain") };
-    let mut total = *first;
-    for chain in rest {
-        for (total, chain) in total.iter_mut().zip(chain) {
-            for (total, &chain) in total.iter_mut().zip(chain) {
-                *total = total.add(chain);
-            }
-        }
-    }
-    total
+    total(sums)
 }
 
 /// c = onto + sums, for the first `cols` columns.
@@ -131,12 +164,21 @@ pub unsafe fn store<F: Elementary, V: Vector<F>, const ROWS: usize, const VECTOR
                 }
             }
         } else {
+            // A variable number of columns needs a loop, and a loop needs the sums in memory: in a copy of their own, or
+            // the compiler would keep them there while they are added up.
+            let mut copy = [[V::splat(F::zero()); VECTORS]; ROWS];
+            let copy = copy.as_mut_ptr().cast::<F>();
             for (i, sums) in sums.into_iter().enumerate() {
                 for (v, sum) in sums.into_iter().enumerate() {
-                    let from = v * V::LEN;
-                    if from < cols {
-                        store_part(sum, from, (cols - from).min(V::LEN), onto, c.at(i, from));
-                    }
+                    sum.store(copy.add((i * VECTORS + v) * V::LEN));
+                }
+            }
+            for i in 0..ROWS {
+                let mut from = 0;
+                while from < cols {
+                    let sum = V::load(copy.add(i * VECTORS * V::LEN + from));
+                    store_part(sum, from, (cols - from).min(V::LEN), onto, c.at(i, from));
+                    from += V::LEN;
                 }
             }
         }
