@@ -19,11 +19,11 @@ pub enum Isa {
 /// The widest instruction set of this processor. The first call asks the processor, later ones read an atomic.
 #[inline]
 pub fn isa() -> Isa {
+    static KNOWN: AtomicU8 = AtomicU8::new(0);
     #[cfg(test)]
     if let Some(isa) = forced::FORCED.get() {
         return isa;
     }
-    static KNOWN: AtomicU8 = AtomicU8::new(0);
     match KNOWN.load(Ordering::Relaxed) {
         1 => Isa::Portable,
         2 => Isa::Avx2,

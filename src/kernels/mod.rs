@@ -8,5 +8,6 @@
 pub(crate) mod dispatch;
 pub mod elementwise;
 pub mod gemm;
-pub(crate) mod math;
+pub mod math;
+pub mod reduce;
 pub(crate) mod vector;

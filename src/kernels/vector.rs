@@ -126,13 +126,14 @@ mod x86 {
         _mm_cvtsd_f64, _mm_cvtss_f32, _mm_movehl_ps, _mm_shuffle_ps, _mm_store_sd, _mm_store_ss, _mm_storel_pd,
         _mm_storeu_pd, _mm_storeu_ps, _mm_unpackhi_pd, _mm256_add_pd, _mm256_add_ps, _mm256_castpd256_pd128,
         _mm256_castps256_ps128, _mm256_extractf128_pd, _mm256_extractf128_ps, _mm256_fmadd_pd, _mm256_fmadd_ps,
-        _mm256_loadu_pd, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_maskload_pd, _mm256_maskload_ps,
-        _mm256_permute2f128_pd, _mm256_permute2f128_ps, _mm256_set1_pd, _mm256_set1_ps, _mm256_shuffle_ps,
-        _mm256_storeu_pd, _mm256_storeu_ps, _mm256_unpackhi_pd, _mm256_unpackhi_ps, _mm256_unpacklo_pd,
-        _mm256_unpacklo_ps, _mm512_add_pd, _mm512_add_ps, _mm512_fmadd_pd, _mm512_fmadd_ps, _mm512_loadu_pd,
-        _mm512_loadu_ps, _mm512_mask_storeu_pd, _mm512_mask_storeu_ps, _mm512_maskz_loadu_pd, _mm512_maskz_loadu_ps,
-        _mm512_reduce_add_pd, _mm512_reduce_add_ps, _mm512_set1_pd, _mm512_set1_ps, _mm512_storeu_pd, _mm512_storeu_ps,
+        _mm256_loadu_pd, _mm256_loadu_ps, _mm256_maskload_pd, _mm256_maskload_ps, _mm256_permute2f128_pd,
+        _mm256_permute2f128_ps, _mm256_set1_pd, _mm256_set1_ps, _mm256_shuffle_ps, _mm256_storeu_pd, _mm256_storeu_ps,
+        _mm256_unpackhi_pd, _mm256_unpackhi_ps, _mm256_unpacklo_pd, _mm256_unpacklo_ps, _mm512_add_pd, _mm512_add_ps,
+        _mm512_fmadd_pd, _mm512_fmadd_ps, _mm512_loadu_pd, _mm512_loadu_ps, _mm512_mask_storeu_pd,
+        _mm512_mask_storeu_ps, _mm512_maskz_loadu_pd, _mm512_maskz_loadu_ps, _mm512_reduce_add_pd,
+        _mm512_reduce_add_ps, _mm512_set1_pd, _mm512_set1_ps, _mm512_storeu_pd, _mm512_storeu_ps,
     };
+    use std::mem::transmute;
 
     /// Windows into these are the masks of the first n elements: n times −1, then 0.
     static MASK_32: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
@@ -176,7 +177,7 @@ mod x86 {
         unsafe fn load_first(from: *const f32, n: usize) -> Self {
             // SAFETY: n ≤ 8, so the mask lies inside its array; elements that are masked out are not read.
             unsafe {
-                let mask = _mm256_loadu_si256(MASK_32.as_ptr().add(8 - n).cast::<__m256i>());
+                let mask = transmute::<[i32; 8], __m256i>(MASK_32.as_ptr().add(8 - n).cast::<[i32; 8]>().read());
                 _mm256_maskload_ps(from, mask)
             }
         }
@@ -279,7 +280,7 @@ mod x86 {
         unsafe fn load_first(from: *const f64, n: usize) -> Self {
             // SAFETY: n ≤ 4, so the mask lies inside its array; elements that are masked out are not read.
             unsafe {
-                let mask = _mm256_loadu_si256(MASK_64.as_ptr().add(4 - n).cast::<__m256i>());
+                let mask = transmute::<[i64; 4], __m256i>(MASK_64.as_ptr().add(4 - n).cast::<[i64; 4]>().read());
                 _mm256_maskload_pd(from, mask)
             }
         }

@@ -170,7 +170,7 @@ impl<F> Rows<F> {
 
     /// The rows from column `j` on.
     #[inline(always)]
-    unsafe fn from_column(self, j: usize) -> Self {
+    unsafe fn at_column(self, j: usize) -> Self {
         // SAFETY: as above.
         Self { start: unsafe { self.start.add(j) }, stride: self.stride }
     }
@@ -187,7 +187,7 @@ enum Onto<F> {
 impl<F> Onto<F> {
     /// For columns from `j` on.
     #[inline(always)]
-    unsafe fn from_column(self, j: usize) -> Self {
+    unsafe fn at_column(self, j: usize) -> Self {
         match self {
             // SAFETY: the caller asks for columns of C only.
             Onto::Bias(bias) => Onto::Bias(unsafe { bias.add(j) }),
@@ -237,7 +237,7 @@ unsafe fn blocked<F: Elementary, I: Instructions<F>>(a: Matrix<'_, F>, b: Matrix
                             (packed_b.add((col - whole) * depth).cast_const(), panel)
                         };
                         let cols = panel.min(width - col);
-                        let onto = onto.from_column(j + col);
+                        let onto = onto.at_column(j + col);
                         for (row, rows) in even_cuts(height, I::TILE_ROWS) {
                             let (a_panel, a_row, a_col) = if a_in_place {
                                 let first = (i + row) * a.row_stride + p * a.col_stride;

@@ -63,19 +63,19 @@ impl<F: Elementary, V: Vector<F>, const M: usize, const VECTORS: usize, const CH
         unsafe {
             while j + wide <= n {
                 let sums = sums::<F, V, M, VECTORS, 1>(operands);
-                store(sums, wide, onto.from_column(j), c.from_column(j));
+                store(sums, wide, onto.at_column(j), c.at_column(j));
                 operands.b = operands.b.wrapping_add(wide);
                 j += wide;
             }
             while j + V::LEN <= n {
                 let sums = sums::<F, V, M, 1, CHAINS>(operands);
-                store(sums, V::LEN, onto.from_column(j), c.from_column(j));
+                store(sums, V::LEN, onto.at_column(j), c.at_column(j));
                 operands.b = operands.b.wrapping_add(V::LEN);
                 j += V::LEN;
             }
             if j < n {
                 let sums = sums_of_part::<F, V, M, CHAINS>(operands, n - j);
-                store(sums, n - j, onto.from_column(j), c.from_column(j));
+                store(sums, n - j, onto.at_column(j), c.at_column(j));
             }
         }
     }
@@ -118,13 +118,13 @@ pub unsafe fn dots<F: Elementary, I: Instructions<F>>(a: Matrix<'_, F>, b: Matri
             while j + 4 <= n {
                 let sums = dot::<F, I, 4, 2>(k, row, [col(j), col(j + 1), col(j + 2), col(j + 3)]);
                 for (q, sum) in sums.into_iter().enumerate() {
-                    put(sum, onto.from_column(j + q), c.at(i, j + q));
+                    put(sum, onto.at_column(j + q), c.at(i, j + q));
                 }
                 j += 4;
             }
             while j < n {
                 let [sum] = dot::<F, I, 1, 8>(k, row, [col(j)]);
-                put(sum, onto.from_column(j), c.at(i, j));
+                put(sum, onto.at_column(j), c.at(i, j));
                 j += 1;
             }
         }
