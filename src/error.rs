@@ -64,7 +64,9 @@ pub enum Error {
         advice: Option<&'static str>,
     },
     /// The loss stopped being a finite number; the step's update was not made.
-    #[error("the loss became {loss} at step {step}; the weights are those before this step: lower the learning rate, clip gradients, or look at the data")]
+    #[error(
+        "the loss became {loss} at step {step}; the weights are those before this step: lower the learning rate, clip gradients, or look at the data"
+    )]
     LossNotFinite {
         /// Its value: NaN or an infinity.
         loss: f64,
@@ -161,7 +163,11 @@ impl Error {
     }
 
     /// A name that nothing has, with those that exist.
-    pub fn unknown<S: Into<String>>(what: &'static str, name: impl Into<String>, known: impl IntoIterator<Item = S>) -> Self {
+    pub fn unknown<S: Into<String>>(
+        what: &'static str,
+        name: impl Into<String>,
+        known: impl IntoIterator<Item = S>,
+    ) -> Self {
         Self::Unknown { what, name: name.into(), known: known.into_iter().map(Into::into).collect() }
     }
 

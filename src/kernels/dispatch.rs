@@ -1,30 +1,155 @@
 //! How one formula becomes machine code for each scalar and each instruction set.
 
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use super::vector::Vector;
+
 /// The vector instructions that a kernel is compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub enum Isa {
     /// Whatever the target guarantees.
-    Portable,
+    Portable = 1,
     /// x86-64 with AVX2 and FMA.
-    Avx2,
+    Avx2 = 2,
     /// x86-64 with AVX-512 (F, BW, DQ, VL).
-    Avx512,
+    Avx512 = 3,
 }
 
 /// The widest instruction set of this processor. The first call asks the processor, later ones read an atomic.
 #[inline]
 pub fn isa() -> Isa {
+    static KNOWN: AtomicU8 = AtomicU8::new(0);
+    #[cfg(test)]
+    if let Some(isa) = forced::FORCED.get() {
+        return isa;
+    }
+    match KNOWN.load(Ordering::Relaxed) {
+        1 => Isa::Portable,
+        2 => Isa::Avx2,
+        3 => Isa::Avx512,
+        _ => {
+            let isa = detect();
+            KNOWN.store(isa as u8, Ordering::Relaxed);
+            isa
+        }
+    }
+}
+
+#[cold]
+fn detect() -> Isa {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::is_x86_feature_detected as has;
-        if has!("avx512f") && has!("avx512bw") && has!("avx512dq") && has!("avx512vl") && has!("fma") {
+        let avx2 = has!("avx2") && has!("fma");
+        if avx2 && has!("avx512f") && has!("avx512bw") && has!("avx512dq") && has!("avx512vl") {
             return Isa::Avx512;
         }
-        if has!("avx2") && has!("fma") {
+        if avx2 {
             return Isa::Avx2;
         }
     }
     Isa::Portable
+}
+
+/// Lets a test run every version that this processor can run, not only the widest.
+#[cfg(test)]
+pub mod forced {
+    use super::{Isa, detect};
+    use std::cell::Cell;
+
+    thread_local! {
+        pub static FORCED: Cell<Option<Isa>> = const { Cell::new(None) };
+    }
+
+    /// Runs `test` once per instruction set of this processor.
+    pub fn on_every_isa(test: impl Fn(Isa)) {
+        for isa in [Isa::Portable, Isa::Avx2, Isa::Avx512] {
+            if isa as u8 <= detect() as u8 {
+                FORCED.set(Some(isa));
+                test(isa);
+            }
+        }
+        FORCED.set(None);
+    }
+}
+
+/// An instruction set as a type, for formulas that are compiled once for each: `kernel!` puts it in for its second
+/// parameter.
+pub trait Instructions<F>: Copy {
+    /// As many scalars as one register holds.
+    type Vector: Vector<F>;
+    /// The rows of the matrix product's tile, which is two vectors wide: its sums fill the registers, all but those
+    /// that two vectors and one scalar of the operands need.
+    const TILE_ROWS: usize;
+
+    /// Does the work in a function of its own, compiled for this instruction set. Inside a kernel everything is inlined
+    /// into one function; a loop that needs every register is better off alone.
+    ///
+    /// # Safety
+    /// The processor has the instructions, and `work` may run.
+    unsafe fn apart<W: Work>(work: W);
+
+    /// a·b + c: rounded once where the processor has an instruction for that, twice elsewhere.
+    fn mul_add(a: F, b: F, c: F) -> F;
+}
+
+/// What [`Instructions::apart`] does.
+pub trait Work {
+    /// Must be `#[inline(always)]`.
+    /// # Safety
+    /// The implementation says what it asks for.
+    unsafe fn run(self);
+}
+
+/// [`Isa::Portable`] as a type.
+#[derive(Clone, Copy)]
+pub struct Portable;
+/// [`Isa::Avx2`] as a type.
+#[derive(Clone, Copy)]
+pub struct Avx2;
+/// [`Isa::Avx512`] as a type.
+#[derive(Clone, Copy)]
+pub struct Avx512;
+
+macro_rules! instructions {
+    ($isa:ty, $scalar:ty, $vector:ty, $tile_rows:literal, $fused:expr $(, $features:literal)?) => {
+        impl Instructions<$scalar> for $isa {
+            type Vector = $vector;
+            const TILE_ROWS: usize = $tile_rows;
+
+            #[inline(always)]
+            unsafe fn apart<W: $crate::kernels::dispatch::Work>(work: W) {
+                #[inline(never)]
+                $(#[target_feature(enable = $features)])?
+                unsafe fn apart<W: $crate::kernels::dispatch::Work>(work: W) {
+                    // SAFETY: the caller's promise.
+                    unsafe { work.run() }
+                }
+                // SAFETY: the caller's promise.
+                unsafe { apart(work) }
+            }
+
+            #[inline(always)]
+            fn mul_add(a: $scalar, b: $scalar, c: $scalar) -> $scalar {
+                // Without the instruction, `mul_add` would call a slow function of the C library.
+                if $fused { a.mul_add(b, c) } else { a * b + c }
+            }
+        }
+    };
+}
+/// Whether the target itself, not a version of ours, has a fused multiply-add.
+pub const FUSED: bool = cfg!(any(target_arch = "aarch64", target_feature = "fma"));
+instructions!(Portable, f32, super::vector::Array<f32>, 4, FUSED);
+instructions!(Portable, f64, super::vector::Array<f64>, 4, FUSED);
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::{Avx2, Avx512, Instructions};
+    use std::arch::x86_64::{__m256, __m256d, __m512, __m512d};
+    instructions!(Avx2, f32, __m256, 6, true, "avx2,fma");
+    instructions!(Avx2, f64, __m256d, 6, true, "avx2,fma");
+    instructions!(Avx512, f32, __m512, 14, true, "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma");
+    instructions!(Avx512, f64, __m512d, 14, true, "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma");
 }
 
 /// Defines a kernel: a plain generic function, compiled inside this crate for `f32` and `f64` and, on x86-64, once
@@ -33,13 +158,21 @@ pub fn isa() -> Isa {
 /// The body is written once, as the formula reads, and vectorised by the compiler. Callers see an ordinary
 /// `fn name<F: Scalar>(…)`. A caller's crate instantiates only the choice, never the loop, so that its debug build
 /// runs the optimised code.
+///
+/// In the body, `F` is [`Elementary`](super::math::Elementary): it has the vectorisable functions of `math`. Those
+/// want to know the instruction set, for its fused multiply-add: a kernel written `fn name<F, I>(…)` has it as the
+/// type `I`, [`Instructions`]. What a body calls must be `#[inline(always)]`, or it misses the instruction set.
 macro_rules! kernel {
-    ($(#[$meta:meta])* $vis:vis fn $name:ident<$F:ident>($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block) => {
+    ($(#[$meta:meta])* $vis:vis fn $name:ident<$F:ident>($($rest:tt)*) $($body:tt)*) => {
+        $crate::kernels::dispatch::kernel! { $(#[$meta])* $vis fn $name<$F, Isa>($($rest)*) $($body)* }
+    };
+    ($(#[$meta:meta])* $vis:vis fn $name:ident<$F:ident, $I:ident>($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block) => {
         $(#[$meta])*
         #[inline]
         $vis fn $name<$F: $crate::Scalar>($($arg: $ty),*) $(-> $ret)? {
+            #[allow(clippy::extra_unused_type_parameters)] // not every formula asks for its instruction set
             #[inline(always)]
-            fn formula<$F: $crate::Scalar>($($arg: $ty),*) $(-> $ret)? $body
+            fn formula<$F: $crate::kernels::math::Elementary, $I: $crate::kernels::dispatch::Instructions<$F>>($($arg: $ty),*) $(-> $ret)? $body
 
             let f32_version: *const () = {
                 type $F = f32;
@@ -62,17 +195,17 @@ macro_rules! kernel {
 macro_rules! versions {
     ($F:ident, ($($arg:ident: $ty:ty),*) $(-> $ret:ty)?) => {{
         fn portable($($arg: $ty),*) $(-> $ret)? {
-            formula::<$F>($($arg),*)
+            formula::<$F, $crate::kernels::dispatch::Portable>($($arg),*)
         }
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx2,fma")]
         fn avx2($($arg: $ty),*) $(-> $ret)? {
-            formula::<$F>($($arg),*)
+            formula::<$F, $crate::kernels::dispatch::Avx2>($($arg),*)
         }
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
         fn avx512($($arg: $ty),*) $(-> $ret)? {
-            formula::<$F>($($arg),*)
+            formula::<$F, $crate::kernels::dispatch::Avx512>($($arg),*)
         }
         // Never inlined across crates: a dependent's debug build must call it, not compile it again.
         #[inline(never)]

@@ -2,7 +2,13 @@
 //!
 //! No state and no configuration; layers hold those. SIMD, blocking and `unsafe` live here and nowhere else.
 #![allow(unsafe_code, clippy::cast_possible_truncation, clippy::too_many_arguments)]
+// A kernel's parts must end up inside the version compiled for an instruction set, or they miss it.
+#![allow(clippy::inline_always)]
 
 pub(crate) mod dispatch;
 pub mod elementwise;
 pub mod random;
+pub mod gemm;
+pub mod math;
+pub mod reduce;
+pub(crate) mod vector;

@@ -1,0 +1,278 @@
+//! The matrix product behind every layer: C = A·B, C += A·B and C = bias + A·B.
+//!
+//! The product is cut into tiles of C small enough for their sums to stay in registers (`tile`). Operands that the
+//! tiles would read many times, or in strides, are first copied into the order of reading, a cache-sized block at a
+//! time (`pack`). One and the same code is compiled for every scalar and instruction set.
+//!
+//! The result depends on the operands and the instruction set alone: one thread computes it, in one fixed order.
+
+mod pack;
+mod small;
+#[cfg(test)]
+mod tests;
+mod tile;
+
+use super::dispatch::{Instructions, kernel};
+use super::math::Elementary;
+use super::vector::Vector;
+
+/// A matrix that somebody else owns: `rows` × `cols`, element (i, j) at `data[i·row_stride + j·col_stride]`.
+///
+/// One of the strides is 1: rows are contiguous, or after [`t`](Self::t) columns are.
+#[derive(Clone, Copy, Debug)]
+pub struct Matrix<'a, F> {
+    data: &'a [F],
+    rows: usize,
+    cols: usize,
+    row_stride: usize,
+    col_stride: usize,
+}
+
+impl<'a, F> Matrix<'a, F> {
+    /// A row-major matrix.
+    ///
+    /// # Panics
+    /// If `data` has fewer than `rows`·`cols` elements.
+    #[inline]
+    #[track_caller]
+    pub fn new(data: &'a [F], rows: usize, cols: usize) -> Self {
+        Self::with_row_stride(data, rows, cols, cols)
+    }
+
+    /// A row-major matrix whose rows lie `row_stride` apart: a block of columns of a larger one.
+    ///
+    /// # Panics
+    /// If `data` ends before the last element, or rows overlap.
+    #[inline]
+    #[track_caller]
+    pub fn with_row_stride(data: &'a [F], rows: usize, cols: usize, row_stride: usize) -> Self {
+        check_fits(data.len(), rows, cols, row_stride);
+        Self { data, rows, cols, row_stride, col_stride: 1 }
+    }
+
+    /// The transposed matrix, of the same data.
+    #[inline]
+    pub fn t(self) -> Self {
+        Self {
+            rows: self.cols,
+            cols: self.rows,
+            row_stride: self.col_stride,
+            col_stride: self.row_stride,
+            data: self.data,
+        }
+    }
+}
+
+/// What the product is added to.
+#[derive(Clone, Copy, Debug)]
+pub enum Start<'a, F> {
+    /// Nothing: C = A·B.
+    Zero,
+    /// What C holds: C += A·B.
+    Add,
+    /// One value a column, as a Dense layer's bias: C = bias + A·B.
+    Bias(&'a [F]),
+}
+
+/// Row-major data of `len` elements must hold the last element of `rows` × `cols`, rows `row_stride` apart.
+#[inline]
+#[track_caller]
+fn check_fits(len: usize, rows: usize, cols: usize, row_stride: usize) {
+    assert!(row_stride >= cols || rows <= 1, "rows of {cols} elements overlap when {row_stride} apart");
+    let end = if rows == 0 || cols == 0 {
+        Some(0)
+    } else {
+        (rows - 1).checked_mul(row_stride).and_then(|last| last.checked_add(cols))
+    };
+    assert!(end.is_some_and(|end| end <= len), "{rows} × {cols}, rows {row_stride} apart, don't fit {len} elements");
+}
+
+kernel! {
+    /// C = start + A·B.
+    ///
+    /// `a` (m, k), `b` (k, n) → `c` (m, n), row-major, rows `c_row_stride` apart; what lies between the rows stays.
+    ///
+    /// Sums run over k in a fixed order, but not one after the other: the error is that of a sum in parts.
+    ///
+    /// # Panics
+    /// If the shapes don't match, or `c` or the bias is too short.
+    ///
+    /// ```
+    /// use gradus::kernels::gemm::{Matrix, Start, gemm};
+    /// let (x, w) = ([1.0f32, 2.0], [3.0f32, 4.0, 5.0, 6.0]);
+    /// let mut y = [0.0; 2];
+    /// gemm(Matrix::new(&x, 1, 2), Matrix::new(&w, 2, 2), Start::Bias(&[100.0, 200.0]), &mut y, 2);
+    /// assert_eq!(y, [113.0, 216.0]);
+    /// ```
+    pub fn gemm<F, I>(a: Matrix<'_, F>, b: Matrix<'_, F>, start: Start<'_, F>, c: &mut [F], c_row_stride: usize) {
+        let (m, n, k) = (a.rows, b.cols, a.cols);
+        assert_eq!(k, b.rows, "a has {k} columns, b {} rows", b.rows);
+        check_fits(c.len(), m, n, c_row_stride);
+        if let Start::Bias(bias) = start {
+            assert_eq!(bias.len(), n, "one bias a column");
+        }
+        if m == 0 || n == 0 {
+            return;
+        }
+        let c = Rows { start: c.as_mut_ptr(), stride: c_row_stride };
+        // SAFETY: a, b, c and the bias were checked to hold what their shapes say, and I is what the processor has.
+        unsafe {
+            let onto = match start {
+                Start::Zero => Onto::Zero,
+                Start::Add => Onto::C,
+                Start::Bias(bias) => Onto::Bias(bias.as_ptr()),
+            };
+            if n == 1 && m > 1 && c_row_stride == 1 {
+                // A column lies in memory as a row does: Cᵀ = Bᵀ·Aᵀ has one row, for which there is a way below.
+                if let Start::Bias(bias) = start {
+                    for i in 0..m {
+                        *c.at(i, 0) = bias[0];
+                    }
+                }
+                let onto = if matches!(start, Start::Zero) { Onto::Zero } else { Onto::C };
+                product::<F, I>(b.t(), a.t(), onto, Rows { start: c.start, stride: m });
+            } else {
+                product::<F, I>(a, b, onto, c);
+            }
+        }
+    }
+}
+
+/// Chooses the way that fits the shape.
+#[inline(always)]
+unsafe fn product<F: Elementary, I: Instructions<F>>(a: Matrix<'_, F>, b: Matrix<'_, F>, onto: Onto<F>, c: Rows<F>) {
+    // SAFETY: the caller's promise: operands are as large as they say.
+    unsafe {
+        if a.rows <= small::ROWS && b.col_stride == 1 {
+            small::few_rows::<F, I>(a, b, onto, c);
+        } else if a.rows <= small::ROWS && a.col_stride == 1 {
+            small::dots::<F, I>(a, b, onto, c);
+        } else {
+            blocked::<F, I>(a, b, onto, c);
+        }
+    }
+}
+
+/// Where the rows of C, or of a part of it, begin.
+#[derive(Clone, Copy)]
+struct Rows<F> {
+    start: *mut F,
+    stride: usize,
+}
+
+impl<F> Rows<F> {
+    /// Where element (i, j) is.
+    #[inline(always)]
+    unsafe fn at(self, i: usize, j: usize) -> *mut F {
+        // SAFETY: the caller asks for elements of C only.
+        unsafe { self.start.add(i * self.stride + j) }
+    }
+
+    /// The rows from column `j` on.
+    #[inline(always)]
+    unsafe fn at_column(self, j: usize) -> Self {
+        // SAFETY: as above.
+        Self { start: unsafe { self.start.add(j) }, stride: self.stride }
+    }
+}
+
+/// What a tile's sums are added to: [`Start`], with the bias of the tile's first column.
+#[derive(Clone, Copy)]
+enum Onto<F> {
+    Zero,
+    C,
+    Bias(*const F),
+}
+
+impl<F> Onto<F> {
+    /// For columns from `j` on.
+    #[inline(always)]
+    unsafe fn at_column(self, j: usize) -> Self {
+        match self {
+            // SAFETY: the caller asks for columns of C only.
+            Onto::Bias(bias) => Onto::Bias(unsafe { bias.add(j) }),
+            zero_or_c => zero_or_c,
+        }
+    }
+}
+
+/// Columns of A, and rows of B, in a block: a panel of B, two vectors wide, then takes 24 KiB of the first cache (twice
+/// that with AVX-512).
+const DEPTH: usize = 384;
+/// Rows of A in a block, which stays in the second cache: at most 144 × 384 scalars.
+const HEIGHT: usize = 144;
+/// Columns of B in a block: at most 1024 × 384 scalars.
+const WIDTH: usize = 1024;
+/// With no more rows of A than this, copying B would take longer than reading it in place.
+const B_IN_PLACE_ROWS: usize = 24;
+/// With fewer columns of B than this, copying A would take longer than reading it in place.
+const A_PACKED_COLS: usize = 512;
+
+/// The general way: block by block, tile by tile.
+#[inline(always)]
+unsafe fn blocked<F: Elementary, I: Instructions<F>>(a: Matrix<'_, F>, b: Matrix<'_, F>, onto: Onto<F>, c: Rows<F>) {
+    let (m, n, k) = (a.rows, b.cols, a.cols);
+    let panel = 2 * I::Vector::LEN;
+    let a_in_place = n < A_PACKED_COLS || m <= I::TILE_ROWS;
+    let b_in_place = b.col_stride == 1 && m <= B_IN_PLACE_ROWS;
+
+    let (packed_a, packed_b) = pack::buffers::<F>();
+    for (p, depth) in cuts(k, DEPTH) {
+        let onto = if p == 0 { onto } else { Onto::C };
+        for (j, width) in cuts(n, WIDTH) {
+            // SAFETY: blocks lie inside the matrices, and fit the buffers by the constants above.
+            unsafe {
+                // The columns that fill no panel are always copied, and filled up with zeros.
+                let whole = if b_in_place { width - width % panel } else { 0 };
+                pack::columns::<F, I>(b, (p, depth), (j + whole, width - whole), packed_b);
+                for (i, height) in cuts(m, HEIGHT) {
+                    if !a_in_place {
+                        pack::rows::<F, I>(a, (p, depth), (i, height), packed_a);
+                    }
+                    let mut col = 0;
+                    while col < width {
+                        let (b_panel, b_stride) = if col < whole {
+                            (b.data.as_ptr().add(p * b.row_stride + j + col), b.row_stride)
+                        } else {
+                            (packed_b.add((col - whole) * depth).cast_const(), panel)
+                        };
+                        let cols = panel.min(width - col);
+                        let onto = onto.at_column(j + col);
+                        for (row, rows) in even_cuts(height, I::TILE_ROWS) {
+                            let (a_panel, a_row, a_col) = if a_in_place {
+                                let first = (i + row) * a.row_stride + p * a.col_stride;
+                                (a.data.as_ptr().add(first), a.row_stride, a.col_stride)
+                            } else {
+                                (packed_a.add(row * depth).cast_const(), 1, rows)
+                            };
+                            let c = Rows { start: c.at(i + row, j + col), stride: c.stride };
+                            let operands =
+                                tile::Operands { k: depth, a: a_panel, a_row, a_col, b: b_panel, b_row: b_stride };
+                            tile::tile::<F, I>(operands, rows, cols, onto, c);
+                        }
+                        col += panel;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Cuts 0..`len` into (start, length) of nearly the same length, at most `most`; one empty part if `len` is 0.
+#[inline(always)]
+fn even_cuts(len: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
+    let parts = len.div_ceil(most).max(1);
+    let (short, longer) = (len / parts, len % parts);
+    (0..parts).map(move |i| (i * short + i.min(longer), short + usize::from(i < longer)))
+}
+
+/// Cuts 0..`len` into (start, length) of nearly the same length, multiples of 32 but for the last.
+#[inline(always)]
+fn cuts(len: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
+    let parts = len.div_ceil(most).max(1);
+    let step = len.div_ceil(parts).next_multiple_of(32);
+    (0..parts)
+        .map(move |i| (i * step, step))
+        .filter(move |&(start, _)| start < len || start == 0)
+        .map(move |(start, step)| (start, step.min(len - start)))
+}

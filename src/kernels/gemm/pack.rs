@@ -1,0 +1,166 @@
+//! Copies blocks of the operands into the order in which the tiles read them.
+
+use std::cell::RefCell;
+
+use super::{DEPTH, HEIGHT, Matrix, WIDTH, even_cuts};
+use crate::kernels::dispatch::Instructions;
+use crate::kernels::math::Elementary;
+use crate::kernels::vector::Vector;
+
+/// A cache line, so that buffers begin with one.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Line([u8; 64]);
+
+/// The buffers of a thread: one block of A and one of B, of the larger scalar.
+struct Buffers {
+    a: Vec<Line>,
+    b: Vec<Line>,
+}
+
+thread_local! {
+    static BUFFERS: RefCell<Buffers> = const { RefCell::new(Buffers { a: Vec::new(), b: Vec::new() }) };
+}
+
+/// This thread's buffers for a block of A and one of B. The first call of a thread allocates them.
+#[inline(always)]
+pub fn buffers<F>() -> (*mut F, *mut F) {
+    BUFFERS.with_borrow_mut(|buffers| {
+        if buffers.a.is_empty() {
+            allocate(buffers);
+        }
+        (buffers.a.as_mut_ptr().cast(), buffers.b.as_mut_ptr().cast())
+    })
+}
+
+#[cold]
+fn allocate(buffers: &mut Buffers) {
+    let lines = |scalars: usize| vec![Line([0; 64]); (scalars * size_of::<f64>()).div_ceil(64)];
+    buffers.a = lines(HEIGHT * DEPTH);
+    buffers.b = lines((WIDTH + 64) * DEPTH);
+}
+
+/// Packs columns `j`..`j + width` of B, rows `p`..`p + depth`: panels two vectors wide, row after row, the last one
+/// filled up with zeros.
+#[inline(always)]
+pub unsafe fn columns<F: Elementary, I: Instructions<F>>(
+    b: Matrix<'_, F>,
+    (p, depth): (usize, usize),
+    (j, width): (usize, usize),
+    to: *mut F,
+) {
+    let panel = 2 * I::Vector::LEN;
+    let mut col = 0;
+    while col < width {
+        let cols = panel.min(width - col);
+        // SAFETY: the caller promises a block inside B and a buffer for it, the last panel filled up.
+        unsafe {
+            let from = b.data.as_ptr().add(p * b.row_stride + (j + col) * b.col_stride);
+            let to = to.add(col * depth);
+            if b.col_stride != 1 {
+                transposed::<F, I>(from, b.col_stride, cols, depth, to, panel);
+            } else if cols == panel {
+                for p in 0..depth {
+                    let (from, to) = (from.add(p * b.row_stride), to.add(p * panel));
+                    I::Vector::load(from).store(to);
+                    I::Vector::load(from.add(I::Vector::LEN)).store(to.add(I::Vector::LEN));
+                }
+            } else {
+                for p in 0..depth {
+                    for col in 0..cols {
+                        *to.add(p * panel + col) = *from.add(p * b.row_stride + col);
+                    }
+                }
+            }
+            if cols < panel {
+                for p in 0..depth {
+                    for col in cols..panel {
+                        *to.add(p * panel + col) = F::zero();
+                    }
+                }
+            }
+        }
+        col += panel;
+    }
+}
+
+/// Packs rows `i`..`i + height` of A, columns `p`..`p + depth`: for each tile its rows, column after column.
+#[inline(always)]
+pub unsafe fn rows<F: Elementary, I: Instructions<F>>(
+    a: Matrix<'_, F>,
+    (p, depth): (usize, usize),
+    (i, height): (usize, usize),
+    to: *mut F,
+) {
+    for (row, rows) in even_cuts(height, I::TILE_ROWS) {
+        /// Tests the number of rows, so that each gets a loop of its own, without a loop inside.
+        macro_rules! by_rows {
+            ($($rows:literal)*) => {
+                match rows {
+                    // SAFETY: the caller promises a block inside A and a buffer for it.
+                    $($rows if $rows <= I::TILE_ROWS => unsafe {
+                        let from = a.data.as_ptr().add((i + row) * a.row_stride + p * a.col_stride);
+                        tile_rows::<F, $rows>(from, a.row_stride, a.col_stride, depth, to.add(row * depth));
+                    },)*
+                    _ => unreachable!("a tile has 1 to TILE_ROWS rows"),
+                }
+            };
+        }
+        by_rows!(1 2 3 4 5 6 7 8 9 10 11 12 13 14);
+    }
+}
+
+/// Packs the rows of one tile: `to[p·ROWS + i] = from[i·row_stride + p·col_stride]`.
+#[inline(always)]
+unsafe fn tile_rows<F: Elementary, const ROWS: usize>(
+    from: *const F,
+    row_stride: usize,
+    col_stride: usize,
+    depth: usize,
+    to: *mut F,
+) {
+    for p in 0..depth {
+        // SAFETY: the caller promises ROWS rows and `depth` columns in both places.
+        unsafe {
+            let (from, to) = (from.add(p * col_stride), to.add(p * ROWS));
+            if row_stride == 1 {
+                to.cast::<[F; ROWS]>().write(from.cast::<[F; ROWS]>().read());
+            } else {
+                for i in 0..ROWS {
+                    *to.add(i) = *from.add(i * row_stride);
+                }
+            }
+        }
+    }
+}
+
+/// Writes `lines` contiguous lines of `len` scalars as columns: `to[p·to_stride + l] = from[l·from_stride + p]`.
+#[inline(always)]
+unsafe fn transposed<F: Elementary, I: Instructions<F>>(
+    from: *const F,
+    from_stride: usize,
+    lines: usize,
+    len: usize,
+    to: *mut F,
+    to_stride: usize,
+) {
+    let block = I::Vector::BLOCK;
+    let (whole_lines, whole_len) = (lines - lines % block, len - len % block);
+    // SAFETY: the caller's promise; all indices are below `lines` and `len`.
+    unsafe {
+        let mut p = 0;
+        while p < whole_len {
+            let mut l = 0;
+            while l < whole_lines {
+                I::Vector::transpose(from.add(l * from_stride + p), from_stride, to.add(p * to_stride + l), to_stride);
+                l += block;
+            }
+            p += block;
+        }
+        for l in 0..lines {
+            for p in (if l < whole_lines { whole_len } else { 0 })..len {
+                *to.add(p * to_stride + l) = *from.add(l * from_stride + p);
+            }
+        }
+    }
+}

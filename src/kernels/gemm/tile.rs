@@ -1,0 +1,209 @@
+//! The innermost loop: a tile of C, whose sums stay in registers.
+
+use std::marker::PhantomData;
+
+use super::{Onto, Rows};
+use crate::kernels::dispatch::{Instructions, Work};
+use crate::kernels::math::Elementary;
+use crate::kernels::vector::Vector;
+
+/// Parts of A and B whose product a tile adds up: k columns of A with k rows of B.
+#[derive(Clone, Copy)]
+pub struct Operands<F> {
+    pub k: usize,
+    /// Element (i, p) is at `a[i·a_row + p·a_col]`.
+    pub a: *const F,
+    pub a_row: usize,
+    pub a_col: usize,
+    /// Row p begins at `b[p·b_row]` and is contiguous.
+    pub b: *const F,
+    pub b_row: usize,
+}
+
+impl<F: Elementary> Operands<F> {
+    /// The next row of B, as far as the tile reads it.
+    #[inline(always)]
+    unsafe fn next_of_b<V: Vector<F>, const VECTORS: usize>(&self) -> [V; VECTORS] {
+        let mut b = [V::splat(F::zero()); VECTORS];
+        for (v, b) in b.iter_mut().enumerate() {
+            // SAFETY: the caller promises that there is a next row, readable for VECTORS vectors.
+            *b = unsafe { V::load(self.b.add(v * V::LEN)) };
+        }
+        b
+    }
+
+    /// Adds the product of the next column of A and the next row of B, which was read as `b`, to the sums.
+    #[inline(always)]
+    pub unsafe fn add_next<V: Vector<F>, const ROWS: usize, const VECTORS: usize>(
+        &mut self,
+        b: [V; VECTORS],
+        sums: &mut [[V; VECTORS]; ROWS],
+    ) {
+        for (i, sums) in sums.iter_mut().enumerate() {
+            // SAFETY: the caller promises that there is a next column.
+            let a = V::splat(unsafe { *self.a.add(i * self.a_row) });
+            for (sum, b) in sums.iter_mut().zip(b) {
+                *sum = a.mul_add(b, *sum);
+            }
+        }
+        // Behind the last element the pointers are not used again.
+        self.a = self.a.wrapping_add(self.a_col);
+        self.b = self.b.wrapping_add(self.b_row);
+    }
+}
+
+/// The chains of sums added up.
+#[inline(always)]
+pub fn total<F, V: Vector<F>, const ROWS: usize, const VECTORS: usize, const CHAINS: usize>(
+    chains: [[[V; VECTORS]; ROWS]; CHAINS],
+) -> [[V; VECTORS]; ROWS] {
+    let mut total = chains[0];
+    for chain in &chains[1..] {
+        for (total, chain) in total.iter_mut().zip(chain) {
+            for (total, &chain) in total.iter_mut().zip(chain) {
+                *total = total.add(chain);
+            }
+        }
+    }
+    total
+}
+
+/// `rows` ≤ `TILE_ROWS` rows and `cols` ≤ two vectors of C. B is readable for whole vectors.
+#[inline(always)]
+pub unsafe fn tile<F: Elementary, I: Instructions<F>>(
+    operands: Operands<F>,
+    rows: usize,
+    cols: usize,
+    onto: Onto<F>,
+    c: Rows<F>,
+) {
+    /// Tests the number of rows, so that each gets a loop of its own, with all sums in registers.
+    macro_rules! by_rows {
+        ($vectors:literal: $($rows:literal)*) => {
+            match rows {
+                // SAFETY: the caller's promise.
+                $($rows if $rows <= I::TILE_ROWS => unsafe {
+                    I::apart(Tile::<F, I::Vector, $rows, $vectors> { operands, cols, onto, c, vector: PhantomData });
+                },)*
+                _ => unreachable!("a tile has 1 to TILE_ROWS rows"),
+            }
+        };
+    }
+    if cols <= I::Vector::LEN {
+        by_rows!(1: 1 2 3 4 5 6 7 8 9 10 11 12 13 14);
+    } else {
+        by_rows!(2: 1 2 3 4 5 6 7 8 9 10 11 12 13 14);
+    }
+}
+
+/// A tile with its size in the type.
+struct Tile<F, V, const ROWS: usize, const VECTORS: usize> {
+    operands: Operands<F>,
+    cols: usize,
+    onto: Onto<F>,
+    c: Rows<F>,
+    vector: PhantomData<V>,
+}
+
+impl<F: Elementary, V: Vector<F>, const ROWS: usize, const VECTORS: usize> Work for Tile<F, V, ROWS, VECTORS> {
+    #[inline(always)]
+    unsafe fn run(self) {
+        // SAFETY: who makes a tile promises what its parts ask for.
+        unsafe { store(sums::<F, V, ROWS, VECTORS, 1>(self.operands), self.cols, self.onto, self.c) }
+    }
+}
+
+/// Σₚ a[·, p]·b[p, ·] for `ROWS` rows and `VECTORS` vectors of columns.
+///
+/// A sum must wait for the one before it; a tile with few sums makes `CHAINS` of each, for every `CHAINS`-th p, so that
+/// there is always one to go on with.
+#[inline(always)]
+pub unsafe fn sums<F: Elementary, V: Vector<F>, const ROWS: usize, const VECTORS: usize, const CHAINS: usize>(
+    of: Operands<F>,
+) -> [[V; VECTORS]; ROWS] {
+    let mut sums = [[[V::splat(F::zero()); VECTORS]; ROWS]; CHAINS];
+    let mut rest = of;
+    // SAFETY: the caller promises k columns of A and k rows of B, readable for VECTORS vectors.
+    unsafe {
+        for _ in 0..of.k / CHAINS {
+            for sums in &mut sums {
+                let b = rest.next_of_b();
+                rest.add_next(b, sums);
+            }
+        }
+        if CHAINS > 1 {
+            for _ in 0..of.k % CHAINS {
+                let b = rest.next_of_b();
+                rest.add_next(b, &mut sums[0]);
+            }
+        }
+    }
+    total(sums)
+}
+
+/// c = onto + sums, for the first `cols` columns.
+#[inline(always)]
+pub unsafe fn store<F: Elementary, V: Vector<F>, const ROWS: usize, const VECTORS: usize>(
+    sums: [[V; VECTORS]; ROWS],
+    cols: usize,
+    onto: Onto<F>,
+    c: Rows<F>,
+) {
+    // SAFETY: the caller promises ROWS rows and `cols` columns of C, and as many biases.
+    unsafe {
+        if cols == VECTORS * V::LEN {
+            for (i, sums) in sums.into_iter().enumerate() {
+                for (v, sum) in sums.into_iter().enumerate() {
+                    let c = c.at(i, v * V::LEN);
+                    let sum = match onto {
+                        Onto::Zero => sum,
+                        Onto::C => sum.add(V::load(c)),
+                        Onto::Bias(bias) => sum.add(V::load(bias.add(v * V::LEN))),
+                    };
+                    sum.store(c);
+                }
+            }
+        } else {
+            // A variable number of columns needs a loop, and a loop needs the sums in memory: in a copy of their own, or
+            // the compiler would keep them there while they are added up.
+            let mut copy = [[V::splat(F::zero()); VECTORS]; ROWS];
+            let copy = copy.as_mut_ptr().cast::<F>();
+            for (i, sums) in sums.into_iter().enumerate() {
+                for (v, sum) in sums.into_iter().enumerate() {
+                    sum.store(copy.add((i * VECTORS + v) * V::LEN));
+                }
+            }
+            for i in 0..ROWS {
+                let mut from = 0;
+                while from < cols {
+                    let sum = V::load(copy.add(i * VECTORS * V::LEN + from));
+                    store_part(sum, from, (cols - from).min(V::LEN), onto, c.at(i, from));
+                    from += V::LEN;
+                }
+            }
+        }
+    }
+}
+
+/// c = onto + sum for the first `n` elements of a vector, whose columns begin at `from`.
+#[inline(always)]
+unsafe fn store_part<F: Elementary, V: Vector<F>>(sum: V, from: usize, n: usize, onto: Onto<F>, c: *mut F) {
+    // SAFETY: the caller promises `n` elements of C and biases up to `from + n`.
+    unsafe {
+        if n == V::LEN {
+            match onto {
+                Onto::Zero => sum,
+                Onto::C => sum.add(V::load(c)),
+                Onto::Bias(bias) => sum.add(V::load(bias.add(from))),
+            }
+            .store(c);
+        } else {
+            match onto {
+                Onto::Zero => sum,
+                Onto::C => sum.add(V::load_first(c, n)),
+                Onto::Bias(bias) => sum.add(V::load_first(bias.add(from), n)),
+            }
+            .store_first(c, n);
+        }
+    }
+}

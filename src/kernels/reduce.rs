@@ -1,0 +1,442 @@
+//! Sums, searches and copies over rows and columns.
+
+use super::dispatch::kernel;
+use super::vector::Vector;
+use crate::Scalar;
+
+/// How many sums a reduction to one number keeps: as many as keep two units of any processor busy, so that the result
+/// does not depend on the width of its vectors.
+const LANES: usize = 64;
+
+/// The sum of partial sums, halves onto halves.
+#[inline(always)]
+fn fold<F: Scalar, const N: usize>(mut sums: [F; N]) -> F {
+    let mut half = N / 2;
+    while half > 0 {
+        for i in 0..half {
+            let upper = sums[i + half];
+            sums[i] += upper;
+        }
+        half /= 2;
+    }
+    sums[0]
+}
+
+kernel! {
+    /// Σ xᵢ, in 64 interleaved partial sums: the rounding error grows with n/64 at most.
+    pub fn sum<F, I>(x: &[F]) -> F {
+        let mut sums = [F::zero(); LANES];
+        let blocks = x.chunks_exact(LANES);
+        for (sum, &x) in sums.iter_mut().zip(blocks.remainder()) {
+            *sum = x;
+        }
+        for block in blocks {
+            for (sum, &x) in sums.iter_mut().zip(block) {
+                *sum += x;
+            }
+        }
+        fold(sums)
+    }
+}
+
+kernel! {
+    /// Σ xᵢ·yᵢ over the shorter of the two, summed as in [`sum`].
+    pub fn dot<F, I>(x: &[F], y: &[F]) -> F {
+        let n = x.len().min(y.len());
+        let (x, y) = (x[..n].chunks_exact(LANES), y[..n].chunks_exact(LANES));
+        let mut sums = [F::zero(); LANES];
+        for ((sum, &x), &y) in sums.iter_mut().zip(x.remainder()).zip(y.remainder()) {
+            *sum = x * y;
+        }
+        for (x, y) in x.zip(y) {
+            for ((sum, &x), &y) in sums.iter_mut().zip(x).zip(y) {
+                *sum = I::mul_add(x, y, *sum);
+            }
+        }
+        fold(sums)
+    }
+}
+
+kernel! {
+    /// Σ xᵢ² in `f64`, for the norm of a gradient: exact to 1e-15 for any number of `f32` values, without overflow.
+    pub fn sum_of_squares<F, I>(x: &[F]) -> f64 {
+        const LANES: usize = 32;
+        let mut sums = [0.0f64; LANES];
+        let blocks = x.chunks_exact(LANES);
+        for (sum, &x) in sums.iter_mut().zip(blocks.remainder()) {
+            *sum = x.f64() * x.f64();
+        }
+        for block in blocks {
+            for (sum, &x) in sums.iter_mut().zip(block) {
+                *sum += x.f64() * x.f64();
+            }
+        }
+        fold(sums)
+    }
+}
+
+kernel! {
+    /// sums[j] += Σᵢ x[i, j]: the gradient of a bias.
+    ///
+    /// `x` (rows, n) with n = `sums.len()`. The rows are added in order, four at a time.
+    pub fn add_column_sums<F, I>(x: &[F], sums: &mut [F]) {
+        let n = sums.len();
+        if n == 0 {
+            return;
+        }
+        let mut rows = x.chunks_exact(4 * n);
+        for four in &mut rows {
+            let (upper, lower) = four.split_at(2 * n);
+            let ((a, b), (c, d)) = (upper.split_at(n), lower.split_at(n));
+            for ((((sum, &a), &b), &c), &d) in sums.iter_mut().zip(a).zip(b).zip(c).zip(d) {
+                *sum += (a + b) + (c + d);
+            }
+        }
+        for row in rows.remainder().chunks_exact(n) {
+            for (sum, &x) in sums.iter_mut().zip(row) {
+                *sum += x;
+            }
+        }
+    }
+}
+
+kernel! {
+    /// x[i, j] += bias[j]
+    ///
+    /// `x` (rows, n) with n = `bias.len()`.
+    pub fn add_bias<F>(bias: &[F], x: &mut [F]) {
+        if bias.is_empty() {
+            return;
+        }
+        for row in x.chunks_exact_mut(bias.len()) {
+            for (x, &b) in row.iter_mut().zip(bias) {
+                *x += b;
+            }
+        }
+    }
+}
+
+kernel! {
+    /// Whether no element is NaN or infinite. Looks at blocks of 256 and stops at the first bad one.
+    pub fn all_finite<F>(x: &[F]) -> bool {
+        for block in x.chunks(256) {
+            let mut bad = false;
+            for &x in block {
+                bad |= !x.is_finite();
+            }
+            if bad {
+                return false;
+            }
+        }
+        true
+    }
+}
+
+kernel! {
+    /// argmax[i] = the first j with the largest x[i, j]; a NaN counts as larger than every number.
+    ///
+    /// `x` (rows, n) with rows = `argmax.len()`.
+    pub fn argmax_rows<F, I>(x: &[F], argmax: &mut [u32]) {
+        let n = x.len().checked_div(argmax.len()).unwrap_or(0);
+        if n == 0 {
+            argmax.fill(0);
+            return;
+        }
+        for (argmax, row) in argmax.iter_mut().zip(x.chunks_exact(n)) {
+            let mut most = F::neg_infinity();
+            let mut nan = false;
+            if n >= 32 {
+                // The largest value in vectors first, then its place.
+                let mut lanes = [F::neg_infinity(); 32];
+                let blocks = row.chunks_exact(32);
+                for &x in blocks.remainder() {
+                    most = if x > most { x } else { most };
+                    nan |= x.is_nan();
+                }
+                for block in blocks {
+                    for (lane, &x) in lanes.iter_mut().zip(block) {
+                        *lane = if x > *lane { x } else { *lane };
+                        nan |= x.is_nan();
+                    }
+                }
+                for lane in lanes {
+                    most = if lane > most { lane } else { most };
+                }
+            } else {
+                for &x in row {
+                    most = if x > most { x } else { most };
+                    nan |= x.is_nan();
+                }
+            }
+            let place = if nan { row.iter().position(|x| x.is_nan()) } else { row.iter().position(|&x| x == most) };
+            *argmax = place.unwrap_or(0) as u32;
+        }
+    }
+}
+
+kernel! {
+    /// total[i] += part[i]: one shard's gradients onto the sum of those before it.
+    pub fn add<F>(part: &[F], total: &mut [F]) {
+        for (total, &part) in total.iter_mut().zip(part) {
+            *total += part;
+        }
+    }
+}
+
+/// total[i] = parts[0][i] + parts[1][i] + …, added in this order: the gradients of all shards, in one pass over memory.
+///
+/// # Panics
+/// If a part is shorter than `total`.
+pub fn add_shards<F: Scalar>(parts: &[&[F]], total: &mut [F]) {
+    let n = total.len();
+    match parts {
+        [] => total.fill(F::zero()),
+        [a] => total.copy_from_slice(&a[..n]),
+        [a, b] => sum_of_two(&a[..n], &b[..n], total),
+        [a, b, c] => sum_of_three(&a[..n], &b[..n], &c[..n], total),
+        [a, b, c, d, rest @ ..] => {
+            sum_of_four(&a[..n], &b[..n], &c[..n], &d[..n], total);
+            let mut rest = rest;
+            while let [a, b, later @ ..] = rest {
+                add_two(&a[..n], &b[..n], total);
+                rest = later;
+            }
+            if let [a] = rest {
+                add(&a[..n], total);
+            }
+        }
+    }
+}
+
+kernel! {
+    /// total = a + b
+    fn sum_of_two<F>(a: &[F], b: &[F], total: &mut [F]) {
+        for ((total, &a), &b) in total.iter_mut().zip(a).zip(b) {
+            *total = a + b;
+        }
+    }
+}
+
+kernel! {
+    /// total = (a + b) + c
+    fn sum_of_three<F>(a: &[F], b: &[F], c: &[F], total: &mut [F]) {
+        for (((total, &a), &b), &c) in total.iter_mut().zip(a).zip(b).zip(c) {
+            *total = a + b + c;
+        }
+    }
+}
+
+kernel! {
+    /// total = ((a + b) + c) + d
+    fn sum_of_four<F>(a: &[F], b: &[F], c: &[F], d: &[F], total: &mut [F]) {
+        for ((((total, &a), &b), &c), &d) in total.iter_mut().zip(a).zip(b).zip(c).zip(d) {
+            *total = a + b + c + d;
+        }
+    }
+}
+
+kernel! {
+    /// total = (total + a) + b
+    fn add_two<F>(a: &[F], b: &[F], total: &mut [F]) {
+        for ((total, &a), &b) in total.iter_mut().zip(a).zip(b) {
+            *total = *total + a + b;
+        }
+    }
+}
+
+/// to[i, ·] = from[rows[i], ·]: the samples of a batch, in the order of `rows`.
+///
+/// `from` (any, n), `to` (rows.len(), n).
+///
+/// # Panics
+/// If a row lies outside `from`, or `to` is not a whole number of rows.
+pub fn gather_rows<F: Copy>(from: &[F], rows: &[usize], to: &mut [F]) {
+    let n = row_len(rows.len(), to.len());
+    if n > 0 {
+        for (to, &row) in to.chunks_exact_mut(n).zip(rows) {
+            to.copy_from_slice(&from[row * n..][..n]);
+        }
+    }
+}
+
+/// The length of a row when `rows` of them make `len` elements.
+#[track_caller]
+fn row_len(rows: usize, len: usize) -> usize {
+    let n = len.checked_div(rows).unwrap_or(0);
+    assert_eq!(rows * n, len, "{len} elements are not {rows} rows");
+    n
+}
+
+/// to[i, ·] = scale·from[rows[i], ·], bytes as numbers: images that stay bytes until a batch needs them.
+///
+/// `from` (any, n), `to` (rows.len(), n).
+///
+/// # Panics
+/// As [`gather_rows`].
+pub fn gather_bytes<F: Scalar>(from: &[u8], rows: &[usize], scale: F, to: &mut [F]) {
+    let n = row_len(rows.len(), to.len());
+    if n > 0 {
+        for (to, &row) in to.chunks_exact_mut(n).zip(rows) {
+            scale_bytes(&from[row * n..][..n], scale, to);
+        }
+    }
+}
+
+kernel! {
+    /// to = scale·from, bytes as numbers.
+    pub fn scale_bytes<F, I>(from: &[u8], scale: F, to: &mut [F]) {
+        for (to, &from) in to.iter_mut().zip(from) {
+            *to = scale * F::of_byte(from);
+        }
+    }
+}
+
+kernel! {
+    /// to[j, i] = from[i, j], in blocks that stay in registers.
+    ///
+    /// `from` (rows, cols) → `to` (cols, rows).
+    ///
+    /// # Panics
+    /// If a slice is shorter than rows·cols.
+    pub fn transpose<F, I>(from: &[F], rows: usize, cols: usize, to: &mut [F]) {
+        assert!(from.len() >= rows * cols && to.len() >= rows * cols, "{rows} × {cols} elements");
+        let block = I::Vector::BLOCK;
+        let (whole_rows, whole_cols) = (rows - rows % block, cols - cols % block);
+        for i in (0..whole_rows).step_by(block) {
+            for j in (0..whole_cols).step_by(block) {
+                // SAFETY: the block lies inside both, whose lengths were checked.
+                unsafe {
+                    let (from, to) = (from.as_ptr().add(i * cols + j), to.as_mut_ptr().add(j * rows + i));
+                    I::Vector::transpose(from, cols, to, rows);
+                }
+            }
+        }
+        for i in 0..rows {
+            for j in (if i < whole_rows { whole_cols } else { 0 })..cols {
+                to[j * rows + i] = from[i * cols + j];
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::dispatch::forced::on_every_isa;
+
+    fn numbers(n: usize) -> Vec<f32> {
+        (0..n).map(|i| ((i * 7919 + 13) % 1009) as f32 / 64.0 - 8.0).collect()
+    }
+
+    #[test]
+    fn sums_are_exact_where_rounding_plays_no_part() {
+        on_every_isa(|_| {
+            for n in [0, 1, 2, 31, 63, 64, 65, 1000] {
+                let (x, y) = (numbers(n), numbers(n + 3));
+                let want: f64 = x.iter().map(|&x| f64::from(x)).sum();
+                assert!((f64::from(sum(&x)) - want).abs() < 1e-2);
+                let want: f64 = x.iter().zip(&y).map(|(&x, &y)| f64::from(x) * f64::from(y)).sum();
+                assert!((f64::from(dot(&x, &y)) - want).abs() < 1e-1);
+                let want: f64 = x.iter().map(|&x| f64::from(x).powi(2)).sum();
+                assert!((sum_of_squares(&x) - want).abs() <= 1e-12 * want);
+            }
+        });
+    }
+
+    #[test]
+    fn columns_add_up_and_biases_come_on_top() {
+        on_every_isa(|_| {
+            for (rows, n) in [(0, 3), (1, 1), (3, 5), (4, 8), (9, 17), (130, 10)] {
+                let x = numbers(rows * n);
+                let mut sums = vec![1.0; n];
+                add_column_sums(&x, &mut sums);
+                for (j, &sum) in sums.iter().enumerate() {
+                    let want = 1.0 + (0..rows).map(|i| x[i * n + j]).sum::<f32>();
+                    assert!((sum - want).abs() < 1e-3);
+                }
+                let mut y = x.clone();
+                add_bias(&sums, &mut y);
+                assert!(y.iter().enumerate().all(|(k, &y)| y == x[k] + sums[k % n]));
+            }
+        });
+        add_column_sums::<f32>(&[], &mut []);
+    }
+
+    #[test]
+    fn the_first_of_the_largest_is_found_and_nan_beats_all() {
+        on_every_isa(|_| {
+            for n in [1, 2, 10, 31, 32, 33, 100, 1000] {
+                let mut x = numbers(3 * n);
+                let largest = n / 2;
+                x[largest] = 1e3;
+                x[n - 1] = 1e3;
+                x[2 * n - 1] = f32::NAN;
+                x[2 * n..].fill(f32::NEG_INFINITY);
+                let mut argmax = [9; 3];
+                argmax_rows(&x, &mut argmax);
+                assert_eq!(argmax, [largest as u32, n as u32 - 1, 0]);
+            }
+        });
+    }
+
+    #[test]
+    fn one_bad_value_is_seen() {
+        on_every_isa(|_| {
+            let mut x = numbers(1000);
+            assert!(all_finite(&x) && all_finite::<f32>(&[]));
+            for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+                for place in [0, 255, 256, 999] {
+                    let good = std::mem::replace(&mut x[place], bad);
+                    assert!(!all_finite(&x));
+                    x[place] = good;
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn shards_add_up_in_order() {
+        let parts: Vec<Vec<f32>> = (0..7).map(|s| numbers(100 + s).iter().map(|x| x * 0.1).collect()).collect();
+        for count in 0..=7 {
+            let slices: Vec<&[f32]> = parts[..count].iter().map(|p| &p[p.len() - 100..]).collect();
+            let mut total = [5.0; 100];
+            add_shards(&slices, &mut total);
+            for (i, &total) in total.iter().enumerate() {
+                let mut want = 0.0;
+                for part in &slices {
+                    want += part[i];
+                }
+                assert_eq!(total, want, "bit for bit");
+            }
+        }
+    }
+
+    #[test]
+    fn rows_are_gathered() {
+        let (from, mut to) = (numbers(5 * 7), [0.0; 21]);
+        gather_rows(&from, &[4, 0, 4], &mut to);
+        assert_eq!([&to[..7], &to[7..14], &to[14..]], [&from[28..], &from[..7], &from[28..]]);
+        let bytes: Vec<u8> = (0..=255).collect();
+        on_every_isa(|_| {
+            let mut to = [0.0f32; 128];
+            gather_bytes(&bytes, &[3, 0], 1.0 / 255.0, &mut to);
+            assert!(
+                (0..64).all(|j| to[j] == (192 + j) as f32 * (1.0 / 255.0) && to[64 + j] == j as f32 * (1.0 / 255.0))
+            );
+        });
+    }
+
+    #[test]
+    fn transposing_twice_changes_nothing() {
+        on_every_isa(|_| {
+            for (rows, cols) in [(0, 3), (1, 9), (8, 8), (17, 12), (33, 65)] {
+                let x = numbers(rows * cols);
+                let (mut t, mut back) = (vec![0.0; x.len()], vec![0.0; x.len()]);
+                transpose(&x, rows, cols, &mut t);
+                assert!((0..x.len()).all(|k| t[(k % cols) * rows + k / cols] == x[k]));
+                transpose(&t, cols, rows, &mut back);
+                assert_eq!(x, back);
+            }
+        });
+    }
+}
