@@ -281,3 +281,12 @@ fn rescale_any<F: Scalar>(w: &mut [F], shape: &[usize], over: impl Fn(usize) -> 
         *w *= factors[place(index)];
     }
 }
+
+impl crate::config::Setting for Constraint {
+    fn to_value(&self) -> Value {
+        self.to_config()
+    }
+    fn from_value(value: &Value) -> Result<Self> {
+        Self::from_config(value)
+    }
+}

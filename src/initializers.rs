@@ -528,3 +528,12 @@ fn dot(x: &[f64], y: &[f64]) -> f64 {
     }
     sums.iter().sum::<f64>() + x_rest.iter().zip(y_rest).map(|(x, y)| x * y).sum::<f64>()
 }
+
+impl crate::config::Setting for Initializer {
+    fn to_value(&self) -> Value {
+        self.to_config()
+    }
+    fn from_value(value: &Value) -> Result<Self> {
+        Self::from_config(value)
+    }
+}

@@ -346,3 +346,12 @@ fn sum<F: Scalar>(x: &[F], f: impl Fn(f64) -> f64) -> f64 {
     }
     sums.into_iter().sum::<f64>() + rest.iter().map(|&x| f(x.f64())).sum::<f64>()
 }
+
+impl crate::config::Setting for Regularizer {
+    fn to_value(&self) -> Value {
+        self.to_config()
+    }
+    fn from_value(value: &Value) -> Result<Self> {
+        Self::from_config(value)
+    }
+}

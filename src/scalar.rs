@@ -24,6 +24,9 @@ pub trait Scalar:
     /// Rounds an `f64` to this type.
     fn of(value: f64) -> Self;
 
+    /// A byte as a scalar, 0 to 255.
+    fn from_byte(value: u8) -> Self;
+
     /// This value as an `f64`, exactly.
     fn f64(self) -> f64;
 
@@ -56,6 +59,11 @@ impl Scalar for f32 {
     }
 
     #[inline]
+    fn from_byte(value: u8) -> Self {
+        Self::from(value)
+    }
+
+    #[inline]
     fn f64(self) -> f64 {
         f64::from(self)
     }
@@ -72,6 +80,11 @@ impl Scalar for f64 {
     #[inline]
     fn of(value: f64) -> Self {
         value
+    }
+
+    #[inline]
+    fn from_byte(value: u8) -> Self {
+        Self::from(value)
     }
 
     #[inline]
