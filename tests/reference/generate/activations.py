@@ -47,8 +47,10 @@ IN_FLOAT32 = ["relu", "leaky_relu", "gelu", "sigmoid", "tanh", "softplus", "silu
 
 EXTREMES = [-np.inf, -1e3, -40.0, -1e-300, 1e-300, 40.0, 1e3, np.inf]
 EXTREMES_F32 = [-np.inf, -1e3, -40.0, -1e-30, 1e-30, 40.0, 1e3, np.inf]
-# At 0 these have a kink, where the gradient is a convention.
-KINK_AT_ZERO = ["relu", "relu6", "leaky_relu", "selu", "elu", "celu"]
+# The gradient at a kink is a convention. For these TensorFlow, JAX and PyTorch agree that it is 0 …
+TIES = {"relu": [0.0], "relu6": [0.0, 6.0], "hard_tanh": [-1.0, 1.0], "hard_sigmoid": [-3.0, 3.0]}
+# … and at 0 for these they do not, so no case asks for it.
+NO_ZERO = ["relu", "relu6", "leaky_relu", "selu", "celu"]
 ROWS = [[1e3, -1e3, 0.0], [-np.inf, 0.3, -0.7], [1e3, 1e3, 999.0], [-1e3, -1e3, -1e3], [0.0, -np.inf, -np.inf]]
 
 
@@ -69,7 +71,7 @@ def elementwise_extremes(name, config, values, suffix=""):
     """Leaves out the infinite inputs at which Keras gives NaN where the function has a limit."""
     id = f"{name}__{label(config)}_extreme{suffix}"
     dtype, random = peer.start(id)
-    x = np.array(values if name in KINK_AT_ZERO else [0.0, *values], dtype)
+    x = np.array(values if name in NO_ZERO else [0.0, *values], dtype)
     arrays = compute(name, config, x, random)
     known = ~(np.isnan(arrays["output"]) | np.isnan(arrays["grad.input"]))
     assert known[np.isfinite(x)].all(), f"{id}: NaN at a finite input"
@@ -86,10 +88,20 @@ def softmax_extremes(name, suffix=""):
     group.add(id, f"activation:{name}", {}, arrays, call={"training": False}, tags=["extreme"])
 
 
+def ties(name, values):
+    id = f"{name}__ties"
+    dtype, random = peer.start(id)
+    arrays = compute(name, {}, np.array(values), random)
+    group.add(id, f"activation:{name}", {}, arrays, call={"training": False}, notes="the gradient at a kink is 0",
+              tags=["ties"])
+
+
 for name, options in ELEMENTWISE.items():
     for config, shape in zip(options, [(3, 5), (2, 3, 4), (17,), (2, 2, 3, 2), (3, 7), (4, 5), (2, 11)]):
         case(name, config, shape)
     elementwise_extremes(name, {}, EXTREMES)
+for name, values in TIES.items():
+    ties(name, values)
 case("relu", {}, (5, 33), suffix="_odd")
 case("tanh", {}, (5, 33), suffix="_odd")
 elementwise_extremes("gelu", {"approximate": True}, EXTREMES)

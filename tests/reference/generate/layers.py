@@ -1,16 +1,21 @@
 """Reference cases of layers: output and gradients by every input and parameter, from Keras."""
 
+import numpy as np
+
 import peer_keras as peer
 from common import Group, distinct
 
 group = Group("layers", "keras", peer.VERSIONS, atol=1e-9, atol_f32=1e-5)
 
 
-def case(id, class_name, config, *shapes, notes="", tags=()):
-    """A call of the layer in inference, on one input or, for several `shapes`, on a list of them."""
+def case(id, class_name, config, *shapes, at=None, notes="", tags=()):
+    """A call of the layer in inference, on one input or, for several `shapes`, on a list of them.
+
+    The inputs are random, but for the one input `at`, if given.
+    """
     dtype, random = peer.start(id)
     layer = peer.layer(class_name, config)
-    inputs = [distinct(random, shape, dtype) for shape in shapes]
+    inputs = [distinct(random, shape, dtype) for shape in shapes] if at is None else [at]
     layer(inputs if len(inputs) > 1 else inputs[0])
     for weight in layer.trainable_variables:
         weight.assign(distinct(random, weight.shape, dtype, low=-1, high=1))
@@ -121,6 +126,8 @@ def activations():
         ("prelu__f32", "PReLU", {"shared_axes": [1]}, (2, 4, 3)),
     ]:
         case(id, class_name, config, shape)
+    case("prelu_ties", "PReLU", {}, at=np.array([[0.0, 0.75, -0.25], [-1.5, 0.0, 0.0]]), tags=["ties"],
+         notes="at 0 the gradient by the input is 0, neither 1 nor alpha")
 
 
 def shapes():

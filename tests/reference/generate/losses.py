@@ -198,15 +198,6 @@ def extremes():
     )
 
 
-def ties():
-    id = "MeanAbsoluteError__ties"
-    _, random = peer.start(id)
-    y_true = np.array([[0.5, -1.0, 2.0], [0.0, 0.25, -0.5]])
-    y_pred = np.array([[0.5, -0.5, 2.0], [0.0, 1.25, -1.5]])
-    record(id, "MeanAbsoluteError", {}, {"y_true": y_true, "y_pred": y_pred}, random,
-           notes="|x| at 0 has gradient 0", tags=["ties"])
-
-
 for loss in ["MeanSquaredError", "MeanAbsoluteError"]:
     errors(loss)
     weights_without_sum(loss, np.array([[1.0, 2.0], [0.5, -1.0]]), np.array([[0.5, 1.0], [0.25, 1.0]]))
@@ -219,5 +210,4 @@ case("BinaryCrossentropy", (2, 3, 4), {"axis": 1})
 case("BinaryCrossentropy", (2, 3, 4), {"axis": 1, "reduction": None, "from_logits": True}, "element")
 ignored()
 extremes()
-ties()
 group.write()

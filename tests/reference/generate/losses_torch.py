@@ -116,7 +116,9 @@ def classes():
             for options in [{}, {"weight": weight}, {"label_smoothing": 0.1}]:
                 case("CrossEntropyLoss", soft_class_logits, shape, {**options, **reduction}, notes=notes)
     for loss, targets in [
-        ("CrossEntropyLoss", class_logits), ("CrossEntropyLoss", soft_class_logits), ("NLLLoss", class_log_probabilities)
+        ("CrossEntropyLoss", class_logits),
+        ("CrossEntropyLoss", soft_class_logits),
+        ("NLLLoss", class_log_probabilities),
     ]:
         case(loss, targets, (5, 3), {}, "__f32")
 

@@ -67,7 +67,7 @@ def weights(random, shape):
 
 
 def variants(metric, targets, config, shape):
-    """Plain, weighted per sample, in batches, both, and weighted per element where elements have losses of their own."""
+    """Plain, weighted per sample, in batches, both; weighted per element where each has a value of its own."""
     prefix = f"keras_{metric}__{'x'.join(map(str, shape))}_{label(config)}"
     elements = shape if targets in (labels, binary) else shape[:-1]
     for suffix, weighted, batches in [

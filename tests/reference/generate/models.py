@@ -107,8 +107,11 @@ def start_weights(random, shape, dtype):
 # A training run.
 
 
-def case(id, spec, config, inputs, targets, sample_weight=None, notes="", with_gradient=True, tolerance=None):
-    """Trains on `config["batches"]` with Keras's own `train_on_batch`; u8 inputs are divided by 255."""
+def case(id, spec, config, inputs, targets, sample_weight=None, notes="", leave_out=()):
+    """Trains on `config["batches"]` with Keras's own `train_on_batch`; u8 inputs are divided by 255.
+
+    Tensors whose names begin with one of `leave_out` are not recorded.
+    """
     dtype, random = peer.start(id)
     model = build(spec)
     model.compile(
@@ -130,7 +133,7 @@ def case(id, spec, config, inputs, targets, sample_weight=None, notes="", with_g
         y = unwrap([values[rows] for values in targets])
         weight = None if sample_weight is None else sample_weight[rows]
         value, grads = loss_and_gradients(model, x, y, weight, class_weight)
-        if not losses and with_gradient:
+        if not losses:
             arrays |= {f"grad0.{name}": grad for name, grad in zip(trainable, grads, strict=True)}
         losses.append(value)
         model.reset_metrics()
@@ -140,9 +143,9 @@ def case(id, spec, config, inputs, targets, sample_weight=None, notes="", with_g
     arrays |= {f"output.final.{name}": weight.numpy() for name, weight in weights.items()}
     predicted = model(unwrap([scaled(values[config["predict"]], dtype) for values in inputs]))
     arrays |= numbered("output.predict", predicted if isinstance(predicted, list) else [predicted])
-    if dtype == "float32":
-        tolerance = tolerance or F32_TOLERANCE
-    group.add(id, "model", {"model": spec, **config}, arrays, call={"training": True}, notes=notes, tolerance=tolerance)
+    arrays = {name: array for name, array in arrays.items() if not name.startswith(leave_out)}
+    group.add(id, "model", {"model": spec, **config}, arrays, call={"training": True}, notes=notes,
+              tolerance=F32_TOLERANCE if dtype == "float32" else None)
 
 
 def loss_and_gradients(model, x, y, sample_weight, class_weight):
@@ -271,10 +274,12 @@ def penalties():
          [dense("hidden", 4, "relu", kernel_regularizer=l2, trainable=False), dense("class", 3, "softmax")],
          momentum, "the penalty of a frozen layer does not count"),
         ("table_constraints", [constrained("hidden", 4, "tanh", "MaxNorm", {"max_value": 0.8}, "NonNeg", {}),
-                               constrained("class", 3, "softmax", "UnitNorm", {"axis": 0}, "MaxNorm", {"max_value": 0.3})],
+                               constrained("class", 3, "softmax", "UnitNorm", {"axis": 0}, "MaxNorm",
+                                           {"max_value": 0.3})],
          momentum, "constraints act after each update"),
         ("table_min_max_norm",
-         [constrained("hidden", 4, "relu", "MinMaxNorm", {"min_value": 0.5, "max_value": 0.9, "rate": 0.7}, "NonNeg", {}),
+         [constrained("hidden", 4, "relu", "MinMaxNorm", {"min_value": 0.5, "max_value": 0.9, "rate": 0.7},
+                      "NonNeg", {}),
           constrained("class", 3, "softmax", "MaxNorm", {"max_value": 0.9, "axis": 1}, "NonNeg", {})],
          ("Adam", {"learning_rate": 0.05}), "constraints act after each update"),
         ("table_constraints_regularizers",
@@ -306,7 +311,8 @@ def weighted():
     for id, shape, layers, loss, options, target, weighted in [
         ("table_class_weight", [5], classes, (CATEGORICAL, {}), class_weight, "one_hot", None),
         ("table_class_weight_sparse", [5], classes, (SPARSE, {}), class_weight, "labels", None),
-        ("table_class_weight_binary", [5], chance, (BINARY, {}), {"class_weight": {"0": 0.4, "1": 1.7}}, "binary", None),
+        ("table_class_weight_binary", [5], chance, (BINARY, {}), {"class_weight": {"0": 0.4, "1": 1.7}}, "binary",
+         None),
         ("table_sample_weight", [5], classes, (CATEGORICAL, {}), {}, "one_hot", (20,)),
         ("table_sample_weight_mean", [5], chance, (BINARY, {"reduction": "mean_with_sample_weight"}), {}, "binary",
          (20,)),
@@ -378,7 +384,7 @@ def graphs():
     )
     for id, options, notes in [
         ("two_outputs", {}, "output.loss: the sum of both losses"),
-        ("two_outputs_loss_weights", {"loss_weights": [0.7, 1.5]}, "output.loss: 0.7 · squares + 1.5 · cross-entropy"),
+        ("two_outputs_loss_weights", {"loss_weights": [0.7, 1.5]}, "output.loss: 0.7 · squares + 1.5 · entropy"),
     ]:
         random = rng(id + " data")
         losses = [("MeanSquaredError", {}), (CATEGORICAL, {})]
@@ -434,9 +440,12 @@ def shapes():
 
 def mnist_script():
     """The Keras MNIST script: Flatten, Dense 128 relu, Dense 10 softmax, Adam; 100 steps on 320 images."""
-    for id, side, notes, with_gradient, tolerance in [
-        ("mnist_mlp_100_steps", 14, "images of side 14", True, None),
-        ("mnist_mlp_100_steps__f32", 28, "", False, None),
+    for id, side, notes, leave_out in [
+        ("mnist_mlp_100_steps", 14, "images of side 14", ()),
+        ("mnist_mlp_100_steps__f32", 28,
+         "without grad0, for its size, and without the final dense.kernel: Adam divides gradients of almost 0 by their "
+         "own size, so that rounding alone moves 150 of its 100352 values by up to 4e-3 (float32 against float64)",
+         ("grad0.", "output.final.dense.kernel")),
     ]:
         images, labels = mnist(320, peer.dtype_of(id), side)
         spec = sequential(
@@ -446,7 +455,7 @@ def mnist_script():
             (CATEGORICAL, {}), ("Adam", {}),
             batches=[list(range(i, i + 32)) for i in range(0, 320, 32)] * 10, predict=list(range(8)),
         )
-        case(id, spec, config, [images], [labels], notes=notes, with_gradient=with_gradient, tolerance=tolerance)
+        case(id, spec, config, [images], [labels], notes=notes, leave_out=leave_out)
 
 
 perceptrons()
