@@ -157,13 +157,27 @@ def weights_without_sum(loss, y_true, y_pred):
     record(id, loss, {"reduction": "mean_with_sample_weight"}, targets, random, notes="0/0 is 0")
 
 
-def column_of_weights():
-    """Weights (batch, 1) where the losses have shape (batch): the same as (batch)."""
-    id = "MeanSquaredError__4x3_column_of_weights"
+def columns():
+    """Weights, labels and targets that come with an axis of length 1 too many or too few."""
+    id = "MeanSquaredError__column_of_weights"
     dtype, random = peer.start(id)
     y_true, y_pred = regression(random, {}, (4, 3), dtype)
     targets = {"y_true": y_true, "y_pred": y_pred, **sample_weight("sample", random, (4, 1), dtype)}
     record(id, "MeanSquaredError", {}, targets, random, notes="weights (batch, 1) count as (batch)")
+
+    for loss in ["MeanSquaredError", "MeanAbsoluteError"]:
+        id = f"{loss}__row_of_targets"
+        dtype, random = peer.start(id)
+        y_true, y_pred = regression(random, {}, (4, 1), dtype)
+        record(id, loss, {}, {"y_true": y_true[:, 0], "y_pred": y_pred}, random,
+               notes="targets (batch) count as (batch, 1)")
+
+    for config in [{}, {"from_logits": True}]:
+        id = f"SparseCategoricalCrossentropy__column_of_labels_{label(config)}"
+        dtype, random = peer.start(id)
+        labels, y_pred = sparse(random, config, (4, 3), dtype)
+        record(id, "SparseCategoricalCrossentropy", config, {"y_true": labels[:, None], "y_pred": y_pred}, random,
+               notes="labels (batch, 1) count as (batch)")
 
 
 def extremes():
@@ -201,7 +215,7 @@ def extremes():
 for loss in ["MeanSquaredError", "MeanAbsoluteError"]:
     errors(loss)
     weights_without_sum(loss, np.array([[1.0, 2.0], [0.5, -1.0]]), np.array([[0.5, 1.0], [0.25, 1.0]]))
-column_of_weights()
+columns()
 crossentropies("CategoricalCrossentropy", [{"label_smoothing": 0.1}])
 crossentropies("SparseCategoricalCrossentropy", [{"ignore_class": 2}, {"ignore_class": -1}])
 crossentropies("BinaryCrossentropy", [{"label_smoothing": 0.1}])

@@ -291,6 +291,10 @@ def reduce(losses, mask, weight, reduction):
 def keras_loss(name, config, y_true, y_pred, weight=None):
     options = dict(config)
     reduction = options.pop("reduction", "sum_over_batch_size")
+    if y_true.ndim < y_pred.ndim and not name.startswith("Sparse"):
+        y_true = y_true[..., None]
+    if y_true.ndim == y_pred.ndim and name.startswith("Sparse"):
+        y_true = y_true[..., 0]
     losses, mask = LOSSES[name](y_true, y_pred, **options)
     return reduce(losses, mask, weight, reduction)
 
