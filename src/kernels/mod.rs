@@ -2,12 +2,18 @@
 //!
 //! No state and no configuration; layers hold those. SIMD, blocking and `unsafe` live here and nowhere else.
 #![allow(unsafe_code, clippy::cast_possible_truncation, clippy::too_many_arguments)]
+// Kinks, limits and tests compare exactly.
+#![allow(clippy::float_cmp)]
 // A kernel's parts must end up inside the version compiled for an instruction set, or they miss it.
 #![allow(clippy::inline_always)]
 
+pub mod activation;
 pub(crate) mod dispatch;
 pub mod elementwise;
 pub mod gemm;
 pub mod math;
+pub mod optimizer;
+pub mod random;
 pub mod reduce;
+pub mod softmax;
 pub(crate) mod vector;

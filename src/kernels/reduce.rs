@@ -246,7 +246,7 @@ kernel! {
 
 /// to[i, ·] = from[rows[i], ·]: the samples of a batch, in the order of `rows`.
 ///
-/// `from` (any, n), `to` (rows.len(), n).
+/// `from` (any, n), `to` (as many as `rows`, n).
 ///
 /// # Panics
 /// If a row lies outside `from`, or `to` is not a whole number of rows.
@@ -269,7 +269,7 @@ fn row_len(rows: usize, len: usize) -> usize {
 
 /// to[i, ·] = scale·from[rows[i], ·], bytes as numbers: images that stay bytes until a batch needs them.
 ///
-/// `from` (any, n), `to` (rows.len(), n).
+/// `from` (any, n), `to` (as many as `rows`, n).
 ///
 /// # Panics
 /// As [`gather_rows`].
