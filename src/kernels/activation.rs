@@ -44,7 +44,7 @@ macro_rules! backward {
 forward! {
     /// y = max(x, 0)
     relu() = x, I, let zero = F::zero() => if x < zero { zero } else { x };
-    /// y = x where x > threshold, else negative_slope·(x − threshold); at most `max_value`.
+    /// y = x where x > threshold, else `negative_slope`·(x − threshold); at most `max_value`.
     ///
     /// No cap is `max_value` = ∞. Keras's `relu` with all its options.
     relu_with(max_value, negative_slope, threshold) = x, I => {
@@ -239,7 +239,7 @@ fn mish_parts<F: Scalar>(e: F, positive: bool) -> (F, F) {
 }
 
 kernel! {
-    /// PReLU: y = x where x > 0, else a·x, the slope `a` learned.
+    /// `PReLU`: y = x where x > 0, else a·x, the slope `a` learned.
     ///
     /// `x` (…, n) with n = `slope.len()`; the slope is the same for all rows.
     pub fn prelu<F, I>(x: &mut [F], slope: &[F]) {
@@ -255,7 +255,7 @@ kernel! {
 }
 
 kernel! {
-    /// Backward of [`prelu`], from its input: grad ← grad·f′ and grad_slope[j] += Σ grad·x over the rows where x < 0.
+    /// Backward of [`prelu`], from its input: grad ← grad·f′ and `grad_slope[j]` += Σ grad·x over the rows where x < 0.
     ///
     /// f′ = 1 where x > 0, a where x < 0, and 0 at 0, as in Keras.
     pub fn prelu_backward<F, I>(x: &[F], slope: &[F], grad: &mut [F], grad_slope: &mut [F]) {

@@ -12,6 +12,10 @@ use crate::Scalar;
 pub trait Elementary: Scalar {
     /// A byte as a number.
     fn of_byte(byte: u8) -> Self;
+    /// 31 bits of a random word, as a number in (0, 1].
+    fn of_word(word: u32) -> Self;
+    /// sin 2πx and cos 2πx for 0 ≤ x ≤ 1.
+    fn sin_cos_turns_in<I: Instructions<Self>>(self) -> (Self, Self);
     /// eˣ
     fn exp_in<I: Instructions<Self>>(self) -> Self;
     /// eˣ − 1, without cancellation near 0.
@@ -106,6 +110,24 @@ impl Elementary for f32 {
     }
 
     #[inline(always)]
+    fn of_word(word: u32) -> f32 {
+        ((word >> 1).cast_signed() as f32 + 0.5) * (1.0 / (1u32 << 31) as f32)
+    }
+
+    #[inline(always)]
+    fn sin_cos_turns_in<I: Instructions<f32>>(self) -> (f32, f32) {
+        // x = quarter/4 + r with |r| ≤ ⅛; sine and cosine of the rest by their Taylor series.
+        let quarter = (self * 4.0 + 0.5) as i32;
+        let angle = I::mul_add(quarter as f32, -0.25, self) * std::f32::consts::TAU;
+        let square = angle * angle;
+        let sin = polynomial::<f32, I, 4>(square, [-1.0 / 5040.0, 1.0 / 120.0, -1.0 / 6.0, 1.0]) * angle;
+        let cos = polynomial::<f32, I, 5>(square, [1.0 / 40320.0, -1.0 / 720.0, 1.0 / 24.0, -0.5, 1.0]);
+        // A quarter turn takes (sin, cos) to (cos, −sin).
+        let (sin, cos) = if quarter & 1 == 1 { (cos, -sin) } else { (sin, cos) };
+        if quarter & 2 == 2 { (-sin, -cos) } else { (sin, cos) }
+    }
+
+    #[inline(always)]
     fn exp_in<I: Instructions<f32>>(self) -> f32 {
         // Outside, the result is 0 or infinite anyway. Comparisons let NaN pass.
         let x = if self > 89.0 { 89.0 } else { self };
@@ -194,6 +216,16 @@ impl Elementary for f64 {
     #[inline(always)]
     fn of_byte(byte: u8) -> f64 {
         f64::from(byte)
+    }
+
+    #[inline(always)]
+    fn of_word(word: u32) -> f64 {
+        (f64::from(word >> 1) + 0.5) * (1.0 / f64::from(1u32 << 31))
+    }
+
+    #[inline(always)]
+    fn sin_cos_turns_in<I: Instructions<f64>>(self) -> (f64, f64) {
+        (self * std::f64::consts::TAU).sin_cos()
     }
 
     #[inline(always)]

@@ -1,11 +1,13 @@
 //! The mathematics: plain functions on slices, forward beside backward, each with its formula.
 //!
 //! No state and no configuration; layers hold those. SIMD, blocking and `unsafe` live here and nowhere else.
-#![allow(unsafe_code, clippy::cast_possible_truncation, clippy::too_many_arguments)]
+#![allow(unsafe_code, clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::too_many_arguments)]
 // Kinks, limits and tests compare exactly.
 #![allow(clippy::float_cmp)]
 // A kernel's parts must end up inside the version compiled for an instruction set, or they miss it.
 #![allow(clippy::inline_always)]
+// Formulas, and names like PyTorch, are not code.
+#![allow(clippy::doc_markdown)]
 
 pub mod activation;
 pub(crate) mod dispatch;
@@ -13,7 +15,7 @@ pub mod elementwise;
 pub mod gemm;
 pub mod losses;
 pub mod math;
-pub mod optimizers;
+pub mod optimizer;
 pub mod random;
 pub mod reduce;
 pub mod reorder;

@@ -70,7 +70,7 @@ fn sum_of_exp<F: Elementary, I: Instructions<F>, const KEEP: bool>(row: &mut [F]
 }
 
 kernel! {
-    /// y[o, a, i] = e^{x[o, a, i]} / Σ_b e^{x[o, b, i]}, in place.
+    /// y[o, a, i] = e^{x[o, a, i]} / Σⱼ e^{x[o, j, i]}, in place.
     ///
     /// `x` (outer, axis, inner); `outer` follows from the length.
     pub fn softmax<F, I>(x: &mut [F], axis: usize, inner: usize) {
@@ -92,7 +92,7 @@ kernel! {
 }
 
 kernel! {
-    /// y[o, a, i] = x[o, a, i] − ln Σ_b e^{x[o, b, i]}, in place: the logarithm of [`softmax`].
+    /// y[o, a, i] = x[o, a, i] − ln Σⱼ e^{x[o, j, i]}, in place: the logarithm of [`softmax`].
     ///
     /// `x` (outer, axis, inner).
     pub fn log_softmax<F, I>(x: &mut [F], axis: usize, inner: usize) {
@@ -141,7 +141,7 @@ fn columns<F: Elementary, I: Instructions<F>>(x: &mut [F], axis: usize, inner: u
 }
 
 kernel! {
-    /// Backward of [`softmax`], from its output: ∂L/∂x[a] = y[a]·(g[a] − Σ_b g[b]·y[b]), in place of `grad`.
+    /// Backward of [`softmax`], from its output: ∂L/∂x[a] = y[a]·(g[a] − Σⱼ g[j]·y[j]), in place of `grad`.
     ///
     /// `y` and `grad` (outer, axis, inner).
     pub fn softmax_backward<F, I>(y: &[F], grad: &mut [F], axis: usize, inner: usize) {
@@ -175,7 +175,7 @@ kernel! {
 }
 
 kernel! {
-    /// Backward of [`log_softmax`], from its output: ∂L/∂x[a] = g[a] − e^{y[a]}·Σ_b g[b], in place of `grad`.
+    /// Backward of [`log_softmax`], from its output: ∂L/∂x[a] = g[a] − e^{y[a]}·Σⱼ g[j], in place of `grad`.
     ///
     /// `y` and `grad` (outer, axis, inner).
     pub fn log_softmax_backward<F, I>(y: &[F], grad: &mut [F], axis: usize, inner: usize) {

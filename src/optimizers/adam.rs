@@ -2,7 +2,7 @@
 
 use super::{Common, Optimizer, Step, above_zero, in_unit_range, optimizer_options};
 use crate::config::{Config, Configured};
-use crate::kernels::optimizers::{self as kernels, AdamStep};
+use crate::kernels::optimizer::{self as kernels, AdamStep};
 use crate::{Error, Result, Scalar};
 
 optimizer_options! {
@@ -79,13 +79,15 @@ macro_rules! adam_family {
                 let epsilon = if self.epsilon_after_correction { self.epsilon * root } else { self.epsilon };
                 let numbers = AdamStep {
                     alpha: F::of(step.learning_rate * root / (1.0 - self.beta_1.powf(t))),
-                    one_less_beta_1: F::of(1.0 - self.beta_1),
-                    one_less_beta_2: F::of(1.0 - self.beta_2),
+                    beta_1: F::of(self.beta_1),
+                    beta_2: F::of(self.beta_2),
                     epsilon: F::of(epsilon),
+                    // The driver lets weights decay, for every optimizer alike.
+                    decay: F::zero(),
                 };
                 match slots {
-                    [m, v] => kernels::adam(numbers, weights, gradients, m, v),
-                    [m, v, largest] => kernels::adam_amsgrad(numbers, weights, gradients, m, v, largest),
+                    [m, v] => kernels::adam(weights, gradients, m, v, numbers),
+                    [m, v, largest] => kernels::adam_amsgrad(weights, gradients, m, v, largest, numbers),
                     _ => unreachable!("the driver gives as many slots as `slots` names"),
                 }
             }

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::{Common, Optimizer, Step};
-use crate::kernels::{elementwise, reduce};
+use crate::kernels::{elementwise, optimizer as kernels, reduce};
 use crate::layers::ParamSpec;
 use crate::models::graph::Graph;
 use crate::models::{Model, Pass};
@@ -154,7 +154,7 @@ impl<F: Scalar> Driver<F> {
             let momentum = if updates == 0 { F::zero() } else { F::of(self.common.ema_momentum) };
             for run in &self.runs {
                 let (average, weights) = (&mut self.average[run.clone()], &mut weights[run.clone()]);
-                elementwise::move_average(momentum, weights, average);
+                kernels::moving_average(average, weights, momentum);
                 if self.common.ema_overwrite_frequency.is_some_and(|every| (updates + 1).is_multiple_of(every)) {
                     weights.copy_from_slice(average);
                 }
@@ -180,14 +180,14 @@ impl<F: Scalar> Driver<F> {
         let decay = common.weight_decay.filter(|decay| *decay != 0.0);
         let work = |span: &mut Span<'_, F>| {
             if let Some(scale) = scale {
-                elementwise::scale(scale, span.gradients);
+                kernels::scale(span.gradients, scale);
             }
             if let Some(most) = common.clipvalue {
-                elementwise::clamp(F::of(-most), F::of(most), span.gradients);
+                kernels::clip(span.gradients, F::of(most));
             }
             match decay {
                 Some(decay) if common.decoupled_weight_decay => {
-                    elementwise::scale(F::one() - F::of(decay * step.learning_rate), span.weights);
+                    kernels::scale(span.weights, F::one() - F::of(decay * step.learning_rate));
                 }
                 Some(decay) => elementwise::axpy(F::of(decay), span.weights, span.gradients),
                 None => (),
@@ -248,7 +248,7 @@ fn runs<F: Scalar>(graph: &Graph<F>, trains: &[bool]) -> Vec<Range<usize>> {
 fn clip_norm<F: Scalar>(most: f64, gradient: &mut [F]) {
     let norm = reduce::sum_of_squares(gradient).sqrt();
     if norm > most {
-        elementwise::scale(F::of(most / norm), gradient);
+        kernels::scale(gradient, F::of(most / norm));
     }
 }
 

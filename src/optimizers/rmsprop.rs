@@ -2,7 +2,7 @@
 
 use super::{Common, Optimizer, Step, above_zero, in_unit_range, optimizer_options};
 use crate::config::{Config, Configured};
-use crate::kernels::optimizers as kernels;
+use crate::kernels::optimizer::{self as kernels, RmsPropStep};
 use crate::{Result, Scalar};
 
 optimizer_options! {
@@ -42,18 +42,21 @@ impl<F: Scalar> Optimizer<F> for RMSprop {
     }
 
     fn update(&self, step: Step, weights: &mut [F], gradients: &[F], slots: &mut [&mut [F]]) {
-        let numbers = kernels::RmsStep {
-            rate: F::of(step.learning_rate),
+        let momentum = F::of(self.momentum);
+        let numbers = RmsPropStep {
             rho: F::of(self.rho),
             epsilon: F::of(self.epsilon),
-            in_root: self.epsilon_in_root,
-            momentum: F::of(self.momentum),
+            epsilon_outside_root: !self.epsilon_in_root,
+            a: F::of(step.learning_rate),
+            b: F::one(),
         };
         match (slots, self.centered) {
-            ([v], _) => kernels::rmsprop(numbers, weights, gradients, v),
-            ([v, m], false) => kernels::rmsprop_momentum(numbers, weights, gradients, v, m),
-            ([v, mean], true) => kernels::rmsprop_centered(numbers, weights, gradients, v, mean),
-            ([v, mean, m], _) => kernels::rmsprop_centered_momentum(numbers, weights, gradients, v, mean, m),
+            ([v], _) => kernels::rmsprop(weights, gradients, v, numbers),
+            ([v, u], false) => kernels::rmsprop_momentum(weights, gradients, v, u, momentum, numbers),
+            ([v, mean], true) => kernels::rmsprop_centered(weights, gradients, v, mean, numbers),
+            ([v, mean, u], _) => {
+                kernels::rmsprop_centered_momentum(weights, gradients, v, mean, u, momentum, numbers);
+            }
             _ => unreachable!("the driver gives as many slots as `slots` names"),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{Common, Optimizer, Step, in_unit_range, optimizer_options};
 use crate::config::{Config, Configured};
-use crate::kernels::optimizers as kernels;
+use crate::kernels::optimizer as kernels;
 use crate::{Result, Scalar};
 
 optimizer_options! {
@@ -41,10 +41,10 @@ impl<F: Scalar> Optimizer<F> for SGD {
         match slots {
             [velocity] => {
                 let dampening = if step.number > 1 { self.dampening } else { 0.0 };
-                let (momentum, dampening) = (F::of(self.momentum), F::of(dampening));
-                kernels::momentum(rate, momentum, dampening, self.nesterov, weights, gradients, velocity);
+                let (momentum, own) = (F::of(self.momentum), rate * F::of(dampening - 1.0));
+                kernels::sgd_momentum(weights, gradients, velocity, momentum, own, F::one(), self.nesterov);
             }
-            _ => kernels::sgd(rate, weights, gradients),
+            _ => kernels::sgd(weights, gradients, rate),
         }
     }
 

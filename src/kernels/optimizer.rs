@@ -1,0 +1,328 @@
+//! Updates of weights from gradients, each one pass over its slices.
+//!
+//! w: weights, g: gradients; slots (m, v …) are the optimizer's own state, zero at first. All slices of a call have the
+//! length of `w`. What depends on the step but not on the element (bias correction, a schedule) comes in as a number.
+
+use super::dispatch::kernel;
+
+kernel! {
+    /// Stochastic gradient descent: w ← w − rate·g
+    pub fn sgd<F, I>(w: &mut [F], g: &[F], rate: F) {
+        for (w, &g) in w.iter_mut().zip(g) {
+            *w -= rate * g;
+        }
+    }
+}
+
+kernel! {
+    /// Gradient descent with momentum: v ← momentum·v + a·g, then w ← w + b·v,
+    /// or with Nesterov's look-ahead w ← w + b·(momentum·v + a·g).
+    ///
+    /// | convention | a | b |
+    /// | --- | --- | --- |
+    /// | Keras: the rate is inside the velocity | −rate | 1 |
+    /// | PyTorch: outside of it | 1 − dampening (1 in the first step) | −rate |
+    pub fn sgd_momentum<F, I>(w: &mut [F], g: &[F], v: &mut [F], momentum: F, a: F, b: F, nesterov: bool) {
+        if nesterov {
+            for ((w, &g), v) in w.iter_mut().zip(g).zip(v) {
+                *v = momentum * *v + a * g;
+                *w += b * (momentum * *v + a * g);
+            }
+        } else {
+            for ((w, &g), v) in w.iter_mut().zip(g).zip(v) {
+                *v = momentum * *v + a * g;
+                *w += b * *v;
+            }
+        }
+    }
+}
+
+/// The numbers of one Adam step.
+#[derive(Clone, Copy, Debug)]
+pub struct AdamStep<F> {
+    /// The decay β₁ of the mean of gradients.
+    pub beta_1: F,
+    /// The decay β₂ of the mean of their squares.
+    pub beta_2: F,
+    /// rate·√(1 − β₂ᵗ)/(1 − β₁ᵗ) in step t = 1, 2, …: the bias of both means corrected in one number.
+    pub alpha: F,
+    /// Keras: ε itself. PyTorch adds ε after bias correction: ε·√(1 − β₂ᵗ).
+    pub epsilon: F,
+    /// rate·weight_decay for a decay apart from the gradient (`AdamW`), else 0.
+    pub decay: F,
+}
+
+kernel! {
+    /// Adam: m ← m + (g − m)(1 − β₁), v ← v + (g² − v)(1 − β₂), then w ← w − decay·w − α·m / (√v + ε).
+    pub fn adam<F, I>(w: &mut [F], g: &[F], m: &mut [F], v: &mut [F], step: AdamStep<F>) {
+        let (rest_1, rest_2) = (F::one() - step.beta_1, F::one() - step.beta_2);
+        for (((w, &g), m), v) in w.iter_mut().zip(g).zip(m).zip(v) {
+            *m += (g - *m) * rest_1;
+            *v += (g * g - *v) * rest_2;
+            *w = *w - step.decay * *w - *m * step.alpha / (v.sqrt() + step.epsilon);
+        }
+    }
+}
+
+kernel! {
+    /// AMSGrad: [`adam`] with the largest v so far in its place, v̂ ← max(v̂, v).
+    pub fn adam_amsgrad<F, I>(w: &mut [F], g: &[F], m: &mut [F], v: &mut [F], v_hat: &mut [F], step: AdamStep<F>) {
+        let (rest_1, rest_2) = (F::one() - step.beta_1, F::one() - step.beta_2);
+        for ((((w, &g), m), v), v_hat) in w.iter_mut().zip(g).zip(m).zip(v).zip(v_hat) {
+            *m += (g - *m) * rest_1;
+            *v += (g * g - *v) * rest_2;
+            *v_hat = if *v > *v_hat { *v } else { *v_hat };
+            *w = *w - step.decay * *w - *m * step.alpha / (v_hat.sqrt() + step.epsilon);
+        }
+    }
+}
+
+/// The numbers of one step of RMSprop.
+#[derive(Clone, Copy, Debug)]
+pub struct RmsPropStep<F> {
+    /// The decay ρ of the mean of squares.
+    pub rho: F,
+    /// The constant ε that keeps the root from 0.
+    pub epsilon: F,
+    /// Keras: false, √(v + ε). PyTorch: true, √v + ε.
+    pub epsilon_outside_root: bool,
+    /// a, the factor of the scaled gradient. Keras: the rate. PyTorch, whose momentum is free of the rate: 1.
+    pub a: F,
+    /// b, the factor of the step. Keras: 1. PyTorch: the rate.
+    pub b: F,
+}
+
+/// The larger divisor: √(v + ε) or √v + ε.
+#[inline(always)]
+fn root<F: crate::Scalar>(v: F, step: &RmsPropStep<F>) -> F {
+    if step.epsilon_outside_root { v.sqrt() + step.epsilon } else { (v + step.epsilon).sqrt() }
+}
+
+kernel! {
+    /// RMSprop: v ← ρ·v + (1 − ρ)·g², then w ← w − b·a·g / √(v + ε).
+    pub fn rmsprop<F, I>(w: &mut [F], g: &[F], v: &mut [F], step: RmsPropStep<F>) {
+        let rest = F::one() - step.rho;
+        for ((w, &g), v) in w.iter_mut().zip(g).zip(v) {
+            *v = step.rho * *v + rest * (g * g);
+            *w -= step.b * (step.a * g / root(*v, &step));
+        }
+    }
+}
+
+kernel! {
+    /// RMSprop with momentum: v as in [`rmsprop`], u ← momentum·u + a·g / √(v + ε), then w ← w − b·u.
+    pub fn rmsprop_momentum<F, I>(w: &mut [F], g: &[F], v: &mut [F], u: &mut [F], momentum: F, step: RmsPropStep<F>) {
+        let rest = F::one() - step.rho;
+        for (((w, &g), v), u) in w.iter_mut().zip(g).zip(v).zip(u) {
+            *v = step.rho * *v + rest * (g * g);
+            *u = momentum * *u + step.a * g / root(*v, &step);
+            *w -= step.b * *u;
+        }
+    }
+}
+
+kernel! {
+    /// Centered RMSprop: [`rmsprop`] with the variance v − m² for v, where m ← ρ·m + (1 − ρ)·g.
+    pub fn rmsprop_centered<F, I>(w: &mut [F], g: &[F], v: &mut [F], m: &mut [F], step: RmsPropStep<F>) {
+        let rest = F::one() - step.rho;
+        for (((w, &g), v), m) in w.iter_mut().zip(g).zip(v).zip(m) {
+            *v = step.rho * *v + rest * (g * g);
+            *m = step.rho * *m + rest * g;
+            *w -= step.b * (step.a * g / root(*v - *m * *m, &step));
+        }
+    }
+}
+
+kernel! {
+    /// Centered RMSprop with momentum: the variance of [`rmsprop_centered`] in [`rmsprop_momentum`].
+    pub fn rmsprop_centered_momentum<F, I>(
+        w: &mut [F], g: &[F], v: &mut [F], m: &mut [F], u: &mut [F], momentum: F, step: RmsPropStep<F>
+    ) {
+        let rest = F::one() - step.rho;
+        for ((((w, &g), v), m), u) in w.iter_mut().zip(g).zip(v).zip(m).zip(u) {
+            *v = step.rho * *v + rest * (g * g);
+            *m = step.rho * *m + rest * g;
+            *u = momentum * *u + step.a * g / root(*v - *m * *m, &step);
+            *w -= step.b * *u;
+        }
+    }
+}
+
+kernel! {
+    /// x ← factor·x: a gradient clipped by its norm, with factor = limit/norm; weights that decay, with 1 − rate·decay.
+    pub fn scale<F>(x: &mut [F], factor: F) {
+        for x in x {
+            *x *= factor;
+        }
+    }
+}
+
+kernel! {
+    /// x ← min(max(x, −limit), limit): a gradient clipped by value. NaN stays.
+    pub fn clip<F>(x: &mut [F], limit: F) {
+        for x in x {
+            let low = if *x < -limit { -limit } else { *x };
+            *x = if low > limit { limit } else { low };
+        }
+    }
+}
+
+kernel! {
+    /// average ← momentum·average + (1 − momentum)·w: the exponential moving average of weights.
+    pub fn moving_average<F>(average: &mut [F], w: &[F], momentum: F) {
+        let rest = F::one() - momentum;
+        for (average, &w) in average.iter_mut().zip(w) {
+            *average = momentum * *average + rest * w;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::dispatch::forced::on_every_isa;
+
+    const N: usize = 37;
+
+    fn numbers(seed: usize) -> Vec<f64> {
+        (0..N).map(|i| ((i * 7919 + seed * 104_729) % 1009) as f64 / 500.0 - 1.0).collect()
+    }
+
+    fn close(got: &[f64], want: &[f64]) {
+        assert!(got.iter().zip(want).all(|(a, b)| (a - b).abs() < 1e-12), "{got:?} not {want:?}");
+    }
+
+    /// Several steps of a rule for one element, for all elements.
+    fn by_hand<const SLOTS: usize>(rule: impl Fn(i32, f64, &mut f64, &mut [f64; SLOTS])) -> Vec<f64> {
+        let mut w = numbers(0);
+        let mut slots = [[0.0; SLOTS]; N];
+        for t in 1..=5 {
+            for (k, g) in numbers(t as usize).into_iter().enumerate() {
+                rule(t, g, &mut w[k], &mut slots[k]);
+            }
+        }
+        w
+    }
+
+    #[test]
+    fn sgd_follows_keras_and_pytorch() {
+        let (rate, mu) = (0.1, 0.9);
+        on_every_isa(|_| {
+            for nesterov in [false, true] {
+                let (mut keras, mut torch) = (numbers(0), numbers(0));
+                let (mut keras_v, mut torch_v) = (vec![0.0; N], vec![0.0; N]);
+                for t in 1..=5 {
+                    let dampening = if nesterov || t == 1 { 0.0 } else { 0.3 };
+                    sgd_momentum(&mut keras, &numbers(t), &mut keras_v, mu, -rate, 1.0, nesterov);
+                    sgd_momentum(&mut torch, &numbers(t), &mut torch_v, mu, 1.0 - dampening, -rate, nesterov);
+                }
+                close(
+                    &keras,
+                    &by_hand(|_, g, w, [v]| {
+                        *v = mu * *v - rate * g;
+                        *w += if nesterov { mu * *v - rate * g } else { *v };
+                    }),
+                );
+                close(
+                    &torch,
+                    &by_hand(|t, g, w, [v]| {
+                        *v = if t == 1 { g } else { mu * *v + if nesterov { 1.0 } else { 0.7 } * g };
+                        *w -= rate * if nesterov { g + mu * *v } else { *v };
+                    }),
+                );
+            }
+            let mut plain = numbers(0);
+            (1..=5).for_each(|t| sgd(&mut plain, &numbers(t), rate));
+            close(&plain, &by_hand(|_, g, w, []| *w -= rate * g));
+        });
+    }
+
+    #[test]
+    fn adam_follows_keras_and_pytorch() {
+        let (rate, b1, b2, eps) = (0.01, 0.9f64, 0.99f64, 1e-2);
+        let step = |t: i32, torch: bool| {
+            let root = (1.0 - b2.powi(t)).sqrt();
+            AdamStep {
+                beta_1: b1,
+                beta_2: b2,
+                alpha: rate * root / (1.0 - b1.powi(t)),
+                epsilon: if torch { eps * root } else { eps },
+                decay: if torch { 0.004 } else { 0.0 },
+            }
+        };
+        on_every_isa(|_| {
+            for torch in [false, true] {
+                let (mut w, mut m, mut v) = (numbers(0), vec![0.0; N], vec![0.0; N]);
+                let (mut w_ams, mut m_ams, mut v_ams, mut v_hat) = (w.clone(), m.clone(), v.clone(), v.clone());
+                for t in 1..=5 {
+                    let g = numbers(t as usize);
+                    adam(&mut w, &g, &mut m, &mut v, step(t, torch));
+                    adam_amsgrad(&mut w_ams, &g, &mut m_ams, &mut v_ams, &mut v_hat, step(t, torch));
+                }
+                let rule = |ams: bool| {
+                    by_hand(move |t, g, w, [m, v, most]| {
+                        *m = b1 * *m + (1.0 - b1) * g;
+                        *v = b2 * *v + (1.0 - b2) * g * g;
+                        *most = most.max(*v);
+                        let v = if ams { *most } else { *v };
+                        let (c1, c2) = (1.0 - b1.powi(t), 1.0 - b2.powi(t));
+                        if torch {
+                            *w -= 0.004 * *w;
+                            *w -= rate * (*m / c1) / ((v / c2).sqrt() + eps);
+                        } else {
+                            *w -= *m * (rate * c2.sqrt() / c1) / (v.sqrt() + eps);
+                        }
+                    })
+                };
+                close(&w, &rule(false));
+                close(&w_ams, &rule(true));
+            }
+        });
+    }
+
+    #[test]
+    fn rmsprop_follows_keras_and_pytorch() {
+        let (rate, rho, eps, mu) = (0.01f64, 0.9, 1e-2, 0.8);
+        on_every_isa(|_| {
+            for torch in [false, true] {
+                let (a, b) = if torch { (1.0, rate) } else { (rate, 1.0) };
+                let step = RmsPropStep { rho, epsilon: eps, epsilon_outside_root: torch, a, b };
+                for (centered, mu) in [(false, 0.0), (false, mu), (true, 0.0), (true, mu)] {
+                    let (mut w, mut v, mut m, mut u) = (numbers(0), vec![0.0; N], vec![0.0; N], vec![0.0; N]);
+                    for t in 1..=5 {
+                        let g = numbers(t);
+                        match (centered, mu > 0.0) {
+                            (false, false) => rmsprop(&mut w, &g, &mut v, step),
+                            (false, true) => rmsprop_momentum(&mut w, &g, &mut v, &mut u, mu, step),
+                            (true, false) => rmsprop_centered(&mut w, &g, &mut v, &mut m, step),
+                            (true, true) => rmsprop_centered_momentum(&mut w, &g, &mut v, &mut m, &mut u, mu, step),
+                        }
+                    }
+                    close(
+                        &w,
+                        &by_hand(|_, g, w, [v, m, u]| {
+                            *v = rho * *v + (1.0 - rho) * g * g;
+                            *m = rho * *m + (1.0 - rho) * g;
+                            let v = if centered { *v - *m * *m } else { *v };
+                            let divisor = if torch { v.sqrt() + eps } else { (v + eps).sqrt() };
+                            *u = mu * *u + if torch { g / divisor } else { rate * g / divisor };
+                            *w -= if torch { rate * *u } else { *u };
+                        }),
+                    );
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn clipping_keeps_nan_and_averages_move() {
+        let mut x = [-3.0, 0.5, f64::NAN, 2.0, f64::INFINITY];
+        clip(&mut x, 1.0);
+        assert_eq!([x[0], x[1], x[3], x[4]], [-1.0, 0.5, 1.0, 1.0]);
+        assert!(x[2].is_nan());
+        let mut average = [1.0f32, 2.0];
+        moving_average(&mut average, &[3.0, 4.0], 0.75);
+        scale(&mut average, 2.0);
+        assert_eq!(average, [3.0, 5.0]);
+    }
+}
