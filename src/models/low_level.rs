@@ -6,7 +6,8 @@ use super::pass::{self, Pass};
 use super::plan::Plan;
 use super::shard::{Run, Shard};
 use crate::kernels::elementwise;
-use crate::layers::{Feeds, Mode};
+use crate::layers::{Feeds, Mode, ParamSpec};
+use crate::regularizers::Regularizer;
 use crate::{Error, Result, Scalar, Tensor, View};
 
 impl<F: Scalar> Model<F> {
@@ -121,23 +122,29 @@ impl<F: Scalar> Model<F> {
         }
     }
 
-    /// The sum of the parameters' penalties.
+    /// The sum of the penalties on parameters that are trained.
     pub fn penalty(&self) -> F {
         let mut penalty = F::zero();
-        for spec in &self.graph.specs {
-            if let Some(regularizer) = &spec.regularizer {
-                penalty += regularizer.penalty(&self.params[spec.range.clone()], &spec.shape);
-            }
-        }
+        self.for_each_penalty(|regularizer, spec| {
+            penalty += regularizer.penalty(&self.params[spec.range.clone()], &spec.shape);
+        });
         penalty
     }
 
-    /// Adds the gradients of the parameters' penalties.
+    /// Adds the gradients of those penalties.
     pub(crate) fn add_penalty_gradients(&self, gradients: &mut [F]) {
-        for spec in &self.graph.specs {
-            if let Some(regularizer) = &spec.regularizer {
-                let range = spec.range.clone();
-                regularizer.add_gradient(&self.params[range.clone()], &spec.shape, F::one(), &mut gradients[range]);
+        self.for_each_penalty(|regularizer, spec| {
+            let range = spec.range.clone();
+            regularizer.add_gradient(&self.params[range.clone()], &spec.shape, F::one(), &mut gradients[range]);
+        });
+    }
+
+    fn for_each_penalty(&self, mut visit: impl FnMut(&Regularizer, &ParamSpec)) {
+        for (layer, _) in self.trains.iter().enumerate().filter(|(_, trains)| **trains) {
+            for spec in self.graph.layer_specs(layer) {
+                if let Some(regularizer) = &spec.regularizer {
+                    visit(regularizer, spec);
+                }
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Models: graphs of layers with their parameters.
 
+mod architecture;
 mod functional;
 pub(crate) mod graph;
 pub(crate) mod inputs;
@@ -9,6 +10,7 @@ pub(crate) mod operation;
 pub(crate) mod pass;
 pub(crate) mod plan;
 mod predictor;
+mod saving;
 mod sequential;
 pub(crate) mod shard;
 mod summary;

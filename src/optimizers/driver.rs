@@ -1,7 +1,7 @@
 //! What all optimizers have in common: everything around the update itself.
 //!
 //! One step, in Keras's order: gradients are averaged over accumulated steps, clipped, weights decay, the algorithm
-//! updates them, constraints hold, the moving average follows.
+//! updates them, the moving average follows, constraints hold.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -145,11 +145,6 @@ impl<F: Scalar> Driver<F> {
         if due {
             self.update(graph, updates + 1, weights, gradients);
         }
-        for_each_spec(graph, trains, |spec| {
-            if let Some(constraint) = &spec.constraint {
-                constraint.apply(&mut weights[spec.range.clone()], &spec.shape);
-            }
-        });
         if self.common.use_ema {
             let momentum = if updates == 0 { F::zero() } else { F::of(self.common.ema_momentum) };
             for run in &self.runs {
@@ -160,6 +155,11 @@ impl<F: Scalar> Driver<F> {
                 }
             }
         }
+        for_each_spec(graph, trains, |spec| {
+            if let Some(constraint) = &spec.constraint {
+                constraint.apply(&mut weights[spec.range.clone()], &spec.shape);
+            }
+        });
         self.calls += 1;
     }
 

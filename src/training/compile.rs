@@ -62,19 +62,21 @@ pub(crate) struct Watched<F: Scalar> {
 impl<F: Scalar> Compile<F> {
     /// With an optimizer; losses follow.
     pub fn new(optimizer: impl Optimizer<F> + 'static) -> Self {
-        Self { optimizer: Some(Arc::new(optimizer)), ..Self::default() }
+        Self::from_optimizer(Arc::new(optimizer))
+    }
+
+    pub(crate) fn from_optimizer(optimizer: Arc<dyn Optimizer<F>>) -> Self {
+        Self { optimizer: Some(optimizer), ..Self::default() }
     }
 
     /// The loss of the next output.
-    pub fn loss(mut self, loss: impl Loss<F> + 'static) -> Self {
+    pub fn loss(self, loss: impl Loss<F> + 'static) -> Self {
+        self.loss_arc(Arc::new(loss))
+    }
+
+    pub(crate) fn loss_arc(mut self, loss: Arc<dyn Loss<F>>) -> Self {
         let reduction = loss.describe().reduction;
-        self.objectives.push(Objective {
-            loss: Arc::new(loss),
-            reduction,
-            weight: 1.0,
-            values: 1,
-            metrics: Vec::new(),
-        });
+        self.objectives.push(Objective { loss, reduction, weight: 1.0, values: 1, metrics: Vec::new() });
         self
     }
 
@@ -96,7 +98,7 @@ impl<F: Scalar> Compile<F> {
         self.watch(Tracked::new(metric), true)
     }
 
-    fn watch(mut self, metric: Tracked<F>, weighted: bool) -> Self {
+    pub(crate) fn watch(mut self, metric: Tracked<F>, weighted: bool) -> Self {
         let name = metric.name();
         match self.objectives.last_mut() {
             Some(last) => last.metrics.push(Watched { metric, weighted, name }),
