@@ -68,6 +68,15 @@ pub trait Elementary: Scalar {
     }
 }
 
+/// `yes` where the condition holds, else `no`; −0 becomes +0.
+///
+/// For results that may be the very value that they overwrite: storing a choice between that and another would become a
+/// masked store, which takes AMD processors five times as long. Adding 0 makes it a new value.
+#[inline(always)]
+pub(crate) fn select<F: Scalar>(condition: bool, yes: F, no: F) -> F {
+    std::hint::select_unpredictable(condition, yes, no) + F::zero()
+}
+
 /// cₙxⁿ + … + c₁x + c₀, the coefficients from cₙ down.
 #[inline(always)]
 fn polynomial<F: Elementary, I: Instructions<F>, const N: usize>(x: F, coefficients: [F; N]) -> F {

@@ -7,7 +7,7 @@
 //! their groups have 32 elements.
 
 use super::dispatch::{Instructions, kernel};
-use super::math::Elementary;
+use super::math::{Elementary, select};
 use crate::Scalar;
 
 /// Philox4x32 with ten rounds: four random words for a counter and a key.
@@ -175,7 +175,7 @@ kernel! {
             let mut factors = [F::zero(); 64];
             for (factors, words) in factors.chunks_exact_mut(BLOCKS).zip(group(key, n)) {
                 for (factor, word) in factors.iter_mut().zip(words) {
-                    *factor = if u64::from(word) < limit { F::zero() } else { scale };
+                    *factor = select(u64::from(word) < limit, F::zero(), scale);
                 }
             }
             factors
