@@ -4,6 +4,7 @@
 //! length of `w`. What depends on the step but not on the element (bias correction, a schedule) comes in as a number.
 
 use super::dispatch::kernel;
+use super::math::select;
 
 kernel! {
     /// Stochastic gradient descent: w ← w − rate·g
@@ -71,7 +72,7 @@ kernel! {
         for ((((w, &g), m), v), v_hat) in w.iter_mut().zip(g).zip(m).zip(v).zip(v_hat) {
             *m += (g - *m) * rest_1;
             *v += (g * g - *v) * rest_2;
-            *v_hat = if *v > *v_hat { *v } else { *v_hat };
+            *v_hat = select(*v > *v_hat, *v, *v_hat);
             *w = *w - step.decay * *w - *m * step.alpha / (v_hat.sqrt() + step.epsilon);
         }
     }
@@ -161,8 +162,8 @@ kernel! {
     /// x ← min(max(x, −limit), limit): a gradient clipped by value. NaN stays.
     pub fn clip<F>(x: &mut [F], limit: F) {
         for x in x {
-            let low = if *x < -limit { -limit } else { *x };
-            *x = if low > limit { limit } else { low };
+            let low = select(*x < -limit, -limit, *x);
+            *x = select(low > limit, limit, low);
         }
     }
 }
