@@ -64,6 +64,8 @@ impl Description {
 pub enum MaskRule {
     /// The output has the input's mask.
     Pass,
+    /// The output has the mask that all inputs have, if it is one and the same and the output has as many timesteps.
+    Common,
     /// The output has none.
     Stop,
     /// The layer makes one of its own from its input: [`Layer::make_mask`].
