@@ -113,7 +113,7 @@ pub enum Activation {
 /// ```
 /// use gradus::prelude::*;
 ///
-/// let square = Custom::new("square", |x| x * x, |x| 2.0 * x);
+/// let square = CustomActivation::new("square", |x| x * x, |x| 2.0 * x);
 /// let layer = Dense::new(3).activation(Activation::Custom(square));
 /// ```
 #[derive(Clone)]

@@ -18,6 +18,8 @@ pub(crate) struct Run<'a, F: Scalar> {
     pub mode: Mode,
     /// Rows of the whole batch.
     pub batch: usize,
+    /// Whether penalties on outputs count in the gradients.
+    pub penalties: bool,
 }
 
 /// The workspace of one shard.
@@ -190,7 +192,7 @@ impl<F: Scalar> Shard<F> {
             let outputs = &outputs[..node.outputs.len()];
             let (grads, grad_outputs) = self.grads.split_at_mut(node.outputs.start);
             let grad_outputs = &mut grad_outputs[..node.outputs.len()];
-            if let Some(regularizer) = &layer.description.activity_regularizer {
+            if let Some(regularizer) = layer.description.activity_regularizer.as_ref().filter(|_| run.penalties) {
                 let scale = F::one() / F::of(run.batch as f64);
                 for (y, grad_y) in outputs.iter().zip(grad_outputs.iter_mut()) {
                     regularizer.add_gradient(y.data(), y.shape(), scale, grad_y.data_mut());
