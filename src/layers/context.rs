@@ -46,6 +46,8 @@ pub(crate) struct NodeShared<'a> {
     pub batch: usize,
     /// Which shard this is.
     pub shard: usize,
+    /// Whether a backward pass is to follow.
+    pub keep: bool,
     /// The mask beside the first input.
     pub mask: Option<&'a [bool]>,
 }
@@ -58,6 +60,11 @@ impl<'a, F: Scalar> Context<'a, F> {
     /// Whether this is a training pass.
     pub fn training(&self) -> bool {
         matches!(self.mode, Mode::Training { .. })
+    }
+
+    /// Whether a backward pass is to follow, so that the cache must hold what it needs. Not when predicting.
+    pub fn keeps(&self) -> bool {
+        self.shared.keep
     }
 
     /// A key for this layer's random numbers in this step, for the counter-based generator of

@@ -18,6 +18,8 @@ pub(crate) struct Run<'a, F: Scalar> {
     pub mode: Mode,
     /// Rows of the whole batch.
     pub batch: usize,
+    /// Whether a backward pass is to follow.
+    pub keep: bool,
     /// Whether penalties on outputs count in the gradients.
     pub penalties: bool,
 }
@@ -272,6 +274,6 @@ fn context<'a, F: Scalar>(
 ) -> Context<'a, F> {
     let specs = node.layer.map_or(&[][..], |layer| run.graph.layer_specs(layer));
     let mask = if inputs.is_empty() { None } else { inputs.mask(0) };
-    let shared = NodeShared { key: node.key, first_row: rows.start, batch: run.batch, shard, mask };
+    let shared = NodeShared { key: node.key, first_row: rows.start, batch: run.batch, shard, mask, keep: run.keep };
     Context::new(Params::new(specs, run.params), run.mode, shared)
 }

@@ -5,7 +5,7 @@ use std::ops::Deref;
 use ndarray::ArrayD;
 
 use super::compile::Compiled;
-use super::fit::{check_dataset, checked_arrays, evaluate, figures, reset_metrics};
+use super::fit::{check_dataset, checked_arrays, Fit, class_weights, evaluate, figures, reset_metrics};
 use super::history::Logs;
 use super::step::{self, StepData};
 use crate::data::Dataset;
@@ -69,7 +69,7 @@ impl<F: Scalar> Model<F> {
     /// # Errors
     /// As [`fit`](Self::fit).
     pub fn train_on_batch<'a>(&mut self, x: impl IntoInputs<'a, F>, y: impl IntoInputs<'a, F>) -> Result<Score> {
-        self.on_batch("train_on_batch", x, y, true, |model, compiled, data| step::train(model, compiled, data))
+        self.on_batch("train_on_batch", x, y, Fit::new(), true, |model, compiled, data| step::train(model, compiled, data))
     }
 
     /// The loss and the metrics on one batch.
@@ -77,11 +77,11 @@ impl<F: Scalar> Model<F> {
     /// # Errors
     /// As [`evaluate`](Self::evaluate).
     pub fn test_on_batch<'a>(&mut self, x: impl IntoInputs<'a, F>, y: impl IntoInputs<'a, F>) -> Result<Score> {
-        self.on_batch("test_on_batch", x, y, false, |model, compiled, data| step::test(model, compiled, data))
+        self.on_batch("test_on_batch", x, y, Fit::new(), false, |model, compiled, data| step::test(model, compiled, data))
     }
 
     /// The gradients of the loss on one batch, penalties included, by the paths of their weights: what a training step
-    /// would go by. Nothing changes.
+    /// would go by. Nothing changes. Of the options `sample_weight` and `class_weight` count.
     ///
     /// # Errors
     /// As [`fit`](Self::fit).
@@ -89,9 +89,10 @@ impl<F: Scalar> Model<F> {
         &mut self,
         x: impl IntoInputs<'a, F>,
         y: impl IntoInputs<'a, F>,
+        weights: Fit<'a, F>,
     ) -> Result<Vec<(String, ArrayD<F>)>> {
         let mut gradients = Vec::new();
-        self.on_batch("gradients_on_batch", x, y, true, |model, compiled, data| {
+        self.on_batch("gradients_on_batch", x, y, weights, true, |model, compiled, data| {
             let (loss, _) = step::gradients(model, compiled, data)?;
             gradients = model.named_gradients(compiled.workspace.gradients());
             Ok(loss)
@@ -104,16 +105,18 @@ impl<F: Scalar> Model<F> {
         call: &'static str,
         x: impl IntoInputs<'a, F>,
         y: impl IntoInputs<'a, F>,
+        options: Fit<'a, F>,
         training: bool,
         work: impl FnOnce(&mut Self, &mut Compiled<F>, &StepData<'_, F>) -> Result<f64> + Send,
     ) -> Result<Score> {
         let compiled = self.compiled_or(call)?;
-        let arrays = checked_arrays(call, self, compiled, x.into_inputs(), y.into_inputs(), None)?;
+        let arrays = checked_arrays(call, self, compiled, x.into_inputs(), y.into_inputs(), options.sample_weight)?;
+        let class_weights = class_weights(&options.class_weight);
         let mut compiled = self.compiled.take().expect("checked above");
         compiled.workspace.prepare(self, &compiled.objectives, &arrays, training);
         reset_metrics(&mut compiled);
         let rows: Vec<usize> = (0..arrays.len()).collect();
-        let data = StepData { dataset: &arrays, rows: &rows, class_weights: None, check: false };
+        let data = StepData { dataset: &arrays, rows: &rows, class_weights: class_weights.as_deref(), check: false };
         let threads = self.threads.clone();
         let loss = threads.enter(|| work(self, &mut compiled, &data));
         let score = loss.map(|loss| Score::from(figures(&compiled, loss, "")));
