@@ -1,6 +1,6 @@
 //! Every built-in layer, put through everything that a layer must hold. A new layer is added here.
 
-use gradus::check::{LayerCheck, check_layer, check_multi_layer};
+use gradus::check::{LayerCheck, check_layer};
 use gradus::constraints::Constraint;
 use gradus::prelude::*;
 
