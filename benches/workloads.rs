@@ -92,11 +92,12 @@ fn mlp(options: &Options) -> gradus::Result<Figures> {
     let mut model = mnist_network(options)?;
     let mut times = Vec::new();
     let mut start = Instant::now();
-    let fit = Fit::new().batch_size(128).epochs(options.epochs).validation_split(0.1).verbose(0).on_epoch_end(|_, _| {
-        times.push(start.elapsed().as_secs_f64());
-        start = Instant::now();
-        Ok(())
-    });
+    let fit =
+        Fit::new().batch_size(128).epochs(options.epochs).validation_split(0.1).verbose(0).on_epoch_end(|_, _| {
+            times.push(start.elapsed().as_secs_f64());
+            start = Instant::now();
+            Ok(())
+        });
     model.fit(&x_train, &y_train, fit)?;
     let score = model.evaluate(&x_test, &y_test)?;
     let (median, least) = median_and_least(times);

@@ -18,7 +18,8 @@ pub fn run<F: Scalar>(case: &Case) -> Result<Results<F>, Stop> {
         .enumerate()
         .map(|(i, loss)| json!({ "loss": loss, "weight": weights.get(i).unwrap_or(&Value::Null) }))
         .collect();
-    model.compile(Compile::from_config(&json!({ "optimizer": config["optimizer"], "outputs": outputs }), &registry)?)?;
+    model
+        .compile(Compile::from_config(&json!({ "optimizer": config["optimizer"], "outputs": outputs }), &registry)?)?;
     let given: Vec<(String, ArrayD<F>)> =
         case.below("param.").into_iter().map(|(name, value)| (name.replacen('.', "/", 1), value)).collect();
     model.set_weights(given.iter().map(|(path, value)| (path, value)))?;
