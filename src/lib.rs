@@ -17,6 +17,7 @@ pub mod models;
 pub mod optimizers;
 mod parallel;
 pub mod random;
+pub mod registry;
 pub mod regularizers;
 mod scalar;
 pub mod schedules;
@@ -51,6 +52,7 @@ pub mod prelude {
     pub use crate::metrics::*;
     pub use crate::models::*;
     pub use crate::optimizers::*;
+    pub use crate::registry::Registry;
     pub use crate::regularizers::Regularizer;
     pub use crate::schedules::*;
     pub use crate::training::*;

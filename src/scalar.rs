@@ -16,7 +16,19 @@ mod sealed {
 /// The trait is sealed. Kernels are compiled for both types inside gradus, so that a program's own debug build runs
 /// them at full speed.
 pub trait Scalar:
-    Float + FromPrimitive + NumAssign + Sum + Debug + Display + LowerExp + Default + Send + Sync + 'static + sealed::Sealed
+    Float
+    + FromPrimitive
+    + NumAssign
+    + Sum
+    + Debug
+    + Display
+    + LowerExp
+    + Default
+    + Send
+    + Sync
+    + crate::formats::safetensors::Element
+    + crate::models::Element<Self>
+    + sealed::Sealed
 {
     /// The name that Keras and safetensors headers use: `float32` or `float64`.
     const NAME: &'static str;

@@ -1,7 +1,5 @@
 //! Gradients of layers and models.
 
-use std::sync::{Arc, Mutex};
-
 use ndarray::{ArrayD, IxDyn};
 use ndarray_rand::rand::Rng;
 
@@ -13,7 +11,6 @@ use crate::models::graph::{Entry, Recipe};
 use crate::models::inputs::Element;
 use crate::models::shard::Run;
 use crate::models::{AnyLayer, IntoInputs, IntoLayer, Pass};
-use crate::optimizers::{Common, Driver, Optimizer, Step};
 use crate::training::step::{self, StepData};
 use crate::{Error, Model, Result, Scalar, random};
 
@@ -215,7 +212,7 @@ impl GradientCheck {
     ) -> Result<GradientReport> {
         let mut model = model.clone();
         let mut inputs = inputs.to_vec();
-        let mut pass = model.pass_with_input_gradients();
+        let mut pass = model.pass_with_input_gradients().with_penalties(true);
         model.forward(&mut pass, &inputs[..], mode)?;
         let weights: Vec<ArrayD<f64>> =
             (0..pass.outputs.len()).map(|i| output_weights(pass.output(i).shape(), i, self.closeness.seed)).collect();
@@ -256,7 +253,15 @@ impl GradientCheck {
                 terms.extend(pass.output(i).iter().zip(weights).map(|(y, weight)| y * weight));
             }
             terms.push(model.penalty());
-            let run = Run { graph: &model.graph, params: &model.params, plan: &pass.plan, mode, batch: pass.batch };
+            let run = Run {
+                graph: &model.graph,
+                params: &model.params,
+                plan: &pass.plan,
+                mode,
+                batch: pass.batch,
+                keep: true,
+                penalties: true,
+            };
             terms.extend(pass.shards().iter().map(|shard| shard.activity_penalty(&run)));
             Ok(())
         })
@@ -283,56 +288,39 @@ impl GradientCheck {
             None,
         )?;
         let mut compiled = compiled.clone();
-        let kept = Arc::new(Mutex::new(Vec::new()));
-        compiled.driver = Driver::from_arc(Arc::new(KeepGradients(kept.clone())), model.params.len())?;
+        compiled.driver.calls = 0; // `gradients` does not count, so that random numbers are the same each time
         compiled.workspace.prepare(&model, &compiled.objectives, &data, true);
         let rows: Vec<usize> = (0..data.len()).collect();
         let data = StepData { dataset: &data, rows: &rows, class_weights: None, check: false };
-        let start = model.params.clone();
-        let mut one_step = |model: &mut Model<f64>| {
-            compiled.driver.calls = 0; // the same random numbers each time
-            kept.lock().expect("no other thread").clear();
-            let threads = model.threads.clone();
-            threads.enter(|| step::train(model, &mut compiled, &data))
+        let threads = model.threads.clone();
+        let mut loss_of = |model: &Model<f64>, kept: &mut Vec<f64>| {
+            let (loss, _) = threads.enter(|| step::gradients(model, &mut compiled, &data))?;
+            kept.clear();
+            kept.extend_from_slice(compiled.workspace.gradients());
+            Ok(loss)
         };
-        one_step(&mut model)?;
-        let mut gradients = kept.lock().expect("no other thread").clone().into_iter();
+        let mut gradients = Vec::new();
+        loss_of(&model, &mut gradients)?;
         let trained = trained_params(&model);
         let variables: Vec<Variable> = trained
             .iter()
             .map(|(name, shape, range)| Variable {
                 name: name.clone(),
                 shape: shape.clone(),
-                values: start[range.clone()].to_vec(),
-                analytic: gradients.next().unwrap_or_default(),
+                values: model.params[range.clone()].to_vec(),
+                analytic: gradients[range.clone()].to_vec(),
             })
             .collect();
         let subject = format!("a training step of model `{}`", model.name());
         compare(subject, &variables, self.closeness, &mut |values, terms| {
-            model.params.copy_from_slice(&start); // a step leaves moving statistics behind
             for ((_, _, range), values) in trained.iter().zip(values) {
                 model.params[range.clone()].copy_from_slice(values);
             }
             terms.clear();
-            terms.push(one_step(&mut model)?);
+            terms.push(loss_of(&model, &mut gradients)?);
             Ok(())
         })?
         .into_result()
-    }
-}
-
-/// An optimizer that changes nothing and keeps the gradients, parameter by parameter.
-struct KeepGradients(Arc<Mutex<Vec<Vec<f64>>>>);
-
-impl Optimizer<f64> for KeepGradients {
-    fn common(&self) -> Common {
-        <crate::optimizers::SGD as Optimizer<f64>>::common(&crate::optimizers::SGD::new())
-    }
-    fn update(&self, _: Step, _: &mut [f64], gradients: &[f64], _: &mut [&mut [f64]]) {
-        self.0.lock().expect("no thread that holds it panics").push(gradients.to_vec());
-    }
-    fn couples_weights(&self) -> bool {
-        true // whole parameters, in order
     }
 }
 

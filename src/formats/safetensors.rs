@@ -115,7 +115,7 @@ impl Tensor {
 
     /// The values, row-major, if `T` is their type.
     pub fn values<T: Element>(&self) -> Option<&[T]> {
-        T::of(&self.data)
+        T::slice_of(&self.data)
     }
 
     /// The values as an array, if `T` is their type.

@@ -7,6 +7,7 @@
 //! function says; most often 0, as in Keras.
 
 use super::dispatch::kernel;
+use super::math::select;
 use crate::Scalar;
 
 /// Several kernels y ← f(x): `name(parameters) = |x, constants| value`. Constants are made once, before the loop.
@@ -43,26 +44,26 @@ macro_rules! backward {
 
 forward! {
     /// y = max(x, 0)
-    relu() = x, I, let zero = F::zero() => if x < zero { zero } else { x };
+    relu() = x, I, let zero = F::zero() => select(x < zero, zero, x);
     /// y = x where x > threshold, else `negative_slope`·(x − threshold); at most `max_value`.
     ///
     /// No cap is `max_value` = ∞. Keras's `relu` with all its options.
     relu_with(max_value, negative_slope, threshold) = x, I => {
         let below = times(x - threshold, negative_slope);
-        let y = if x > threshold { x } else { below };
-        if y > max_value { max_value } else { y }
+        let y = select(x > threshold, x, below);
+        select(y > max_value, max_value, y)
     };
     /// y = x where x ≥ 0, else slope·x
     leaky_relu(slope) = x, I => {
         let below = times(x, slope);
-        if x >= F::zero() { x } else { below }
+        select(x >= F::zero(), x, below)
     };
     /// y = min(max(x, 0), 6)
     relu6() = x, I, let six = F::of(6.0) => clamp(x, F::zero(), six);
     /// y = x where x > 0, else α·(eˣ − 1); α ≥ 0
     elu(alpha) = x, I => {
         let below = alpha * x.exp_m1_in::<I>();
-        if x > F::zero() { x } else { below }
+        select(x > F::zero(), x, below)
     };
     /// y = λ·x where x > 0, else λ·α·(eˣ − 1), with λ = 1.0507… and α = 1.6732…, which keep mean 0 and variance 1.
     selu() = x, I, let lambda = F::of(SELU_LAMBDA), let alpha = F::of(SELU_LAMBDA * SELU_ALPHA) => {
@@ -72,7 +73,7 @@ forward! {
     /// y = x where x > 0, else α·(e^{x/α} − 1); α > 0
     celu(alpha) = x, I => {
         let below = alpha * (x / alpha).exp_m1_in::<I>();
-        if x > F::zero() { x } else { below }
+        select(x > F::zero(), x, below)
     };
     /// y = x·Φ(x) with the normal distribution's Φ(x) = ½·erfc(−x/√2)
     gelu() = x, I, let half = F::of(0.5), let scale = F::of(-std::f64::consts::FRAC_1_SQRT_2) =>
@@ -120,28 +121,28 @@ forward! {
 
 backward! {
     /// Backward of [`relu`], from its output: f′ = 1 where y > 0, else 0; 0 at 0.
-    relu_backward(y) = g, I, let zero = F::zero() => if y > zero { g } else { zero };
+    relu_backward(y) = g, I, let zero = F::zero() => select(y > zero, g, zero);
     /// Backward of [`relu_with`], from its input: f′ = 1 where x > threshold, else `negative_slope`; 0 where the cap
     /// cuts something off.
     relu_with_backward(x, max_value, negative_slope, threshold) = g, I => {
-        let above = if x > max_value { F::zero() } else { g };
+        let above = select(x > max_value, F::zero(), g);
         let below = if negative_slope * (x - threshold) > max_value { F::zero() } else { negative_slope * g };
-        if x > threshold { above } else { below }
+        select(x > threshold, above, below)
     };
     /// Backward of [`leaky_relu`], from its output, for slope ≥ 0: f′ = 1 where y > 0, else `slope`; at 0 it is 1, as in
     /// JAX, unless the slope is 0.
     leaky_relu_backward(y, slope) = g, I => {
-        if y > F::zero() || y == F::zero() && slope != F::zero() { g } else { slope * g }
+        select(y > F::zero() || y == F::zero() && slope != F::zero(), g, slope * g)
     };
     /// Backward of [`relu6`], from its output: f′ = 1 where 0 < y < 6, else 0.
-    relu6_backward(y) = g, I, let six = F::of(6.0) => if y > F::zero() && y < six { g } else { F::zero() };
+    relu6_backward(y) = g, I, let six = F::of(6.0) => select(y > F::zero() && y < six, g, F::zero());
     /// Backward of [`elu`], from its output: f′ = 1 where y > 0, else α·eˣ = y + α.
-    elu_backward(y, alpha) = g, I => if y > F::zero() { g } else { g * (y + alpha) };
+    elu_backward(y, alpha) = g, I => select(y > F::zero(), g, g * (y + alpha));
     /// Backward of [`selu`], from its output: f′ = λ where y > 0, else λ·α·eˣ = y + λ·α.
     selu_backward(y) = g, I, let lambda = F::of(SELU_LAMBDA), let alpha = F::of(SELU_LAMBDA * SELU_ALPHA) =>
-        g * if y > F::zero() { lambda } else { y + alpha };
+        g * select(y > F::zero(), lambda, y + alpha);
     /// Backward of [`celu`], from its output: f′ = 1 where y > 0, else e^{x/α} = y/α + 1.
-    celu_backward(y, alpha) = g, I, let one = F::one() => if y > F::zero() { g } else { g * (y / alpha + one) };
+    celu_backward(y, alpha) = g, I, let one = F::one() => select(y > F::zero(), g, g * (y / alpha + one));
     /// Backward of [`gelu`], from its input: f′ = Φ(x) + x·φ(x), with φ(x) = e^{−x²/2}/√(2π).
     gelu_backward(x) = g, I, let half = F::of(0.5), let scale = F::of(-std::f64::consts::FRAC_1_SQRT_2),
         let density = F::of(0.398_942_280_401_432_7) => {
@@ -159,11 +160,11 @@ backward! {
     sigmoid_backward(y) = g, I, let one = F::one() => g * (y * (one - y));
     /// Backward of [`hard_sigmoid`], from its output: f′ = 1/6 where 0 < y < 1, else 0.
     hard_sigmoid_backward(y) = g, I, let sixth = F::of(1.0 / 6.0) =>
-        if y > F::zero() && y < F::one() { g * sixth } else { F::zero() };
+        select(y > F::zero() && y < F::one(), g * sixth, F::zero());
     /// Backward of [`tanh`], from its output: f′ = 1 − y² = (1 − y)(1 + y).
     tanh_backward(y) = g, I, let one = F::one() => g * ((one - y) * (one + y));
-    /// Backward of [`hard_tanh`], from its output: f′ = 1 where −1 < y < 1, else 0.
-    hard_tanh_backward(y) = g, I => if y.abs() < F::one() { g } else { F::zero() };
+    /// Backward of [`hard_tanh`], from its input: f′ = 1 where −1 ≤ x ≤ 1, else 0. At ±1 it is 1, as in Keras.
+    hard_tanh_backward(x) = g, I => select(x.abs() > F::one(), F::zero(), g);
     /// Backward of [`softplus`], from its output: f′ = σ(x) = 1 − e⁻ʸ.
     softplus_backward(y) = g, I => -g * (-y).exp_m1_in::<I>();
     /// Backward of [`log_sigmoid`], from its output: f′ = 1 − σ(x) = 1 − eʸ.
@@ -206,8 +207,8 @@ const GELU_CUBIC: f64 = 0.044_715;
 /// min(max(x, low), high); NaN stays.
 #[inline(always)]
 fn clamp<F: Scalar>(x: F, low: F, high: F) -> F {
-    let x = if x < low { low } else { x };
-    if x > high { high } else { x }
+    let x = select(x < low, low, x);
+    select(x > high, high, x)
 }
 
 /// x·weight, where a weight of 0 has the last word: the limit at −∞, where ∞·0 would be NaN.
@@ -248,7 +249,7 @@ kernel! {
         }
         for row in x.chunks_mut(slope.len()) {
             for (x, &a) in row.iter_mut().zip(slope) {
-                *x = if *x > F::zero() { *x } else { a * *x };
+                *x = select(*x > F::zero(), *x, a * *x);
             }
         }
     }
@@ -267,7 +268,7 @@ kernel! {
             for (((g, &x), &a), grad_a) in grad.iter_mut().zip(x).zip(slope).zip(grad_slope.iter_mut()) {
                 let below = if x < F::zero() { *g } else { F::zero() };
                 *grad_a += if x < F::zero() { below * x } else { F::zero() };
-                *g = if x > F::zero() { *g } else { a * below };
+                *g = select(x > F::zero(), *g, a * below);
             }
         }
     }

@@ -7,7 +7,7 @@
 //! their groups have 32 elements.
 
 use super::dispatch::{Instructions, kernel};
-use super::math::Elementary;
+use super::math::{Elementary, select};
 use crate::Scalar;
 
 /// Philox4x32 with ten rounds: four random words for a counter and a key.
@@ -17,24 +17,36 @@ use crate::Scalar;
 /// assert_eq!(philox([0; 4], [0; 2]), [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]);
 /// ```
 pub fn philox(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
-    rounds(counter.map(|word| [word]), key).map(|[word]| word)
+    rounds(counter.map(|word| [u64::from(word)]), key).map(|[pair]| pair as u32)
 }
 
 /// The counters that are worked on together.
 const BLOCKS: usize = 16;
+/// The lower of two words.
+const LOW: u64 = 0xFFFF_FFFF;
 
-/// Ten rounds on `N` counters, word by word.
+/// Both halves of the products of two words with a third: (high, low), again two words each.
 #[inline(always)]
-fn rounds<const N: usize>(counter: [[u32; N]; 4], key: [u32; 2]) -> [[u32; N]; 4] {
+fn wide_product(pair: u64, factor: u64) -> (u64, u64) {
+    let (even, odd) = ((pair & LOW) * factor, (pair >> 32) * factor);
+    ((even >> 32) | (odd & !LOW), (even & LOW) | (odd << 32))
+}
+
+/// Ten rounds on 2·`N` counters, word by word, two counters in each `u64`: processors multiply words of 32 bits in lanes
+/// of 64.
+#[inline(always)]
+fn rounds<const N: usize>(counter: [[u64; N]; 4], key: [u32; 2]) -> [[u64; N]; 4] {
     let [mut a, mut b, mut c, mut d] = counter;
     let [mut key_0, mut key_1] = key;
     for _ in 0..10 {
+        let both = |key: u32| u64::from(key) << 32 | u64::from(key);
+        let (k0, k1) = (both(key_0), both(key_1));
         for i in 0..N {
-            let (left, right) = (0xD251_1F53 * u64::from(a[i]), 0xCD9E_8D57 * u64::from(c[i]));
-            a[i] = (right >> 32) as u32 ^ b[i] ^ key_0;
-            c[i] = (left >> 32) as u32 ^ d[i] ^ key_1;
-            b[i] = right as u32;
-            d[i] = left as u32;
+            let (left, right) = (wide_product(a[i], 0xD251_1F53), wide_product(c[i], 0xCD9E_8D57));
+            a[i] = right.0 ^ b[i] ^ k0;
+            c[i] = left.0 ^ d[i] ^ k1;
+            b[i] = right.1;
+            d[i] = left.1;
         }
         // The golden ratio and √3 − 1, as the authors chose.
         key_0 = key_0.wrapping_add(0x9E37_79B9);
@@ -47,18 +59,27 @@ fn rounds<const N: usize>(counter: [[u32; N]; 4], key: [u32; 2]) -> [[u32; N]; 4
 #[inline(always)]
 fn group(key: u64, group: u64) -> [[u32; BLOCKS]; 4] {
     let first = group.wrapping_mul(BLOCKS as u64);
-    let mut low = [0; BLOCKS];
+    let high = first >> 32;
+    let mut low = [0; BLOCKS / 2];
     for (i, low) in low.iter_mut().enumerate() {
         // 16·group ends in four zeros: nothing carries over.
-        *low = first as u32 | i as u32;
+        let even = (first & LOW) | (2 * i as u64);
+        *low = (even + 1) << 32 | even;
     }
-    let counter = [low, [(first >> 32) as u32; BLOCKS], [0; BLOCKS], [0; BLOCKS]];
-    rounds(counter, [key as u32, (key >> 32) as u32])
+    let counter = [low, [high << 32 | high; BLOCKS / 2], [0; BLOCKS / 2], [0; BLOCKS / 2]];
+    let pairs = rounds(counter, [key as u32, (key >> 32) as u32]);
+    let mut words = [[0; BLOCKS]; 4];
+    for (words, pairs) in words.iter_mut().zip(pairs) {
+        for (words, pair) in words.chunks_exact_mut(2).zip(pairs) {
+            (words[0], words[1]) = (pair as u32, (pair >> 32) as u32);
+        }
+    }
+    words
 }
 
 /// Calls `values` for each group that elements `first`.. of `out` fall into, and `put` with elements and values.
 #[inline(always)]
-fn by_groups<F: Scalar, const LEN: usize>(
+fn by_groups<F: Copy, const LEN: usize>(
     first: u64,
     mut out: &mut [F],
     values: impl Fn(u64) -> [F; LEN],
@@ -175,7 +196,7 @@ kernel! {
             let mut factors = [F::zero(); 64];
             for (factors, words) in factors.chunks_exact_mut(BLOCKS).zip(group(key, n)) {
                 for (factor, word) in factors.iter_mut().zip(words) {
-                    *factor = if u64::from(word) < limit { F::zero() } else { scale };
+                    *factor = select(u64::from(word) < limit, F::zero(), scale);
                 }
             }
             factors
@@ -184,6 +205,41 @@ kernel! {
                 *x = if factor == F::zero() { F::zero() } else { *x * factor };
             }
         });
+    }
+}
+
+kernel! {
+    /// [`dropout`] that also keeps its mask: mask[i] is 1 where x[i] was kept, else 0.
+    ///
+    /// Making the mask again takes longer than reading it; [`dropout_backward`] reads it.
+    pub fn dropout_with_mask<F, I>(key: u64, first: u64, rate: F, x: &mut [F], mask: &mut [u8]) {
+        let limit = (rate.f64() * 4_294_967_296.0) as u64;
+        by_groups::<u8, 64>(first, mask, |n| {
+            let mut kept = [0; 64];
+            for (kept, words) in kept.chunks_exact_mut(BLOCKS).zip(group(key, n)) {
+                for (kept, word) in kept.iter_mut().zip(words) {
+                    *kept = u8::from(u64::from(word) >= limit);
+                }
+            }
+            kept
+        }, |mask, kept| mask.copy_from_slice(kept));
+        apply_mask(mask, rate, x);
+    }
+}
+
+kernel! {
+    /// Backward of [`dropout_with_mask`]: grad[i] ← grad[i]/(1 − rate) where mask[i] is 1, else 0.
+    pub fn dropout_backward<F, I>(mask: &[u8], rate: F, grad: &mut [F]) {
+        apply_mask(mask, rate, grad);
+    }
+}
+
+/// x ← mask·x/(1 − rate), where 0·x is 0 for every x.
+#[inline(always)]
+fn apply_mask<F: Elementary>(mask: &[u8], rate: F, x: &mut [F]) {
+    let scale = if rate < F::one() { F::one() / (F::one() - rate) } else { F::zero() };
+    for (x, &kept) in x.iter_mut().zip(mask) {
+        *x = if kept == 0 { F::zero() } else { *x * scale };
     }
 }
 
@@ -272,6 +328,11 @@ mod tests {
             let dropped = x.iter().filter(|&&x| x == 0.0).count() as f32 / 100_000.0;
             assert!((dropped - rate).abs() < 0.01, "{dropped} not {rate}");
             assert!(x.iter().all(|&x| x == 0.0 || (x - 2.0 / (1.0 - rate)).abs() < 1e-5));
+
+            let (mut again, mut grad, mut mask) = (vec![2.0f32; 1000], vec![2.0f32; 1000], vec![9; 1000]);
+            dropout_with_mask(3, 17, rate, &mut again, &mut mask);
+            dropout_backward(&mask, rate, &mut grad);
+            assert_eq!([&again, &grad], [&x[..1000], &x[..1000]]);
         }
     }
 }

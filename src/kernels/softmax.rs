@@ -69,6 +69,83 @@ fn sum_of_exp<F: Elementary, I: Instructions<F>, const KEEP: bool>(row: &mut [F]
     fold(lanes)
 }
 
+/// Rows shorter than this are worked on many at a time.
+const SHORT: usize = 64;
+/// So many elements of short rows together.
+const TOGETHER: usize = 512;
+
+/// Short rows, `rows` (any, n): a vector of exponentials spans several of them.
+#[inline(always)]
+fn short_rows<F: Elementary, I: Instructions<F>, const LOG: bool>(x: &mut [F], n: usize) {
+    let mut exps = [F::zero(); TOGETHER];
+    for x in x.chunks_mut(TOGETHER / n * n) {
+        let exps = &mut exps[..x.len()];
+        for (row, exps) in x.chunks_exact_mut(n).zip(exps.chunks_exact_mut(n)) {
+            let mut most = row[0];
+            for &x in &row[1..] {
+                most = if x > most { x } else { most };
+            }
+            for (x, e) in row.iter_mut().zip(exps) {
+                *x -= most;
+                *e = *x;
+            }
+        }
+        for e in exps.iter_mut() {
+            *e = e.exp_in::<I>();
+        }
+        for (row, exps) in x.chunks_exact_mut(n).zip(exps.chunks_exact(n)) {
+            let mut sum = F::zero();
+            for &e in exps {
+                sum += e;
+            }
+            if LOG {
+                let log_sum = sum.ln_in::<I>();
+                for x in row {
+                    *x -= log_sum;
+                }
+            } else {
+                let scale = F::one() / sum;
+                for (x, &e) in row.iter_mut().zip(exps) {
+                    *x = e * scale;
+                }
+            }
+        }
+    }
+}
+
+/// An axis that is not the last, `x` (outer, axis, inner): 16 neighbours of `inner` at a time.
+#[inline(always)]
+fn columns<F: Elementary, I: Instructions<F>, const LOG: bool>(x: &mut [F], axis: usize, inner: usize) {
+    for x in x.chunks_exact_mut(axis * inner) {
+        for from in (0..inner).step_by(LANES) {
+            let to = inner.min(from + LANES);
+            let mut most = [F::neg_infinity(); LANES];
+            for row in x.chunks_exact(inner) {
+                for (most, &x) in most.iter_mut().zip(&row[from..to]) {
+                    *most = if x > *most { x } else { *most };
+                }
+            }
+            let mut sums = [F::zero(); LANES];
+            for row in x.chunks_exact_mut(inner) {
+                for ((sum, &most), x) in sums.iter_mut().zip(&most).zip(&mut row[from..to]) {
+                    let shifted = *x - most;
+                    let e = shifted.exp_in::<I>();
+                    *sum += e;
+                    *x = if LOG { shifted } else { e };
+                }
+            }
+            for sum in &mut sums {
+                *sum = if LOG { sum.ln_in::<I>() } else { F::one() / *sum };
+            }
+            for row in x.chunks_exact_mut(inner) {
+                for (x, &sum) in row[from..to].iter_mut().zip(&sums) {
+                    *x = if LOG { *x - sum } else { *x * sum };
+                }
+            }
+        }
+    }
+}
+
 kernel! {
     /// y[o, a, i] = e^{x[o, a, i]} / Σⱼ e^{x[o, j, i]}, in place.
     ///
@@ -77,7 +154,11 @@ kernel! {
         if axis * inner == 0 {
             return;
         }
-        if inner == 1 {
+        if inner > 1 {
+            columns::<F, I, false>(x, axis, inner);
+        } else if axis < SHORT {
+            short_rows::<F, I, false>(x, axis);
+        } else {
             for row in x.chunks_exact_mut(axis) {
                 let shift = largest(row);
                 let scale = F::one() / sum_of_exp::<F, I, true>(row, shift);
@@ -85,8 +166,6 @@ kernel! {
                     *x *= scale;
                 }
             }
-        } else {
-            columns::<F, I>(x, axis, inner, |x, shift, sum| *x = (*x - shift).exp_in::<I>() / sum);
         }
     }
 }
@@ -99,41 +178,16 @@ kernel! {
         if axis * inner == 0 {
             return;
         }
-        if inner == 1 {
+        if inner > 1 {
+            columns::<F, I, true>(x, axis, inner);
+        } else if axis < SHORT {
+            short_rows::<F, I, true>(x, axis);
+        } else {
             for row in x.chunks_exact_mut(axis) {
                 let shift = largest(row);
                 let log_sum = sum_of_exp::<F, I, false>(row, shift).ln_in::<I>();
                 for x in row {
                     *x = *x - shift - log_sum;
-                }
-            }
-        } else {
-            columns::<F, I>(x, axis, inner, |x, shift, sum| *x = *x - shift - sum.ln_in::<I>());
-        }
-    }
-}
-
-/// For an axis that is not the last: `put(x, largest, sum)` for each element, 16 neighbours of `inner` at a time.
-#[inline(always)]
-fn columns<F: Elementary, I: Instructions<F>>(x: &mut [F], axis: usize, inner: usize, put: impl Fn(&mut F, F, F)) {
-    for x in x.chunks_exact_mut(axis * inner) {
-        for from in (0..inner).step_by(LANES) {
-            let n = LANES.min(inner - from);
-            let mut most = [F::neg_infinity(); LANES];
-            for row in x.chunks_exact(inner) {
-                for (most, &x) in most.iter_mut().zip(&row[from..from + n]) {
-                    *most = if x > *most { x } else { *most };
-                }
-            }
-            let mut sums = [F::zero(); LANES];
-            for row in x.chunks_exact(inner) {
-                for ((sum, &most), &x) in sums.iter_mut().zip(&most).zip(&row[from..from + n]) {
-                    *sum += (x - most).exp_in::<I>();
-                }
-            }
-            for row in x.chunks_exact_mut(inner) {
-                for ((x, &most), &sum) in row[from..from + n].iter_mut().zip(&most).zip(&sums) {
-                    put(x, most, sum);
                 }
             }
         }
@@ -211,6 +265,13 @@ kernel! {
 /// Σ yᵢ·gᵢ
 #[inline(always)]
 fn dot<F: Scalar>(y: &[F], g: &[F]) -> F {
+    if y.len() < SHORT {
+        let mut sum = F::zero();
+        for (&y, &g) in y.iter().zip(g) {
+            sum += y * g;
+        }
+        return sum;
+    }
     let mut lanes = [F::zero(); LANES];
     let (y, g) = (y.chunks_exact(LANES), g.chunks_exact(LANES));
     for ((lane, &y), &g) in lanes.iter_mut().zip(y.remainder()).zip(g.remainder()) {
@@ -227,6 +288,13 @@ fn dot<F: Scalar>(y: &[F], g: &[F]) -> F {
 /// Σ gᵢ
 #[inline(always)]
 fn total<F: Scalar>(g: &[F]) -> F {
+    if g.len() < SHORT {
+        let mut sum = F::zero();
+        for &g in g {
+            sum += g;
+        }
+        return sum;
+    }
     let mut lanes = [F::zero(); LANES];
     let g = g.chunks_exact(LANES);
     for (lane, &g) in lanes.iter_mut().zip(g.remainder()) {

@@ -71,6 +71,8 @@ pub(crate) struct Graph<F: Scalar> {
     pub outputs: Vec<usize>,
     /// The names of the layers that the outputs come from.
     pub output_names: Vec<String>,
+    /// What each entry of the recipe is called here.
+    pub entry_names: Vec<String>,
 }
 
 /// An input of a model.
@@ -101,6 +103,7 @@ impl<F: Scalar> Graph<F> {
                     LayerKind::Model(model) => builder.inline(layer, &model.graph, &model.params, &inputs)?,
                 };
                 builder.results[number] = outputs;
+                builder.graph.entry_names[number] = builder.name_of(layer);
             }
         }
         builder.finish(recipe)
@@ -133,21 +136,6 @@ impl<F: Scalar> Graph<F> {
     pub fn param_paths(&self) -> impl Iterator<Item = (String, &ParamSpec)> {
         (0..self.layers.len())
             .flat_map(move |layer| self.layer_specs(layer).iter().map(move |spec| (self.param_path(layer, spec), spec)))
-    }
-
-    /// Adds to an error which layer it came from.
-    pub fn name_layer(&self, node: &Node, error: Error) -> Error {
-        match self.layer(node) {
-            Some(layer) => name_layer(layer, self.producer(node), error),
-            None => error,
-        }
-    }
-
-    /// The name of the layer whose output is a node's only input.
-    fn producer(&self, node: &Node) -> Option<String> {
-        let [input] = node.inputs.as_slice() else { return None };
-        let producer = self.nodes.iter().find(|n| n.outputs.contains(&input.slot))?;
-        self.layer(producer).map(|layer| layer.name.clone())
     }
 }
 
@@ -185,7 +173,7 @@ struct Builder<'a, F: Scalar> {
 /// What a handle has become: one layer, or all the layers of a model within the model.
 enum Built {
     Layer(usize),
-    Model { first_layer: usize },
+    Model { first_layer: usize, prefix: String },
 }
 
 impl<'a, F: Scalar> Builder<'a, F> {
@@ -202,6 +190,7 @@ impl<'a, F: Scalar> Builder<'a, F> {
             inputs: Vec::new(),
             outputs: Vec::new(),
             output_names: Vec::new(),
+            entry_names: vec![String::new(); recipe.entries.len()],
         };
         Self {
             graph,
@@ -246,6 +235,7 @@ impl<'a, F: Scalar> Builder<'a, F> {
         if shape.contains(&0) {
             return Err(Error::shape("an input without empty axes", shape).within(format!("input `{name}`")));
         }
+        self.graph.entry_names[entry].clone_from(&name);
         self.graph.inputs.push(InputEntry { name, shape: shape.to_vec() });
         let outputs = self.add_node(None, &[], &[shape.to_vec()]);
         self.results[entry] = outputs;
@@ -360,6 +350,15 @@ impl<'a, F: Scalar> Builder<'a, F> {
         }
     }
 
+    /// What a handle that has been built is called.
+    fn name_of(&self, handle: &AnyLayer<F>) -> String {
+        let built = self.built.iter().find(|(known, _)| known.is(handle)).map(|(_, built)| built);
+        match built.expect("built before it is named") {
+            Built::Layer(number) => self.graph.layers[*number].name.clone(),
+            Built::Model { prefix, .. } => prefix.clone(),
+        }
+    }
+
     fn layer_of(&self, slot: usize) -> Option<String> {
         let node = self.graph.nodes.iter().find(|node| node.outputs.contains(&slot))?;
         self.graph.layer(node).map(|layer| layer.name.clone())
@@ -384,7 +383,7 @@ impl<'a, F: Scalar> Builder<'a, F> {
             }
         }
         let known = self.built.iter().find_map(|(handle, built)| match built {
-            Built::Model { first_layer } if handle.is(layer) => Some(*first_layer),
+            Built::Model { first_layer, .. } if handle.is(layer) => Some(*first_layer),
             _ => None,
         });
         let first_layer = match known {
@@ -424,7 +423,7 @@ impl<'a, F: Scalar> Builder<'a, F> {
             spec
         }));
         self.params.extend_from_slice(inner_params);
-        self.built.push((layer, Built::Model { first_layer }));
+        self.built.push((layer, Built::Model { first_layer, prefix }));
         Ok(first_layer)
     }
 

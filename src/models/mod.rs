@@ -1,5 +1,6 @@
 //! Models: graphs of layers with their parameters.
 
+mod architecture;
 mod functional;
 pub(crate) mod graph;
 pub(crate) mod inputs;
@@ -9,12 +10,13 @@ pub(crate) mod operation;
 pub(crate) mod pass;
 pub(crate) mod plan;
 mod predictor;
+mod saving;
 mod sequential;
 pub(crate) mod shard;
 mod summary;
 
 pub use functional::{Input, ModelBuilder, Symbol, call, shared};
-pub use inputs::{IntoInputs, IntoTensor};
+pub use inputs::{Column, Element, Given, IntoInputs, IntoTensor};
 pub use model::Model;
 pub use operation::{AnyLayer, IntoLayer, ManyToMany, OneToOne, Whole};
 pub use pass::Pass;

@@ -1,7 +1,7 @@
 //! What all optimizers have in common: everything around the update itself.
 //!
 //! One step, in Keras's order: gradients are averaged over accumulated steps, clipped, weights decay, the algorithm
-//! updates them, constraints hold, the moving average follows.
+//! updates them, the moving average follows, constraints hold.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -56,6 +56,14 @@ impl<F: Scalar> Driver<F> {
     /// If an option of the optimizer is outside its range.
     pub fn new(optimizer: impl Optimizer<F> + 'static, model: &Model<F>) -> Result<Self> {
         Self::from_arc(Arc::new(optimizer), model.params.len())
+    }
+
+    /// [`new`](Self::new) with an optimizer that is shared, as a [`Registry`](crate::registry::Registry) makes it.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn from_shared(optimizer: Arc<dyn Optimizer<F>>, model: &Model<F>) -> Result<Self> {
+        Self::from_arc(optimizer, model.params.len())
     }
 
     pub(crate) fn from_arc(optimizer: Arc<dyn Optimizer<F>>, params: usize) -> Result<Self> {
@@ -130,6 +138,9 @@ impl<F: Scalar> Driver<F> {
             self.trains = trains.to_vec();
             self.runs = runs(graph, trains);
         }
+        if self.common.maximize {
+            kernels::scale(gradients, -F::one());
+        }
         let accumulate = self.common.gradient_accumulation_steps.unwrap_or(1);
         let updates = self.calls / accumulate;
         let due = (self.calls + 1).is_multiple_of(accumulate);
@@ -145,11 +156,6 @@ impl<F: Scalar> Driver<F> {
         if due {
             self.update(graph, updates + 1, weights, gradients);
         }
-        for_each_spec(graph, trains, |spec| {
-            if let Some(constraint) = &spec.constraint {
-                constraint.apply(&mut weights[spec.range.clone()], &spec.shape);
-            }
-        });
         if self.common.use_ema {
             let momentum = if updates == 0 { F::zero() } else { F::of(self.common.ema_momentum) };
             for run in &self.runs {
@@ -160,6 +166,11 @@ impl<F: Scalar> Driver<F> {
                 }
             }
         }
+        for_each_spec(graph, trains, |spec| {
+            if let Some(constraint) = &spec.constraint {
+                constraint.apply(&mut weights[spec.range.clone()], &spec.shape);
+            }
+        });
         self.calls += 1;
     }
 
@@ -213,11 +224,11 @@ impl<F: Scalar> Driver<F> {
         }
     }
 
-    /// Puts the moving average in the weights' place, as at the end of a training with `use_ema`.
-    pub(crate) fn finish(&self, graph: &Graph<F>, trains: &[bool], weights: &mut [F]) {
+    /// Ends a training: with `use_ema` the moving average takes the weights' place.
+    pub fn finish(&self, model: &mut Model<F>) {
         if self.common.use_ema && self.calls > 0 {
-            for run in runs(graph, trains) {
-                weights[run.clone()].copy_from_slice(&self.average[run]);
+            for run in runs(&model.graph, &model.trains) {
+                model.params[run.clone()].copy_from_slice(&self.average[run]);
             }
         }
     }

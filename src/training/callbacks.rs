@@ -398,7 +398,6 @@ impl<F: Scalar> Callback<F> for ModelCheckpoint {
             self.best = Some(value);
         }
         let path = self.path.to_string_lossy().replace("{epoch}", &(state.epoch + 1).to_string());
-        let _ = path;
-        Ok(())
+        state.model.checkpoint_file(state.compiled).write(path)
     }
 }

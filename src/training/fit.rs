@@ -28,8 +28,8 @@ pub struct Fit<'a, F: Scalar> {
     validation_set: Option<&'a dyn Dataset<F>>,
     validation_batch_size: Option<usize>,
     validation_freq: usize,
-    class_weight: Vec<(usize, f64)>,
-    sample_weight: Option<Vec<Given<'a, F>>>,
+    pub(crate) class_weight: Vec<(usize, f64)>,
+    pub(crate) sample_weight: Option<Vec<Given<'a, F>>>,
     initial_epoch: usize,
     steps_per_epoch: Option<usize>,
     callbacks: Vec<Box<dyn Callback<F> + 'a>>,
@@ -439,7 +439,7 @@ impl<F: Scalar> Epochs<'_, F> {
                 break;
             }
         }
-        self.compiled.driver.finish(&self.model.graph.clone(), &self.model.trains, &mut self.model.params);
+        self.compiled.driver.finish(self.model);
         let last = history.epochs().last().copied().unwrap_or(options.initial_epoch);
         self.tell(&mut callbacks, options, last, &mut stop, |callback, state| callback.on_train_end(state))?;
         Ok(history)
@@ -464,7 +464,7 @@ impl<F: Scalar> Epochs<'_, F> {
 }
 
 /// A weight a class; 1 for those that are not named.
-fn class_weights<F: Scalar>(pairs: &[(usize, f64)]) -> Option<Vec<F>> {
+pub(crate) fn class_weights<F: Scalar>(pairs: &[(usize, f64)]) -> Option<Vec<F>> {
     let largest = pairs.iter().map(|(class, _)| *class).max()?;
     let mut weights = vec![F::one(); largest + 1];
     for &(class, weight) in pairs {

@@ -48,7 +48,7 @@ pub trait Element: Copy + 'static + sealed::Sealed {
     fn wrap(values: Vec<Self>) -> TensorData;
 
     /// The values, if they are of this type.
-    fn of(data: &TensorData) -> Option<&[Self]>;
+    fn slice_of(data: &TensorData) -> Option<&[Self]>;
 }
 
 macro_rules! elements {
@@ -104,7 +104,7 @@ macro_rules! elements {
                     TensorData::$name(values)
                 }
 
-                fn of(data: &TensorData) -> Option<&[Self]> {
+                fn slice_of(data: &TensorData) -> Option<&[Self]> {
                     if let TensorData::$name(values) = data { Some(values) } else { None }
                 }
             }
