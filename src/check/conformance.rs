@@ -1,6 +1,7 @@
 //! Everything that a layer must hold, in one call.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use ndarray::{ArrayD, IxDyn};
 use ndarray_rand::rand::Rng;
@@ -11,6 +12,7 @@ use crate::losses::{BinaryCrossentropy, CategoricalCrossentropy, Loss};
 use crate::models::operation::{LayerKind, Operation};
 use crate::models::{AnyLayer, Model};
 use crate::optimizers::SGD;
+use crate::registry::Registry;
 use crate::tensor::volume;
 use crate::training::Compile;
 use crate::{Error, Result, Scalar, random};
@@ -30,7 +32,7 @@ use crate::{Error, Result, Scalar, random};
 /// | shared layers | the gradients of two calls add up |
 /// | refusal | inputs of other ranks and empty axes give an error or work, but never a panic |
 /// | weights | taken out of one model and put into another they give the same outputs |
-/// | configuration | says the same after it has been written and read |
+/// | configuration | written and read, it makes a layer that says and does the same |
 ///
 /// It takes samples with values between −2 and 2 that keep away from each other; [`LayerCheck`] takes others.
 ///
@@ -75,13 +77,14 @@ where
 /// LayerCheck::new(&[6]).range(-8.0, 8.0).check(Relu6)?;
 /// # Ok::<(), gradus::Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct LayerCheck {
     inputs: Vec<Vec<usize>>,
     low: f64,
     high: f64,
     whole: Option<usize>,
     tolerance: f64,
+    registry: Arc<Registry<f64>>,
 }
 
 /// The batches that every layer is run with: the smallest, an odd one, one of two shards.
@@ -101,7 +104,7 @@ impl LayerCheck {
     /// For a layer with several inputs of these shapes.
     pub fn several(inputs: &[&[usize]]) -> Self {
         let inputs = inputs.iter().map(|shape| shape.to_vec()).collect();
-        Self { inputs, low: -2.0, high: 2.0, whole: None, tolerance: 1e-4 }
+        Self { inputs, low: -2.0, high: 2.0, whole: None, tolerance: 1e-4, registry: Arc::new(Registry::standard()) }
     }
 
     /// Which values the inputs have. Default: −2 to 2.
@@ -119,6 +122,12 @@ impl LayerCheck {
     /// How far `f32` may be from `f64`, in proportion to the largest value of a tensor. Default: 10⁻⁴.
     pub fn tolerance(mut self, tolerance: f64) -> Self {
         self.tolerance = tolerance;
+        self
+    }
+
+    /// The classes among which the layer's own is, if it has a configuration. Default: those of the crate.
+    pub fn registry(mut self, registry: Registry<f64>) -> Self {
+        self.registry = Arc::new(registry);
         self
     }
 
@@ -200,7 +209,7 @@ type Property<'a> = (&'static str, fn(&Subject<'a>) -> Result<(), String>);
 
 fn properties<'a>() -> [Property<'a>; 12] {
     [
-        ("description", Subject::description),
+        ("configuration", Subject::configuration),
         ("output shape", Subject::output_shape),
         ("gradients", Subject::gradients),
         ("joined with a loss", Subject::joined),
@@ -243,9 +252,8 @@ impl Subject<'_> {
         [(TRAINING, "training"), (Mode::Inference, "inference")]
     }
 
-    /// The configuration's round trip through text. Once layers can be made from configurations by class, this is the
-    /// place to make one and compare its outputs.
-    fn description(&self) -> Result<(), String> {
+    /// The configuration, written and read, makes a layer that says and does the same.
+    fn configuration(&self) -> Result<(), String> {
         let description = self.operation.describe();
         if description.class.is_empty() {
             return Err("the class has no name".into());
@@ -253,10 +261,32 @@ impl Subject<'_> {
         let Some(config) = description.config else { return Ok(()) };
         let written = serde_json::to_string(&config).map_err(|error| error.to_string())?;
         let read: crate::config::Config = serde_json::from_str(&written).map_err(|error| error.to_string())?;
-        if read != config {
-            return Err(format!("the configuration {config:?} became {read:?} when it was written and read"));
+        let again = self.check.registry.make_layer(&description.class, &read).map_err(|error| {
+            format!("from its configuration {written}: {error} (`LayerCheck::registry` takes classes of one's own)")
+        })?;
+        let LayerKind::Operation(operation) = &again.kind else { return Err("its class makes a whole model".into()) };
+        let said = operation.describe();
+        if said.config.as_ref() != Some(&config) || said.class != description.class {
+            return Err(format!("the configuration {config:?} became {:?} when it was written and read", said.config));
         }
-        Ok(())
+        if said.trainable != description.trainable || said.activity_regularizer != description.activity_regularizer {
+            return Err("made from its configuration, it trains or penalizes its output otherwise".into());
+        }
+        // Its name is not among its options, and random numbers depend on it.
+        let again = description.name.map_or(again.clone(), |name| again.named(name));
+        let mut model = layer_model(&again, &self.check.inputs).map_err(text)?;
+        if model.params.len() != self.f64.params.len() {
+            return Err("made from its configuration, it has other parameters".into());
+        }
+        model.params.copy_from_slice(&self.f64.params);
+        let x = self.check.batch::<f64>(3, 16);
+        let passed = run_pass(&model, &mut model.pass_with_input_gradients(), &x, None, TRAINING).map_err(text)?;
+        let own = self.double(&x, TRAINING)?;
+        if same_bits(&own, &passed) {
+            Ok(())
+        } else {
+            Err(format!("made from its configuration, it gives another {}", own.first_difference(&passed)))
+        }
     }
 
     fn output_shape(&self) -> Result<(), String> {
@@ -387,20 +417,28 @@ impl Subject<'_> {
     }
 
     fn rows(&self) -> Result<(), String> {
-        const FEW: usize = 5;
+        // Some rows in one shard, and many in two that are cut elsewhere.
+        for few in [5, 60] {
+            self.first_rows(few)?;
+        }
+        Ok(())
+    }
+
+    /// The first rows of a batch give what they give by themselves.
+    fn first_rows(&self, few: usize) -> Result<(), String> {
         let x = self.check.batch::<f64>(SHARDED, 8);
-        let few: Vec<ArrayD<f64>> =
-            x.iter().map(|x| x.slice_axis(ndarray::Axis(0), (0..FEW).into()).to_owned()).collect();
+        let first: Vec<ArrayD<f64>> =
+            x.iter().map(|x| x.slice_axis(ndarray::Axis(0), (0..few).into()).to_owned()).collect();
         for (mode, name) in self.modes() {
             if self.coupled && mode != Mode::Inference {
                 continue;
             }
-            let (all, part) = (self.double(&x, mode)?, self.double(&few, mode)?);
-            for (i, (all, part)) in all.outputs.iter().zip(&part.outputs).enumerate() {
+            let (all, alone) = (self.double(&x, mode)?, self.double(&first, mode)?);
+            for (i, (all, alone)) in all.outputs.iter().zip(&alone.outputs).enumerate() {
                 let size = largest(&flat(all));
-                if let Some((a, p)) = all.iter().zip(part).find(|(a, p)| !((*a - *p).abs() <= 1e-12 * size)) {
+                if let Some((a, b)) = all.iter().zip(alone).find(|(a, b)| !((*a - *b).abs() <= 1e-12 * size)) {
                     return Err(format!(
-                        "in {name}, output {i} holds {a} in a batch of {SHARDED} and {p} in one of its first {FEW} rows"
+                        "in {name}, output {i} holds {a} in a batch of {SHARDED} and {b} in one of its first {few} rows"
                     ));
                 }
             }
@@ -475,10 +513,6 @@ impl Subject<'_> {
             let alone = run_pass(&self.f64, &mut self.f64.pass(), x, Some(&grads), mode).map_err(text)?;
             sum.iter_mut().zip(&alone.gradients).for_each(|(sum, gradient)| *sum += gradient);
         }
-        // A penalty on the parameters is there once, however often the layer is called.
-        let mut penalty = vec![0.0; sum.len()];
-        self.f64.add_penalty_gradients(&mut penalty);
-        sum.iter_mut().zip(&penalty).for_each(|(sum, penalty)| *sum -= penalty);
         let size = largest(&sum);
         match sum.iter().zip(&together.gradients).position(|(a, b)| !((a - b).abs() <= 1e-11 * size)) {
             None => Ok(()),
@@ -522,7 +556,7 @@ impl Subject<'_> {
         Ok(())
     }
 
-    /// Weights by path, into a model with other ones. Once models are saved, this is the place to go through a file.
+    /// Weights by path, into a model with other ones.
     fn weights(&self) -> Result<(), String> {
         let mut other = self.f64.clone();
         other.params.fill(f64::NAN);

@@ -189,19 +189,17 @@ impl Probe<'_, '_> {
         if agrees(&first) && first.gap <= SUSPICIOUS * scale + first.noise {
             return Ok(Some((first.central, allowed + first.noise)));
         }
-        let (mut before, mut step) = (first, STEP);
+        let (mut before, mut step, mut kink) = (first, STEP, false);
         for _ in 0..2 {
             step /= 10.0;
             let now = self.slopes(number, direction, step)?;
             // Where the function is smooth the gap shrinks with the step.
-            if now.gap > 0.3 * before.gap && now.gap > SUSPICIOUS * scale + 2.0 * now.noise {
-                return Ok(None);
-            }
-            if agrees(&now) {
+            kink = now.gap > 0.3 * before.gap && now.gap > SUSPICIOUS * scale + 2.0 * now.noise;
+            if !kink && agrees(&now) {
                 return Ok(Some((now.central, allowed + now.noise)));
             }
             before = now;
         }
-        Ok(Some((first.central, allowed + first.noise)))
+        Ok((!kink).then_some((first.central, allowed + first.noise)))
     }
 }

@@ -139,9 +139,14 @@ impl<L: Loss<f64> + ?Sized> Case<'_, L> {
             activation.forward(ViewMut::new(&shape, &mut prediction));
             ArrayD::from_shape_vec(IxDyn(&shape), prediction).expect("as many values as before")
         };
-        let (_, weights) = random_weights(&self.values_shape(), "joined");
         let prediction = Tensor::from_array(&behind(&logits));
         let target = Tensor::from_array(&self.target);
+        let (_, mut weights) = random_weights(&self.values_shape(), "joined");
+        if self.loss.ignores_rows() {
+            let mut counts = vec![1.0; weights.len()];
+            self.loss.counts(target.view(), &mut counts);
+            weights.iter_mut().zip(counts).for_each(|(weight, count)| *weight *= count);
+        }
         let mut analytic = vec![f64::NAN; logits.len()];
         let grad = ViewMut::new(&shape, &mut analytic);
         self.loss.fused_gradient(activation, prediction.view(), target.view(), &weights, grad);
