@@ -287,7 +287,7 @@ fn dot<F: Scalar>(y: &[F], g: &[F]) -> F {
 
 /// Σ gᵢ
 #[inline(always)]
-fn total<F: Scalar>(g: &[F]) -> F {
+pub(super) fn total<F: Scalar>(g: &[F]) -> F {
     if g.len() < SHORT {
         let mut sum = F::zero();
         for &g in g {

@@ -4,16 +4,32 @@
 //! of either. Both are configuration only. A forward pass changes nothing in the layer, and what the backward pass
 //! needs lies in a cache of the layer's own type, which the caller owns.
 
+mod activation;
+mod activity;
+mod axes;
 mod context;
 mod dense;
+mod dropout;
+mod merge;
 mod params;
+mod prelu;
+mod rescaling;
 mod reshape;
 
+pub use activation::{ELU, LeakyReLU, ReLU, SoftmaxLayer};
+pub use activity::ActivityRegularization;
+pub use axes::Axes;
 pub use context::{Context, GradInputs, Inputs, Mode};
 pub(crate) use context::{Feeds, InputSlot, NodeShared, Values};
 pub use dense::Dense;
+pub use dropout::{
+    AlphaDropout, Dropout, GaussianDropout, GaussianNoise, SpatialDropout1D, SpatialDropout2D, SpatialDropout3D,
+};
+pub use merge::{Add, Average, Concatenate, Dot, Maximum, Minimum, Multiply, Subtract};
 pub use params::{Grads, ParamBuilder, ParamSpec, Params};
-pub use reshape::{Flatten, Permute, RepeatVector, Reshape};
+pub use prelu::PReLU;
+pub use rescaling::Rescaling;
+pub use reshape::{Flatten, Identity, Permute, RepeatVector, Reshape};
 
 use crate::config::Config;
 use crate::regularizers::Regularizer;
@@ -64,6 +80,8 @@ impl Description {
 pub enum MaskRule {
     /// The output has the input's mask.
     Pass,
+    /// The output has the mask that all inputs have, if it is one and the same and the output has as many timesteps.
+    Common,
     /// The output has none.
     Stop,
     /// The layer makes one of its own from its input: [`Layer::make_mask`].
