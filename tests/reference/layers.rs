@@ -10,7 +10,10 @@ pub fn run<F: Scalar>(case: &Case, class: &str) -> Result<Results<F>, Stop> {
         return Err(unsupported("masks and initial states"));
     }
     let registry = Registry::<F>::standard();
-    let layer = if case.kind.starts_with("activation:") {
+    let over_several_axes = class == "softmax" && case.config["axis"].is_array();
+    let layer = if over_several_axes {
+        registry.make_layer("Softmax", &case.options())?
+    } else if case.kind.starts_with("activation:") {
         let mut words = case.options();
         words.insert("name".into(), json!(class));
         registry.make_layer("Activation", json!({ "activation": words }).as_object().unwrap())?
