@@ -15,7 +15,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// let refused = Sequential::new().input([28, 28]).add(Dense::new(0)).build().unwrap_err();
 /// assert_eq!(refused.to_string(), "layer `dense` (Dense): `units` must be at least 1, got 0");
 /// ```
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A layer of a model refused; `source` says why. The executor alone adds the name.
@@ -138,6 +138,13 @@ pub enum Error {
         #[source]
         source: Box<Error>,
     },
+}
+
+/// The message: what a `main` that returns an error prints, and what a test that unwraps one.
+impl std::fmt::Debug for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
 }
 
 impl Error {

@@ -16,13 +16,28 @@ mod sealed {
 /// The trait is sealed. Kernels are compiled for both types inside gradus, so that a program's own debug build runs
 /// them at full speed.
 pub trait Scalar:
-    Float + FromPrimitive + NumAssign + Sum + Debug + Display + LowerExp + Default + Send + Sync + 'static + sealed::Sealed
+    Float
+    + FromPrimitive
+    + NumAssign
+    + Sum
+    + Debug
+    + Display
+    + LowerExp
+    + Default
+    + Send
+    + Sync
+    + crate::formats::safetensors::Element
+    + crate::models::Element<Self>
+    + sealed::Sealed
 {
     /// The name that Keras and safetensors headers use: `float32` or `float64`.
     const NAME: &'static str;
 
     /// Rounds an `f64` to this type.
     fn of(value: f64) -> Self;
+
+    /// A byte as a scalar, 0 to 255.
+    fn from_byte(value: u8) -> Self;
 
     /// This value as an `f64`, exactly.
     fn f64(self) -> f64;
@@ -56,6 +71,11 @@ impl Scalar for f32 {
     }
 
     #[inline]
+    fn from_byte(value: u8) -> Self {
+        Self::from(value)
+    }
+
+    #[inline]
     fn f64(self) -> f64 {
         f64::from(self)
     }
@@ -72,6 +92,11 @@ impl Scalar for f64 {
     #[inline]
     fn of(value: f64) -> Self {
         value
+    }
+
+    #[inline]
+    fn from_byte(value: u8) -> Self {
+        Self::from(value)
     }
 
     #[inline]

@@ -1,9 +1,10 @@
 //! Loops over elements.
 
 use super::dispatch::kernel;
+use crate::Scalar;
 
 kernel! {
-    /// y += a·x
+    /// y ← y + a·x
     pub fn axpy<F>(a: F, x: &[F], y: &mut [F]) {
         for (y, &x) in y.iter_mut().zip(x) {
             *y += a * x;
@@ -11,9 +12,13 @@ kernel! {
     }
 }
 
-kernel! {
-    /// Σ xᵢ
-    pub fn total<F>(x: &[F]) -> F {
-        x.iter().copied().sum()
+/// The place of the largest value, the first of equals; NaN never wins, and 0 of nothing.
+pub fn argmax<F: Scalar>(x: &[F]) -> usize {
+    let mut best = 0;
+    for (i, &value) in x.iter().enumerate() {
+        if value > x[best] || x[best].is_nan() {
+            best = i;
+        }
     }
+    best
 }

@@ -1,0 +1,153 @@
+//! Where training takes its rows from.
+
+use crate::losses::output::OutputLoss;
+use crate::models::inputs::Given;
+use crate::{Result, Scalar, Tensor};
+
+/// Rows that a model is trained on or evaluated with, given out in any order.
+///
+/// The shards of a batch gather their own rows at the same time, each on its own thread, which is why
+/// [`gather`](Self::gather) takes `&self`. Arrays in memory are one already: `fit` takes them as they are.
+///
+/// ```
+/// use gradus::prelude::*;
+///
+/// /// The numbers 0, 1, 2 … and their squares, made as they are asked for.
+/// struct Squares;
+///
+/// impl Dataset<f32> for Squares {
+///     fn len(&self) -> usize {
+///         100
+///     }
+///     fn input_shapes(&self) -> Vec<Vec<usize>> {
+///         vec![vec![1]]
+///     }
+///     fn target_shapes(&self) -> Vec<Vec<usize>> {
+///         vec![vec![1]]
+///     }
+///     fn gather(&self, rows: &[usize], batch: &mut Batch<'_, f32>) -> gradus::Result<()> {
+///         for (x, &row) in batch.input(0).iter_mut().zip(rows) {
+///             *x = row as f32 / 100.0;
+///         }
+///         for (y, &row) in batch.target(0).iter_mut().zip(rows) {
+///             *y = (row as f32 / 100.0).powi(2);
+///         }
+///         Ok(())
+///     }
+/// }
+///
+/// let mut model = Sequential::new()
+///     .input([1])
+///     .add(Dense::new(8).activation(Tanh))
+///     .add(Dense::new(1))
+///     .compile(MeanSquaredError::new(), Adam::new())
+///     .build()?;
+/// model.fit_dataset(&Squares, Fit::new().epochs(2).verbose(0))?;
+/// # Ok::<(), gradus::Error>(())
+/// ```
+pub trait Dataset<F: Scalar>: Sync {
+    /// How many rows there are.
+    fn len(&self) -> usize;
+
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The shape of one row of each input.
+    fn input_shapes(&self) -> Vec<Vec<usize>>;
+
+    /// The shape of one row of each target.
+    fn target_shapes(&self) -> Vec<Vec<usize>>;
+
+    /// The shape of one row of each target's weights: none where every row counts alike, `[]` for one weight a row.
+    fn weight_shapes(&self) -> Vec<Option<Vec<usize>>> {
+        vec![None; self.target_shapes().len()]
+    }
+
+    /// Writes the rows with these numbers into `batch`, in this order.
+    ///
+    /// # Errors
+    /// Whatever goes wrong in reading them; training stops before the step.
+    fn gather(&self, rows: &[usize], batch: &mut Batch<'_, F>) -> Result<()>;
+}
+
+/// The rows of one shard of a batch, to be written by [`Dataset::gather`]: row-major, one row after another.
+pub struct Batch<'a, F> {
+    pub(crate) inputs: &'a mut [Tensor<F>],
+    pub(crate) outputs: &'a mut [OutputLoss<F>],
+    pub(crate) step: u64,
+}
+
+impl<F: Scalar> Batch<'_, F> {
+    /// The rows of input number `i`.
+    ///
+    /// # Panics
+    /// If the model has fewer inputs.
+    pub fn input(&mut self, i: usize) -> &mut [F] {
+        self.inputs[i].data_mut()
+    }
+
+    /// The rows of target number `i`.
+    ///
+    /// # Panics
+    /// If the model has fewer outputs.
+    pub fn target(&mut self, i: usize) -> &mut [F] {
+        self.outputs[i].target.data_mut()
+    }
+
+    /// The rows of the weights of target number `i`, if [`Dataset::weight_shapes`] told of any.
+    ///
+    /// # Panics
+    /// If the model has fewer outputs.
+    pub fn weights(&mut self, i: usize) -> Option<&mut [F]> {
+        self.outputs[i].sample_weights.as_mut().map(Tensor::data_mut)
+    }
+
+    /// The training step that the rows are for, from which augmentation draws its randomness.
+    pub fn step(&self) -> u64 {
+        self.step
+    }
+}
+
+/// Arrays in memory.
+pub(crate) struct Arrays<'a, F: Scalar> {
+    pub inputs: Vec<Given<'a, F>>,
+    pub targets: Vec<Given<'a, F>>,
+    /// For each target.
+    pub weights: Vec<Option<Given<'a, F>>>,
+    /// The rows that belong to this set: all, or one side of a validation split.
+    pub rows: std::ops::Range<usize>,
+}
+
+impl<F: Scalar> Dataset<F> for Arrays<'_, F> {
+    fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn input_shapes(&self) -> Vec<Vec<usize>> {
+        self.inputs.iter().map(|given| given.shape[1..].to_vec()).collect()
+    }
+
+    fn target_shapes(&self) -> Vec<Vec<usize>> {
+        self.targets.iter().map(|given| given.shape[1..].to_vec()).collect()
+    }
+
+    fn weight_shapes(&self) -> Vec<Option<Vec<usize>>> {
+        self.weights.iter().map(|given| given.as_ref().map(|given| given.shape[1..].to_vec())).collect()
+    }
+
+    fn gather(&self, rows: &[usize], batch: &mut Batch<'_, F>) -> Result<()> {
+        let rows = || rows.iter().map(|row| self.rows.start + row);
+        for (i, given) in self.inputs.iter().enumerate() {
+            given.gather(rows(), batch.input(i));
+        }
+        for (i, (target, weights)) in self.targets.iter().zip(&self.weights).enumerate() {
+            target.gather(rows(), batch.target(i));
+            if let (Some(given), Some(out)) = (weights, batch.weights(i)) {
+                given.gather(rows(), out);
+            }
+        }
+        Ok(())
+    }
+}

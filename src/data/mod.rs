@@ -1,0 +1,13 @@
+//! Data: reading it, splitting it, turning it into what a model takes.
+
+pub(crate) mod dataset;
+#[cfg(feature = "datasets")]
+pub mod datasets;
+#[cfg(feature = "datasets")]
+pub mod idx;
+mod labels;
+pub(crate) mod split;
+
+pub use dataset::{Batch, Dataset};
+pub use labels::{Label, from_categorical, to_categorical, to_categorical_f64};
+pub use split::{train_test_split, validation_split};

@@ -1,0 +1,385 @@
+//! The values of losses and their gradients, row by row.
+//!
+//! A row is a run of `n` values of the prediction `p` and the target `t`; it has one value v and, in the backward
+//! pass, one weight w. Class axes other than the last are seen as (outer, n, inner).
+
+use super::dispatch::kernel;
+use crate::Scalar;
+
+/// Probabilities are kept this far from 0 and 1 before a logarithm, as in Keras.
+const EPSILON: f64 = 1e-7;
+
+/// x between ε and 1 − ε, and whether it is there by itself: a clip that acts passes no gradient.
+#[inline(always)]
+fn clip<F: Scalar>(x: F) -> (F, bool) {
+    let (low, high) = (F::of(EPSILON), F::one() - F::of(EPSILON));
+    (
+        if x < low {
+            low
+        } else if x > high {
+            high
+        } else {
+            x
+        },
+        !(x < low || x > high),
+    )
+}
+
+kernel! {
+    /// v = 1/n · Σ (p − t)²
+    pub fn squared_error<F>(p: &[F], t: &[F], n: usize, v: &mut [F]) {
+        for ((v, p), t) in v.iter_mut().zip(p.chunks_exact(n)).zip(t.chunks_exact(n)) {
+            *v = p.iter().zip(t).map(|(&p, &t)| (p - t) * (p - t)).sum::<F>() / F::of(n as f64);
+        }
+    }
+}
+
+kernel! {
+    /// Backward of [`squared_error`]: ∂L/∂p = w · 2/n · (p − t).
+    pub fn squared_error_backward<F>(p: &[F], t: &[F], n: usize, w: &[F], grad_p: &mut [F]) {
+        let scale = F::of(2.0) / F::of(n as f64);
+        for (row, &w) in w.iter().enumerate() {
+            let cells = row * n..(row + 1) * n;
+            for ((grad, &p), &t) in grad_p[cells.clone()].iter_mut().zip(&p[cells.clone()]).zip(&t[cells]) {
+                *grad = w * scale * (p - t);
+            }
+        }
+    }
+}
+
+kernel! {
+    /// v = 1/n · Σ |p − t|
+    pub fn absolute_error<F>(p: &[F], t: &[F], n: usize, v: &mut [F]) {
+        for ((v, p), t) in v.iter_mut().zip(p.chunks_exact(n)).zip(t.chunks_exact(n)) {
+            *v = p.iter().zip(t).map(|(&p, &t)| (p - t).abs()).sum::<F>() / F::of(n as f64);
+        }
+    }
+}
+
+kernel! {
+    /// Backward of [`absolute_error`]: ∂L/∂p = w/n · sign(p − t), and 0 where p = t.
+    pub fn absolute_error_backward<F>(p: &[F], t: &[F], n: usize, w: &[F], grad_p: &mut [F]) {
+        for (row, &w) in w.iter().enumerate() {
+            let (cells, step) = (row * n..(row + 1) * n, w / F::of(n as f64));
+            for ((grad, &p), &t) in grad_p[cells.clone()].iter_mut().zip(&p[cells.clone()]).zip(&t[cells]) {
+                *grad = if p > t { step } else if p < t { -step } else { p - t };
+            }
+        }
+    }
+}
+
+/// The class axis of a prediction seen as (outer, n, inner).
+#[derive(Clone, Copy, Debug)]
+pub struct ClassAxis {
+    /// The number of classes.
+    pub n: usize,
+    /// How many values lie between two classes of one row; 1 if classes come last.
+    pub inner: usize,
+}
+
+impl ClassAxis {
+    /// Where class 0 of row `row` lies; class c is `c * inner` further on.
+    #[inline(always)]
+    fn start(self, row: usize) -> usize {
+        (row / self.inner) * self.n * self.inner + row % self.inner
+    }
+}
+
+kernel! {
+    /// Cross-entropy of probabilities: v = −Σ tᵢ ln qᵢ, with q = clip(p / Σp) and t smoothed to t(1 − s) + s/n.
+    pub fn categorical_crossentropy<F>(axis: ClassAxis, smoothing: F, p: &[F], t: &[F], v: &mut [F]) {
+        let floor = smoothing / F::of(axis.n as f64);
+        for (row, v) in v.iter_mut().enumerate() {
+            let start = axis.start(row);
+            let mut sum = F::zero();
+            for c in 0..axis.n {
+                sum += p[start + c * axis.inner];
+            }
+            *v = F::zero();
+            for c in 0..axis.n {
+                let i = start + c * axis.inner;
+                let t = t[i] * (F::one() - smoothing) + floor;
+                if t != F::zero() {
+                    *v -= t * clip(p[i] / sum).0.ln();
+                }
+            }
+        }
+    }
+}
+
+kernel! {
+    /// Backward of [`categorical_crossentropy`]. With aᵢ = tᵢ/qᵢ, or 0 where the clip acts, and S = Σp:
+    /// ∂L/∂pₖ = w · (−aₖ/S + Σᵢ aᵢpᵢ / S²).
+    pub fn categorical_crossentropy_backward<F>(axis: ClassAxis, smoothing: F, p: &[F], t: &[F], w: &[F], grad_p: &mut [F]) {
+        let floor = smoothing / F::of(axis.n as f64);
+        for (row, &w) in w.iter().enumerate() {
+            let start = axis.start(row);
+            let mut sum = F::zero();
+            for c in 0..axis.n {
+                sum += p[start + c * axis.inner];
+            }
+            let mut through_sum = F::zero();
+            for c in 0..axis.n {
+                let i = start + c * axis.inner;
+                let (q, free) = clip(p[i] / sum);
+                let a = if free { (t[i] * (F::one() - smoothing) + floor) / q } else { F::zero() };
+                grad_p[i] = -w * a / sum;
+                through_sum += a * p[i];
+            }
+            let through_sum = w * through_sum / (sum * sum);
+            for c in 0..axis.n {
+                grad_p[start + c * axis.inner] += through_sum;
+            }
+        }
+    }
+}
+
+kernel! {
+    /// The gradient of [`categorical_crossentropy`] before the softmax that made p: with aᵢ = tᵢ, or 0 where the clip
+    /// acts, ∂L/∂zₖ = w · (pₖ·Σᵢ aᵢ − aₖ). Nothing is divided by p, so it is as exact where p is tiny.
+    pub fn softmax_categorical_crossentropy_backward<F>(axis: ClassAxis, smoothing: F, p: &[F], t: &[F], w: &[F], grad_z: &mut [F]) {
+        let floor = smoothing / F::of(axis.n as f64);
+        for (row, &w) in w.iter().enumerate() {
+            let start = axis.start(row);
+            let mut total = F::zero();
+            for c in 0..axis.n {
+                let i = start + c * axis.inner;
+                let a = if clip(p[i]).1 { t[i] * (F::one() - smoothing) + floor } else { F::zero() };
+                grad_z[i] = a;
+                total += a;
+            }
+            for c in 0..axis.n {
+                let i = start + c * axis.inner;
+                grad_z[i] = w * (p[i] * total - grad_z[i]);
+            }
+        }
+    }
+}
+
+/// max z and Σ exp(z − max z) of one row.
+#[inline(always)]
+fn log_sum_exp<F: Scalar>(axis: ClassAxis, start: usize, z: &[F]) -> (F, F) {
+    let mut most = F::neg_infinity();
+    for c in 0..axis.n {
+        most = most.max(z[start + c * axis.inner]);
+    }
+    let mut sum = F::zero();
+    for c in 0..axis.n {
+        sum += (z[start + c * axis.inner] - most).exp();
+    }
+    (most, sum)
+}
+
+kernel! {
+    /// Cross-entropy of logits: v = −Σ tᵢ (zᵢ − ln Σ exp z), with t smoothed to t(1 − s) + s/n.
+    pub fn categorical_crossentropy_logits<F>(axis: ClassAxis, smoothing: F, z: &[F], t: &[F], v: &mut [F]) {
+        let floor = smoothing / F::of(axis.n as f64);
+        for (row, v) in v.iter_mut().enumerate() {
+            let start = axis.start(row);
+            let (most, sum) = log_sum_exp(axis, start, z);
+            let log_sum = sum.ln();
+            *v = F::zero();
+            for c in 0..axis.n {
+                let i = start + c * axis.inner;
+                let t = t[i] * (F::one() - smoothing) + floor;
+                if t != F::zero() {
+                    *v -= t * (z[i] - most - log_sum);
+                }
+            }
+        }
+    }
+}
+
+kernel! {
+    /// Backward of [`categorical_crossentropy_logits`]: ∂L/∂zₖ = w · (softmax(z)ₖ·Σᵢ tᵢ − tₖ).
+    pub fn categorical_crossentropy_logits_backward<F>(axis: ClassAxis, smoothing: F, z: &[F], t: &[F], w: &[F], grad_z: &mut [F]) {
+        let floor = smoothing / F::of(axis.n as f64);
+        for (row, &w) in w.iter().enumerate() {
+            let start = axis.start(row);
+            let (most, sum) = log_sum_exp(axis, start, z);
+            let mut total = F::zero();
+            for c in 0..axis.n {
+                let i = start + c * axis.inner;
+                grad_z[i] = t[i] * (F::one() - smoothing) + floor;
+                total += grad_z[i];
+            }
+            for c in 0..axis.n {
+                let i = start + c * axis.inner;
+                grad_z[i] = w * ((z[i] - most).exp() / sum * total - grad_z[i]);
+            }
+        }
+    }
+}
+
+/// The class that a label names; checked when the labels came in. Labels to be ignored name class 0 and weigh nothing.
+#[inline(always)]
+fn class<F: Scalar>(label: F, n: usize) -> usize {
+    label.to_usize().filter(|&class| class < n).unwrap_or(0)
+}
+
+kernel! {
+    /// Cross-entropy of probabilities and labels: v = −ln q_label + ln Σ q, with q = clip(p).
+    pub fn sparse_crossentropy<F>(axis: ClassAxis, p: &[F], labels: &[F], v: &mut [F]) {
+        for (row, (v, &label)) in v.iter_mut().zip(labels).enumerate() {
+            let start = axis.start(row);
+            let mut sum = F::zero();
+            for c in 0..axis.n {
+                sum += clip(p[start + c * axis.inner]).0;
+            }
+            *v = sum.ln() - clip(p[start + class(label, axis.n) * axis.inner]).0.ln();
+        }
+    }
+}
+
+kernel! {
+    /// Backward of [`sparse_crossentropy`]: ∂L/∂pₖ = w · (1/Σq − [k = label]/q_k), and 0 where the clip acts.
+    pub fn sparse_crossentropy_backward<F>(axis: ClassAxis, p: &[F], labels: &[F], w: &[F], grad_p: &mut [F]) {
+        for (row, (&w, &label)) in w.iter().zip(labels).enumerate() {
+            let start = axis.start(row);
+            let mut sum = F::zero();
+            for c in 0..axis.n {
+                sum += clip(p[start + c * axis.inner]).0;
+            }
+            let label = class(label, axis.n);
+            for c in 0..axis.n {
+                let i = start + c * axis.inner;
+                let (q, free) = clip(p[i]);
+                let hit = if c == label { q.recip() } else { F::zero() };
+                grad_p[i] = if free { w * (sum.recip() - hit) } else { F::zero() };
+            }
+        }
+    }
+}
+
+kernel! {
+    /// The gradient of [`sparse_crossentropy`] before the softmax that made p: with gₖ = 1/Σq − [k = label]/qₖ, or 0
+    /// where the clip acts, ∂L/∂zₖ = w · pₖ·(gₖ − Σᵢ gᵢpᵢ).
+    pub fn softmax_sparse_crossentropy_backward<F>(axis: ClassAxis, p: &[F], labels: &[F], w: &[F], grad_z: &mut [F]) {
+        for (row, (&w, &label)) in w.iter().zip(labels).enumerate() {
+            let start = axis.start(row);
+            let label = class(label, axis.n);
+            let (mut sum, mut free_mass) = (F::zero(), F::zero());
+            for c in 0..axis.n {
+                let (q, free) = clip(p[start + c * axis.inner]);
+                sum += q;
+                free_mass += if free { q } else { F::zero() };
+            }
+            // pₖ·gₖ, without dividing by a tiny p: qₖ = pₖ where the clip does not act.
+            let hit = if clip(p[start + label * axis.inner]).1 { F::one() } else { F::zero() };
+            let mean = free_mass / sum - hit;
+            for c in 0..axis.n {
+                let i = start + c * axis.inner;
+                let own = if clip(p[i]).1 { p[i] / sum } else { F::zero() };
+                let own = if c == label { own - hit } else { own };
+                grad_z[i] = w * (own - p[i] * mean);
+            }
+        }
+    }
+}
+
+kernel! {
+    /// Cross-entropy of logits and labels: v = ln Σ exp z − z_label.
+    pub fn sparse_crossentropy_logits<F>(axis: ClassAxis, z: &[F], labels: &[F], v: &mut [F]) {
+        for (row, (v, &label)) in v.iter_mut().zip(labels).enumerate() {
+            let start = axis.start(row);
+            let (most, sum) = log_sum_exp(axis, start, z);
+            *v = sum.ln() - (z[start + class(label, axis.n) * axis.inner] - most);
+        }
+    }
+}
+
+kernel! {
+    /// Backward of [`sparse_crossentropy_logits`]: ∂L/∂zₖ = w · (softmax(z)ₖ − [k = label]).
+    pub fn sparse_crossentropy_logits_backward<F>(axis: ClassAxis, z: &[F], labels: &[F], w: &[F], grad_z: &mut [F]) {
+        for (row, (&w, &label)) in w.iter().zip(labels).enumerate() {
+            let start = axis.start(row);
+            let (most, sum) = log_sum_exp(axis, start, z);
+            let label = class(label, axis.n);
+            for c in 0..axis.n {
+                let i = start + c * axis.inner;
+                let hit = if c == label { F::one() } else { F::zero() };
+                grad_z[i] = w * ((z[i] - most).exp() / sum - hit);
+            }
+        }
+    }
+}
+
+kernel! {
+    /// Binary cross-entropy of probabilities: v = −1/n Σ (t ln q + (1 − t) ln(1 − q)), with q = clip(p) and t smoothed
+    /// to t(1 − s) + s/2.
+    pub fn binary_crossentropy<F>(axis: ClassAxis, smoothing: F, p: &[F], t: &[F], v: &mut [F]) {
+        let half = smoothing / F::of(2.0);
+        for (row, v) in v.iter_mut().enumerate() {
+            let start = axis.start(row);
+            let mut sum = F::zero();
+            for c in 0..axis.n {
+                let i = start + c * axis.inner;
+                let (q, t) = (clip(p[i]).0, t[i] * (F::one() - smoothing) + half);
+                sum += t * q.ln() + (F::one() - t) * (F::one() - q).ln();
+            }
+            *v = -sum / F::of(axis.n as f64);
+        }
+    }
+}
+
+kernel! {
+    /// Backward of [`binary_crossentropy`]: ∂L/∂p = w/n · (q − t) / (q(1 − q)), and 0 where the clip acts.
+    pub fn binary_crossentropy_backward<F>(axis: ClassAxis, smoothing: F, p: &[F], t: &[F], w: &[F], grad_p: &mut [F]) {
+        let half = smoothing / F::of(2.0);
+        for (row, &w) in w.iter().enumerate() {
+            let (start, w) = (axis.start(row), w / F::of(axis.n as f64));
+            for c in 0..axis.n {
+                let i = start + c * axis.inner;
+                let ((q, free), t) = (clip(p[i]), t[i] * (F::one() - smoothing) + half);
+                grad_p[i] = if free { w * ((F::one() - t) / (F::one() - q) - t / q) } else { F::zero() };
+            }
+        }
+    }
+}
+
+kernel! {
+    /// The gradient of [`binary_crossentropy`] before the sigmoid that made p: ∂L/∂z = w/n · (p − t), and 0 where the
+    /// clip acts.
+    pub fn sigmoid_binary_crossentropy_backward<F>(axis: ClassAxis, smoothing: F, p: &[F], t: &[F], w: &[F], grad_z: &mut [F]) {
+        let half = smoothing / F::of(2.0);
+        for (row, &w) in w.iter().enumerate() {
+            let (start, w) = (axis.start(row), w / F::of(axis.n as f64));
+            for c in 0..axis.n {
+                let i = start + c * axis.inner;
+                let t = t[i] * (F::one() - smoothing) + half;
+                grad_z[i] = if clip(p[i]).1 { w * (p[i] - t) } else { F::zero() };
+            }
+        }
+    }
+}
+
+kernel! {
+    /// Binary cross-entropy of logits: v = 1/n Σ (max(z, 0) − z·t + ln(1 + exp(−|z|))).
+    pub fn binary_crossentropy_logits<F>(axis: ClassAxis, smoothing: F, z: &[F], t: &[F], v: &mut [F]) {
+        let half = smoothing / F::of(2.0);
+        for (row, v) in v.iter_mut().enumerate() {
+            let start = axis.start(row);
+            let mut sum = F::zero();
+            for c in 0..axis.n {
+                let i = start + c * axis.inner;
+                let (z, t) = (z[i], t[i] * (F::one() - smoothing) + half);
+                sum += z.max(F::zero()) - z * t + (-z.abs()).exp().ln_1p();
+            }
+            *v = sum / F::of(axis.n as f64);
+        }
+    }
+}
+
+kernel! {
+    /// Backward of [`binary_crossentropy_logits`]: ∂L/∂z = w/n · (σ(z) − t).
+    pub fn binary_crossentropy_logits_backward<F>(axis: ClassAxis, smoothing: F, z: &[F], t: &[F], w: &[F], grad_z: &mut [F]) {
+        let half = smoothing / F::of(2.0);
+        for (row, &w) in w.iter().enumerate() {
+            let (start, w) = (axis.start(row), w / F::of(axis.n as f64));
+            for c in 0..axis.n {
+                let i = start + c * axis.inner;
+                grad_z[i] = w * (z[i].sigmoid() - (t[i] * (F::one() - smoothing) + half));
+            }
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Values in another order.
+
+use super::dispatch::kernel;
+
+kernel! {
+    /// y ← x with its axes reordered, sample by sample: axis i of y is axis `dims[i]` of x, counted from 1.
+    ///
+    /// `x` has the shape `shape`, the batch first.
+    pub fn permute<F>(x: &[F], shape: &[usize], dims: &[usize], y: &mut [F]) {
+        let n: usize = shape[1..].iter().product();
+        for (x, y) in x.chunks_exact(n.max(1)).zip(y.chunks_exact_mut(n.max(1))) {
+            for (i, y) in y.iter_mut().enumerate() {
+                *y = x[source(i, shape, dims)];
+            }
+        }
+    }
+}
+
+kernel! {
+    /// Backward of [`permute`]: each gradient goes back to where its value came from. Overwrites `grad_x`.
+    pub fn permute_backward<F>(grad_y: &[F], shape: &[usize], dims: &[usize], grad_x: &mut [F]) {
+        let n: usize = shape[1..].iter().product();
+        for (grad_x, grad_y) in grad_x.chunks_exact_mut(n.max(1)).zip(grad_y.chunks_exact(n.max(1))) {
+            for (i, &g) in grad_y.iter().enumerate() {
+                grad_x[source(i, shape, dims)] = g;
+            }
+        }
+    }
+}
+
+/// Where in a sample of x the value number `i` of y lies.
+#[inline(always)]
+fn source(i: usize, shape: &[usize], dims: &[usize]) -> usize {
+    let (mut rest, mut at) = (i, 0);
+    for &axis in dims.iter().rev() {
+        let stride: usize = shape[axis + 1..].iter().product();
+        at += rest % shape[axis] * stride;
+        rest /= shape[axis];
+    }
+    at
+}
+
+kernel! {
+    /// y ← each row of x, `n` times over: `x` (rows, len), `y` (rows, n, len).
+    pub fn repeat<F>(x: &[F], len: usize, n: usize, y: &mut [F]) {
+        for (x, y) in x.chunks_exact(len).zip(y.chunks_exact_mut(n * len)) {
+            y.chunks_exact_mut(len).for_each(|y| y.copy_from_slice(x));
+        }
+    }
+}
+
+kernel! {
+    /// Backward of [`repeat`]: ∂L/∂x = Σ over the repetitions of ∂L/∂y.
+    pub fn repeat_backward<F>(grad_y: &[F], len: usize, n: usize, grad_x: &mut [F]) {
+        grad_x.fill(F::zero());
+        for (grad_x, grad_y) in grad_x.chunks_exact_mut(len).zip(grad_y.chunks_exact(n * len)) {
+            for grad_y in grad_y.chunks_exact(len) {
+                grad_x.iter_mut().zip(grad_y).for_each(|(x, &y)| *x += y);
+            }
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! What a layer is told of the call that it serves.
+
+use std::ops::Range;
+
+use super::Params;
+use crate::tensor::volume;
+use crate::{Scalar, Tensor, View, ViewMut};
+
+/// Whether a pass trains or infers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Dropout drops, BatchNormalization uses the batch's statistics; randomness comes from `seed` and `step`.
+    Training {
+        /// The seed of all randomness.
+        seed: u64,
+        /// Which training step it is.
+        step: u64,
+    },
+    /// Every layer does what it does once it is trained.
+    Inference,
+}
+
+/// A call's circumstances: parameters, mode, which rows of the batch these are, masks, sums over the batch.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a, F> {
+    /// The layer's parameters.
+    pub params: Params<'a, F>,
+    /// Training or inference.
+    pub mode: Mode,
+    /// With [`Coupling`](super::Coupling): the sums over the whole batch.
+    pub totals: &'a [F],
+    /// True in the backward pass of an output layer whose activation has been differentiated together with the loss:
+    /// `grad_y` is then the gradient before the activation.
+    pub fused_loss: bool,
+    pub(super) shared: NodeShared<'a>,
+}
+
+/// The part of a [`Context`] that is the same for every scalar.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct NodeShared<'a> {
+    /// A number of the node's own, from its name.
+    pub key: u64,
+    /// The first row of this shard within the batch.
+    pub first_row: usize,
+    /// Rows of the whole batch.
+    pub batch: usize,
+    /// Which shard this is.
+    pub shard: usize,
+    /// Whether a backward pass is to follow.
+    pub keep: bool,
+    /// The mask beside the first input.
+    pub mask: Option<&'a [bool]>,
+}
+
+impl<'a, F: Scalar> Context<'a, F> {
+    pub(crate) fn new(params: Params<'a, F>, mode: Mode, shared: NodeShared<'a>) -> Self {
+        Self { params, mode, totals: &[], fused_loss: false, shared }
+    }
+
+    /// Whether this is a training pass.
+    pub fn training(&self) -> bool {
+        matches!(self.mode, Mode::Training { .. })
+    }
+
+    /// Whether a backward pass is to follow, so that the cache must hold what it needs. Not when predicting.
+    pub fn keeps(&self) -> bool {
+        self.shared.keep
+    }
+
+    /// A key for this layer's random numbers in this step, for the counter-based generator of
+    /// [`kernels::random`](crate::kernels::random). With a counter made of row and position it gives the same numbers
+    /// however the batch is split. A layer with a seed of its own passes it as `seed`.
+    pub fn random_key(&self, seed: Option<u64>) -> u64 {
+        let (global, step) = match self.mode {
+            Mode::Training { seed, step } => (seed, step),
+            Mode::Inference => (0, 0),
+        };
+        let mixed = crate::random::mix(seed.unwrap_or(global) ^ crate::random::mix(self.shared.key));
+        crate::random::mix(mixed ^ step)
+    }
+
+    /// The mask (rows, timesteps) beside the first input, true where a step counts.
+    pub fn mask(&self) -> Option<&'a [bool]> {
+        self.shared.mask
+    }
+
+    /// The number of the first row of this shard within the batch.
+    pub fn first_row(&self) -> usize {
+        self.shared.first_row
+    }
+
+    /// How many rows the whole batch has.
+    pub fn batch_rows(&self) -> usize {
+        self.shared.batch
+    }
+
+    /// Which shard of the batch this is.
+    pub fn shard(&self) -> usize {
+        self.shared.shard
+    }
+
+    pub(crate) fn with_totals(mut self, totals: &'a [F]) -> Self {
+        self.totals = totals;
+        self
+    }
+
+    pub(crate) fn with_fused_loss(mut self, fused: bool) -> Self {
+        self.fused_loss = fused;
+        self
+    }
+}
+
+/// One input of a node, and what is to be done with its gradient.
+#[derive(Clone, Debug)]
+pub(crate) struct InputSlot {
+    /// The output (counted over the graph) that it is.
+    pub slot: usize,
+    /// Whether its gradient holds another consumer's part by the time this node writes it.
+    pub adds: bool,
+    /// Whether anybody needs the gradient.
+    pub wanted: bool,
+}
+
+/// The inputs of a [`MultiLayer`](super::MultiLayer).
+#[derive(Clone, Copy, Debug)]
+pub struct Inputs<'a, F> {
+    slots: &'a [InputSlot],
+    values: Values<'a, F>,
+    masks: &'a [Option<usize>],
+}
+
+/// The inputs of a model: this shard's rows of them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Feeds<'a, F> {
+    /// The whole batch's, of which the shard takes its rows.
+    Batch(&'a [&'a [F]]),
+    /// The shard's own, gathered from a data set.
+    Own(&'a [Tensor<F>]),
+}
+
+impl<'a, F: Scalar> Feeds<'a, F> {
+    /// The rows `rows` of input number `i`, each `row_len` values; none if the model has fewer inputs.
+    fn get(&self, i: usize, rows: &Range<usize>, row_len: usize) -> Option<&'a [F]> {
+        match self {
+            Self::Batch(feeds) => feeds.get(i).map(|feed| &feed[rows.start * row_len..rows.end * row_len]),
+            Self::Own(feeds) => feeds.get(i).map(Tensor::data),
+        }
+    }
+}
+
+/// All values that have been computed so far, and the rows that were fed in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Values<'a, F> {
+    /// Outputs by number, as far as they have been computed. The first are the model's inputs, which are shapes only.
+    pub outputs: &'a [Tensor<F>],
+    /// In whose memory an output's values lie: another's, if it is a reshape of it.
+    pub memory: &'a [usize],
+    /// Masks by the output that they belong to.
+    pub masks: &'a [Vec<bool>],
+    /// The values of the model's inputs.
+    pub feeds: Feeds<'a, F>,
+    /// The rows of this shard within the batch.
+    pub rows: &'a Range<usize>,
+}
+
+impl<'a, F: Scalar> Values<'a, F> {
+    /// The output number `slot`.
+    pub fn view(&self, slot: usize) -> View<'a, F> {
+        let memory = self.memory[slot];
+        let shape = self.outputs[slot].shape();
+        let fed = self.feeds.get(memory, self.rows, volume(&shape[1..]));
+        View::new(shape, fed.unwrap_or_else(|| self.outputs[memory].data()))
+    }
+}
+
+impl<'a, F: Scalar> Inputs<'a, F> {
+    pub(crate) fn new(slots: &'a [InputSlot], values: Values<'a, F>, masks: &'a [Option<usize>]) -> Self {
+        Self { slots, values, masks }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// Input number `i`.
+    ///
+    /// # Panics
+    /// If there are fewer.
+    pub fn get(&self, i: usize) -> View<'a, F> {
+        self.values.view(self.slots[i].slot)
+    }
+
+    /// The mask beside input number `i`.
+    ///
+    /// # Panics
+    /// If there are fewer inputs.
+    pub fn mask(&self, i: usize) -> Option<&'a [bool]> {
+        self.masks[self.slots[i].slot].map(|owner| self.values.masks[owner].as_slice())
+    }
+}
+
+/// Where a [`MultiLayer`](super::MultiLayer) writes the gradients of its inputs.
+#[derive(Debug)]
+pub struct GradInputs<'a, F> {
+    slots: &'a [InputSlot],
+    /// Gradients of the outputs before this node, by number.
+    grads: &'a mut [Tensor<F>],
+    shapes: &'a [Tensor<F>],
+    memory: &'a [usize],
+    scratch: &'a mut Vec<F>,
+}
+
+impl<'a, F: Scalar> GradInputs<'a, F> {
+    pub(crate) fn new(
+        slots: &'a [InputSlot],
+        grads: &'a mut [Tensor<F>],
+        shapes: &'a [Tensor<F>],
+        memory: &'a [usize],
+        scratch: &'a mut Vec<F>,
+    ) -> Self {
+        Self { slots, grads, shapes, memory, scratch }
+    }
+
+    /// Whether anybody needs the gradient of input number `i`.
+    ///
+    /// # Panics
+    /// If there are fewer inputs.
+    pub fn wanted(&self, i: usize) -> bool {
+        self.slots[i].wanted
+    }
+
+    /// Lets `write` fill the gradient of input number `i` (which holds stale values), if anybody needs it.
+    ///
+    /// # Panics
+    /// If there are fewer inputs.
+    pub fn write(&mut self, i: usize, write: impl FnOnce(ViewMut<'_, F>)) {
+        let slot = &self.slots[i];
+        if !slot.wanted {
+            return;
+        }
+        let shape = self.shapes[slot.slot].shape();
+        let grad = self.grads[self.memory[slot.slot]].data_mut();
+        if slot.adds {
+            // Paths meet here: what came over the others stays, and this one's part is added.
+            self.scratch.resize(grad.len().max(self.scratch.len()), F::zero());
+            let part = &mut self.scratch[..grad.len()];
+            write(ViewMut::new(shape, part));
+            crate::kernels::elementwise::axpy(F::one(), part, grad);
+        } else {
+            write(ViewMut::new(shape, grad));
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Fully connected layers.
+
+use super::{Context, Description, Grads, Layer, ParamBuilder};
+use crate::config::layer_options;
+use crate::constraints::Constraint;
+use crate::initializers::Initializer;
+use crate::kernels::gemm::{Matrix, Start, gemm};
+use crate::kernels::reduce;
+use crate::regularizers::Regularizer;
+use crate::{Activation, Error, Result, Scalar, View, ViewMut};
+
+layer_options! {
+    /// A fully connected layer: each output is a weighted sum of all inputs, through an activation.
+    ///
+    /// y = f(x·W + b), along the last axis of x.
+    ///
+    /// # Shapes
+    /// (batch, …, features) → (batch, …, units). Parameters: `kernel` W (features, units), `bias` b (units).
+    /// # Defaults
+    /// `activation` linear, `use_bias` true, `kernel_initializer` Glorot uniform, `bias_initializer` zeros; no
+    /// regularizers, no constraints.
+    /// # Errors
+    /// When built: `units` is 0, or the input has no axis beside the batch.
+    /// # Example
+    /// ```
+    /// use gradus::prelude::*;
+    ///
+    /// let model = Sequential::new().input([4]).add(Dense::new(3).activation(Relu)).build()?;
+    /// let y = model.predict(&array![[1.0f32, 2.0, 3.0, 4.0]])?;
+    /// assert_eq!(y.shape(), [1, 3]);
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    /// # Source
+    /// Keras `Dense`; derived in `docs/backward.md`, "Dense".
+    pub struct Dense(
+        /// How many outputs the layer has.
+        units: usize,
+    ) {
+        /// What the sums go through. Default: linear.
+        activation: Activation = Activation::Linear => |activation: impl Into<Activation>| activation.into(),
+        /// Whether a bias is added. Default: true.
+        use_bias: bool = true,
+        /// How the kernel starts. Default: Glorot uniform.
+        kernel_initializer: Initializer = Initializer::GlorotUniform,
+        /// How the bias starts. Default: zeros.
+        bias_initializer: Initializer = Initializer::Zeros,
+        /// A penalty on the kernel. Default: none.
+        kernel_regularizer: Option<Regularizer> = None => |it: impl Into<Option<Regularizer>>| it.into(),
+        /// A penalty on the bias. Default: none.
+        bias_regularizer: Option<Regularizer> = None => |it: impl Into<Option<Regularizer>>| it.into(),
+        /// A penalty on the output, divided by the batch size. Default: none.
+        activity_regularizer: Option<Regularizer> = None => |it: impl Into<Option<Regularizer>>| it.into(),
+        /// What the kernel is held to after each update. Default: nothing.
+        kernel_constraint: Option<Constraint> = None => |it: impl Into<Option<Constraint>>| it.into(),
+        /// What the bias is held to after each update. Default: nothing.
+        bias_constraint: Option<Constraint> = None => |it: impl Into<Option<Constraint>>| it.into(),
+    }
+}
+
+const KERNEL: usize = 0;
+const BIAS: usize = 1;
+
+impl<F: Scalar> Layer<F> for Dense {
+    /// z = x·W + b, where the activation's derivative needs it.
+    type Cache = Vec<F>;
+
+    fn build(&self, input: &[usize], params: &mut ParamBuilder<'_, F>) -> Result<Vec<usize>> {
+        let Some((&features, rest)) = input.split_last() else {
+            return Err(Error::input_shape("(…, features)", input));
+        };
+        if self.units == 0 {
+            return Err(Error::option("units", "at least 1", 0));
+        }
+        self.activation.check(input.len() + 1)?;
+        params
+            .add("kernel", &[features, self.units], &self.kernel_initializer)?
+            .regularizer(self.kernel_regularizer.as_ref())
+            .constraint(self.kernel_constraint.as_ref());
+        if self.use_bias {
+            params
+                .add("bias", &[self.units], &self.bias_initializer)?
+                .regularizer(self.bias_regularizer.as_ref())
+                .constraint(self.bias_constraint.as_ref());
+        }
+        Ok([rest, &[self.units]].concat())
+    }
+
+    fn forward(&self, x: View<'_, F>, mut y: ViewMut<'_, F>, z: &mut Vec<F>, cx: &Context<'_, F>) {
+        let features = x.last_axis();
+        let rows = y.len() / self.units;
+        let start = if self.use_bias { Start::Bias(cx.params.at(BIAS)) } else { Start::Zero };
+        let kernel = Matrix::new(cx.params.at(KERNEL), features, self.units);
+        gemm(Matrix::new(&x, rows, features), kernel, start, &mut y, self.units);
+        if cx.keeps() {
+            self.activation.keep_input(&y, z);
+        }
+        self.activation.forward(y);
+    }
+
+    /// With g = ∂L/∂z = ∂L/∂y ⊙ f′(z): ∂L/∂W = xᵀ·g, ∂L/∂b = Σ over rows of g, ∂L/∂x = g·Wᵀ.
+    fn backward(
+        &self,
+        x: View<'_, F>,
+        y: View<'_, F>,
+        mut grad_y: ViewMut<'_, F>,
+        grad_x: Option<ViewMut<'_, F>>,
+        grads: &mut Grads<'_, F>,
+        z: &mut Vec<F>,
+        cx: &Context<'_, F>,
+    ) {
+        let features = x.last_axis();
+        let rows = y.len() / self.units;
+        if !cx.fused_loss {
+            self.activation.backward(z, y, grad_y.lend());
+        }
+        let grad_z = Matrix::new(&grad_y, rows, self.units);
+        if grads.wanted() {
+            let x = Matrix::new(&x, rows, features);
+            gemm(x.t(), grad_z, Start::Add, grads.at_mut(KERNEL), self.units);
+            if self.use_bias {
+                reduce::add_column_sums(&grad_y, grads.at_mut(BIAS));
+            }
+        }
+        if let Some(mut grad_x) = grad_x {
+            let kernel = Matrix::new(cx.params.at(KERNEL), features, self.units);
+            gemm(grad_z, kernel.t(), Start::Zero, &mut grad_x, features);
+        }
+    }
+
+    fn describe(&self) -> Description {
+        Description::of(self).activity_regularizer(self.activity_regularizer.as_ref())
+    }
+
+    fn output_activation(&self) -> Option<Activation> {
+        Some(self.activation.clone())
+    }
+}

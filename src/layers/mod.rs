@@ -1,0 +1,256 @@
+//! Layers: configuration, parameters and shapes. The mathematics is in [`kernels`](crate::kernels).
+//!
+//! [`Layer`] is what most layers are: one tensor in, one tensor out. [`MultiLayer`] is the general form, with several
+//! of either. Both are configuration only. A forward pass changes nothing in the layer, and what the backward pass
+//! needs lies in a cache of the layer's own type, which the caller owns.
+
+mod context;
+mod dense;
+mod params;
+mod reshape;
+
+pub use context::{Context, GradInputs, Inputs, Mode};
+pub(crate) use context::{Feeds, InputSlot, NodeShared, Values};
+pub use dense::Dense;
+pub use params::{Grads, ParamBuilder, ParamSpec, Params};
+pub use reshape::{Flatten, Permute, RepeatVector, Reshape};
+
+use crate::config::Config;
+use crate::regularizers::Regularizer;
+use crate::{Result, Scalar, Tensor, View, ViewMut};
+
+/// How a layer introduces itself: to the model, to messages and to saved files.
+#[derive(Clone, Debug)]
+pub struct Description {
+    /// The class, such as `Dense`.
+    pub class: String,
+    /// The name that its user gave it.
+    pub name: Option<String>,
+    /// Whether training changes its parameters.
+    pub trainable: bool,
+    /// Its options in Keras's words; none if it cannot be saved.
+    pub config: Option<Config>,
+    /// The penalty on its output that is added to the loss, divided by the batch size.
+    pub activity_regularizer: Option<Regularizer>,
+}
+
+impl Description {
+    /// Of a layer that says nothing of itself: the class is the name of its type.
+    pub fn of_type<T: ?Sized>() -> Self {
+        let path = std::any::type_name::<T>();
+        let without_generics = path.split('<').next().unwrap_or(path);
+        let class = without_generics.rsplit("::").next().unwrap_or(path);
+        Self { class: class.into(), name: None, trainable: true, config: None, activity_regularizer: None }
+    }
+
+    /// Of a layer with a configuration; `name` and `trainable` are taken from it.
+    pub fn of<T: crate::config::Configured>(layer: &T) -> Self {
+        let mut config = layer.to_config();
+        let name = config.remove("name").and_then(|name| name.as_str().map(str::to_owned));
+        let trainable = config.remove("trainable").and_then(|t| t.as_bool()).unwrap_or(true);
+        Self { class: T::CLASS.into(), name, trainable, config: Some(config), activity_regularizer: None }
+    }
+
+    /// With a penalty on the output.
+    #[must_use]
+    pub fn activity_regularizer(mut self, regularizer: Option<&Regularizer>) -> Self {
+        self.activity_regularizer = regularizer.cloned();
+        self
+    }
+}
+
+/// What becomes of the mask (batch, time) that may travel beside a layer's input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MaskRule {
+    /// The output has the input's mask.
+    Pass,
+    /// The output has none.
+    Stop,
+    /// The layer makes one of its own from its input: [`Layer::make_mask`].
+    Make,
+}
+
+/// How many sums a layer that couples samples exchanges between the shards of a batch, before its forward and before
+/// its backward pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Coupling {
+    /// Values that [`Layer::forward_sums`] fills.
+    pub forward: usize,
+    /// Values that [`Layer::backward_sums`] fills.
+    pub backward: usize,
+}
+
+/// A layer with one input and one output.
+///
+/// Three methods make a layer; the rest have defaults. See `docs/your-own-layer.md`, and [`check_layer`], which puts a
+/// layer through everything that it must hold.
+///
+/// [`check_layer`]: crate::check::check_layer
+///
+/// ```
+/// use gradus::prelude::*;
+///
+/// /// y = b·x with one learned factor b.
+/// #[derive(Clone, Debug)]
+/// struct Scale;
+///
+/// impl<F: Scalar> Layer<F> for Scale {
+///     type Cache = ();
+///     fn build(&self, input: &[usize], params: &mut ParamBuilder<'_, F>) -> gradus::Result<Vec<usize>> {
+///         params.add("factor", &[1], Initializer::Ones)?;
+///         Ok(input.to_vec())
+///     }
+///     fn forward(&self, x: View<'_, F>, mut y: ViewMut<'_, F>, _: &mut (), cx: &Context<'_, F>) {
+///         let factor = cx.params.get("factor")[0];
+///         y.iter_mut().zip(x.iter()).for_each(|(y, &x)| *y = factor * x);
+///     }
+///     fn backward(
+///         &self, x: View<'_, F>, _: View<'_, F>, grad_y: ViewMut<'_, F>, grad_x: Option<ViewMut<'_, F>>,
+///         grads: &mut Grads<'_, F>, _: &mut (), cx: &Context<'_, F>,
+///     ) {
+///         let factor = cx.params.get("factor")[0];
+///         grads.get_mut("factor")[0] += grad_y.iter().zip(x.iter()).map(|(&g, &x)| g * x).sum();
+///         if let Some(mut grad_x) = grad_x {
+///             grad_x.iter_mut().zip(grad_y.iter()).for_each(|(grad_x, &g)| *grad_x = factor * g);
+///         }
+///     }
+/// }
+///
+/// check_layer(Scale, &[3])?;
+/// # Ok::<(), gradus::Error>(())
+/// ```
+#[allow(unused_variables)]
+pub trait Layer<F: Scalar>: Send + Sync {
+    /// What the backward pass needs of a forward pass beyond its input, output and parameters.
+    type Cache: Default + Send + Sync + 'static;
+
+    /// Makes the parameters for inputs of the shape `input` (without the batch axis) and returns the output's shape.
+    ///
+    /// # Errors
+    /// If an option is outside its range, or the layer cannot take such an input.
+    fn build(&self, input: &[usize], params: &mut ParamBuilder<'_, F>) -> Result<Vec<usize>>;
+
+    /// y ← f(x), keeping in `cache` what [`backward`](Self::backward) needs. `y` holds stale values.
+    fn forward(&self, x: View<'_, F>, y: ViewMut<'_, F>, cache: &mut Self::Cache, cx: &Context<'_, F>);
+
+    /// `grad_x` ← ∂L/∂x and `grads` += ∂L/∂parameters, from `grad_y` = ∂L/∂y.
+    ///
+    /// `x` and `y` are the forward pass's. Nobody reads `grad_y` afterwards, so a layer may compute in its place.
+    /// `grad_x` is none where nobody needs it and holds stale values otherwise. A shared layer is called several
+    /// times in one pass, which is why gradients of parameters add up.
+    #[allow(clippy::too_many_arguments)]
+    fn backward(
+        &self,
+        x: View<'_, F>,
+        y: View<'_, F>,
+        grad_y: ViewMut<'_, F>,
+        grad_x: Option<ViewMut<'_, F>>,
+        grads: &mut Grads<'_, F>,
+        cache: &mut Self::Cache,
+        cx: &Context<'_, F>,
+    );
+
+    /// Class, name and options. The default tells the type's name only: such a layer runs but cannot be saved.
+    fn describe(&self) -> Description {
+        Description::of_type::<Self>()
+    }
+
+    /// True if y is x in another shape: then no value moves, and neither pass is ever called.
+    fn is_reshape(&self) -> bool {
+        false
+    }
+
+    /// True if the layer does nothing outside training, and the executor may pass over it there.
+    fn only_in_training(&self) -> bool {
+        false
+    }
+
+    /// What becomes of a mask beside x.
+    fn mask_rule(&self) -> MaskRule {
+        MaskRule::Pass
+    }
+
+    /// With [`MaskRule::Make`]: the mask, one value a timestep, true where the step counts.
+    fn make_mask(&self, x: View<'_, F>, mask: &mut [bool]) {}
+
+    /// Whether a sample's output depends on other samples of the batch, in training, and through how many sums.
+    /// `input` is without the batch axis.
+    fn coupling(&self, input: &[usize]) -> Option<Coupling> {
+        None
+    }
+
+    /// One shard's part of the sums that the forward pass finds in [`Context::totals`].
+    fn forward_sums(&self, x: View<'_, F>, sums: &mut [F], cx: &Context<'_, F>) {}
+
+    /// One shard's part of the sums that the backward pass finds in [`Context::totals`].
+    fn backward_sums(
+        &self,
+        x: View<'_, F>,
+        y: View<'_, F>,
+        grad_y: View<'_, F>,
+        sums: &mut [F],
+        cache: &mut Self::Cache,
+        cx: &Context<'_, F>,
+    ) {
+    }
+
+    /// Joins a further shard's sums to those of the shards before it. By default they add up.
+    fn join_sums(&self, totals: &mut [F], sums: &[F]) {
+        totals.iter_mut().zip(sums).for_each(|(total, &sum)| *total += sum);
+    }
+
+    /// Writes state that is not learned (moving statistics) once a training step, after the backward pass: called for
+    /// each shard's cache, in shard order.
+    fn update_state(&self, state: &mut Grads<'_, F>, cache: &Self::Cache, cx: &Context<'_, F>) {}
+
+    /// If the last thing the layer does is softmax or sigmoid, which of them: losses join with it (see
+    /// [`Context::fused_loss`]).
+    fn output_activation(&self) -> Option<crate::Activation> {
+        None
+    }
+}
+
+/// A layer with several inputs or outputs: merges, attention, recurrent layers with states.
+///
+/// The same verbs as [`Layer`]. Inputs are asked for by number, and gradients of inputs are written one at a time,
+/// since two inputs may be the same tensor.
+#[allow(unused_variables)]
+pub trait MultiLayer<F: Scalar>: Send + Sync {
+    /// What the backward pass needs of a forward pass beyond inputs, outputs and parameters.
+    type Cache: Default + Send + Sync + 'static;
+
+    /// Makes the parameters for inputs of these shapes (without the batch axis) and returns the outputs' shapes.
+    ///
+    /// # Errors
+    /// If an option is outside its range, or the layer cannot take such inputs.
+    fn build(&self, inputs: &[&[usize]], params: &mut ParamBuilder<'_, F>) -> Result<Vec<Vec<usize>>>;
+
+    /// outputs ← f(inputs), keeping in `cache` what [`backward`](Self::backward) needs.
+    fn forward(&self, inputs: Inputs<'_, F>, outputs: &mut [Tensor<F>], cache: &mut Self::Cache, cx: &Context<'_, F>);
+
+    /// Gradients of the inputs, written through `grad_inputs`, and `grads` += those of the parameters.
+    #[allow(clippy::too_many_arguments)]
+    fn backward(
+        &self,
+        inputs: Inputs<'_, F>,
+        outputs: &[Tensor<F>],
+        grad_outputs: &mut [Tensor<F>],
+        grad_inputs: &mut GradInputs<'_, F>,
+        grads: &mut Grads<'_, F>,
+        cache: &mut Self::Cache,
+        cx: &Context<'_, F>,
+    );
+
+    /// Class, name and options. The default tells the type's name only: such a layer runs but cannot be saved.
+    fn describe(&self) -> Description {
+        Description::of_type::<Self>()
+    }
+
+    /// What becomes of the masks beside the inputs: with [`MaskRule::Pass`] the output has the first input's.
+    fn mask_rule(&self) -> MaskRule {
+        MaskRule::Stop
+    }
+
+    /// Writes state that is not learned once a training step: called for each shard's cache, in shard order.
+    fn update_state(&self, state: &mut Grads<'_, F>, cache: &Self::Cache, cx: &Context<'_, F>) {}
+}

@@ -1,0 +1,201 @@
+//! Named parameters: how a layer asks for them, reads them and adds to their gradients.
+
+use std::borrow::Borrow;
+use std::ops::Range;
+
+use crate::constraints::Constraint;
+use crate::initializers::Initializer;
+use crate::regularizers::Regularizer;
+use crate::tensor::checked_volume;
+use crate::{Error, Result, Scalar, random};
+
+/// One parameter: its name, its shape, and where its values lie in the model's memory.
+#[derive(Clone, Debug)]
+pub struct ParamSpec {
+    pub(crate) name: String,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) range: Range<usize>,
+    pub(crate) learned: bool,
+    pub(crate) regularizer: Option<Regularizer>,
+    pub(crate) constraint: Option<Constraint>,
+}
+
+impl ParamSpec {
+    /// The name within its layer, such as `kernel`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its shape.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// False for state, such as moving statistics, that a forward pass leaves behind.
+    pub fn is_learned(&self) -> bool {
+        self.learned
+    }
+
+    /// Adds a penalty on the values to the loss.
+    pub fn regularizer(&mut self, regularizer: Option<&Regularizer>) -> &mut Self {
+        self.regularizer = regularizer.cloned();
+        self
+    }
+
+    /// Holds the values to a constraint after every update.
+    pub fn constraint(&mut self, constraint: Option<&Constraint>) -> &mut Self {
+        self.constraint = constraint.cloned();
+        self
+    }
+}
+
+/// Where a layer makes its parameters, when it is built.
+pub struct ParamBuilder<'a, F> {
+    specs: &'a mut Vec<ParamSpec>,
+    values: &'a mut Vec<F>,
+    seed: u64,
+    path: &'a str,
+    first: usize,
+}
+
+impl<'a, F: Scalar> ParamBuilder<'a, F> {
+    /// A builder that adds to `specs` and `values`. Initial values depend on the seed and on `path` alone.
+    pub(crate) fn new(specs: &'a mut Vec<ParamSpec>, values: &'a mut Vec<F>, seed: u64, path: &'a str) -> Self {
+        let first = specs.len();
+        Self { specs, values, seed, path, first }
+    }
+
+    /// Adds a parameter that is learned. Parameters are numbered in the order in which they are added.
+    ///
+    /// # Errors
+    /// If the layer has one of this name, or the shape does not fit into memory.
+    pub fn add(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        initializer: impl Borrow<Initializer>,
+    ) -> Result<&mut ParamSpec> {
+        self.push(name, shape, initializer.borrow(), true)
+    }
+
+    /// Adds state that is not learned but saved with the parameters, such as moving statistics.
+    ///
+    /// # Errors
+    /// As [`add`](Self::add).
+    pub fn add_state(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        initializer: impl Borrow<Initializer>,
+    ) -> Result<&mut ParamSpec> {
+        self.push(name, shape, initializer.borrow(), false)
+    }
+
+    fn push(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        initializer: &Initializer,
+        learned: bool,
+    ) -> Result<&mut ParamSpec> {
+        if self.specs[self.first..].iter().any(|spec| spec.name == name) {
+            return Err(Error::option("parameter", "a name that the layer has not used yet", name));
+        }
+        let start = self.values.len();
+        let len = checked_volume(shape)?;
+        self.values.resize(start + len, F::zero());
+        let mut rng = random::rng(self.seed, &format!("{}/{name}", self.path));
+        initializer.fill(shape, &mut self.values[start..], &mut rng)?;
+        self.specs.push(ParamSpec {
+            name: name.into(),
+            shape: shape.to_vec(),
+            range: start..start + len,
+            learned,
+            regularizer: None,
+            constraint: None,
+        });
+        Ok(self.specs.last_mut().expect("just pushed"))
+    }
+}
+
+/// The parameters of one layer, for reading. `params[0]` is the first that was added, `params.get("kernel")` the one
+/// of that name.
+#[derive(Clone, Copy, Debug)]
+pub struct Params<'a, F> {
+    specs: &'a [ParamSpec],
+    values: &'a [F],
+}
+
+impl<'a, F> Params<'a, F> {
+    pub(crate) fn new(specs: &'a [ParamSpec], values: &'a [F]) -> Self {
+        Self { specs, values }
+    }
+
+    /// The values of the parameter `name`.
+    ///
+    /// # Panics
+    /// If [`build`](super::Layer::build) added none of that name.
+    pub fn get(&self, name: &str) -> &'a [F] {
+        self.at(position(self.specs, name))
+    }
+
+    /// The values of the parameter with this number.
+    ///
+    /// # Panics
+    /// If [`build`](super::Layer::build) added fewer.
+    pub fn at(&self, number: usize) -> &'a [F] {
+        &self.values[self.specs[number].range.clone()]
+    }
+
+    /// How many parameters the layer has.
+    pub fn len(&self) -> usize {
+        self.specs.len()
+    }
+
+    /// Whether the layer has none.
+    pub fn is_empty(&self) -> bool {
+        self.specs.is_empty()
+    }
+}
+
+/// The gradients of one layer's parameters, for adding to; and, in `update_state`, its state.
+#[derive(Debug)]
+pub struct Grads<'a, F> {
+    specs: &'a [ParamSpec],
+    values: &'a mut [F],
+    wanted: bool,
+}
+
+impl<'a, F> Grads<'a, F> {
+    pub(crate) fn new(specs: &'a [ParamSpec], values: &'a mut [F], wanted: bool) -> Self {
+        Self { specs, values, wanted }
+    }
+
+    /// Whether anybody will read them: not those of a frozen layer. A layer may then leave them alone.
+    pub fn wanted(&self) -> bool {
+        self.wanted
+    }
+
+    /// The gradient of the parameter `name`.
+    ///
+    /// # Panics
+    /// If [`build`](super::Layer::build) added none of that name.
+    pub fn get_mut(&mut self, name: &str) -> &mut [F] {
+        self.at_mut(position(self.specs, name))
+    }
+
+    /// The gradient of the parameter with this number.
+    ///
+    /// # Panics
+    /// If [`build`](super::Layer::build) added fewer.
+    pub fn at_mut(&mut self, number: usize) -> &mut [F] {
+        &mut self.values[self.specs[number].range.clone()]
+    }
+}
+
+fn position(specs: &[ParamSpec], name: &str) -> usize {
+    specs.iter().position(|spec| spec.name == name).unwrap_or_else(|| {
+        let known: Vec<&str> = specs.iter().map(|spec| spec.name.as_str()).collect();
+        panic!("`build` added no parameter `{name}`, only {known:?}")
+    })
+}

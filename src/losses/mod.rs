@@ -1,0 +1,336 @@
+//! Losses: what a network is trained to make small.
+//!
+//! A [`Loss`] says what one row of a prediction costs and how that changes with the prediction. Weights, masks and
+//! reduction are the same for all losses and live in [`reduction`]; a loss never sees them.
+
+mod crossentropy;
+pub(crate) mod output;
+pub(crate) mod reduction;
+mod regression;
+
+pub use crossentropy::{BinaryCrossentropy, CategoricalCrossentropy, SparseCategoricalCrossentropy};
+pub use reduction::Reduction;
+pub use regression::{MeanAbsoluteError, MeanSquaredError};
+
+use ndarray::{ArrayD, IxDyn};
+
+use crate::config::{Config, Configured};
+use crate::models::IntoTensor;
+use crate::{Activation, Result, Scalar, Tensor, View, ViewMut};
+
+/// How a loss introduces itself.
+#[derive(Clone, Debug)]
+pub struct LossDescription {
+    /// The class, such as `MeanSquaredError`.
+    pub class: String,
+    /// How the values of the rows become one.
+    pub reduction: Reduction,
+    /// The options in Keras's words; none if it cannot be saved.
+    pub config: Option<Config>,
+}
+
+impl LossDescription {
+    /// Of a loss that says nothing of itself: the mean over the batch.
+    pub fn of_type<T: ?Sized>() -> Self {
+        let class = crate::layers::Description::of_type::<T>().class;
+        Self { class, reduction: Reduction::SumOverBatchSize, config: None }
+    }
+
+    /// Of a loss with a configuration.
+    pub fn of<T: Configured>(loss: &T, reduction: Reduction) -> Self {
+        Self { class: T::CLASS.into(), reduction, config: Some(loss.to_config()) }
+    }
+}
+
+/// The circumstances of a loss's evaluation.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LossContext<'a, F> {
+    /// With [`Loss::sums`]: the sums over the whole batch.
+    pub totals: &'a [F],
+}
+
+/// What a network is trained to make small.
+///
+/// A prediction of shape (batch, …, classes) is seen as rows of its last axis; a loss gives each row a value, and a
+/// gradient where each row's value counts with a weight. The weights hold sample weights, masks and the reduction's
+/// denominator.
+///
+/// Two methods make a loss; the rest have defaults. See `docs/your-own-loss.md`, and
+/// [`check_loss`](crate::check::check_loss), which compares its gradient with differences.
+///
+/// ```
+/// use gradus::prelude::*;
+///
+/// /// (p − t)⁴, averaged over the last axis.
+/// struct Quartic;
+///
+/// impl<F: Scalar> Loss<F> for Quartic {
+///     fn values(&self, p: View<'_, F>, t: View<'_, F>, values: &mut [F], _: &LossContext<'_, F>) {
+///         let n = p.last_axis();
+///         for ((value, p), t) in values.iter_mut().zip(p.chunks(n)).zip(t.chunks(n)) {
+///             *value = p.iter().zip(t).map(|(&p, &t)| (p - t).powi(4)).sum::<F>() / F::of(n as f64);
+///         }
+///     }
+///     fn gradient(&self, p: View<'_, F>, t: View<'_, F>, weights: &[F], mut grad: ViewMut<'_, F>, _: &LossContext<'_, F>) {
+///         let n = p.last_axis();
+///         for (row, grad) in grad.chunks_mut(n).enumerate() {
+///             for (i, grad) in grad.iter_mut().enumerate() {
+///                 let error = p[row * n + i] - t[row * n + i];
+///                 *grad = weights[row] * F::of(4.0) * error.powi(3) / F::of(n as f64);
+///             }
+///         }
+///     }
+/// }
+///
+/// check_loss(&Quartic, &array![[0.2, 0.9]], &array![[0.0, 1.0]])?;
+/// # Ok::<(), gradus::Error>(())
+/// ```
+#[allow(unused_variables)]
+pub trait Loss<F: Scalar>: Send + Sync {
+    /// The value of every row: `values` has the shape of [`values_shape`](Self::values_shape).
+    fn values(&self, prediction: View<'_, F>, target: View<'_, F>, values: &mut [F], cx: &LossContext<'_, F>);
+
+    /// grad ← Σ over rows of weight · ∂value/∂prediction. `grad` holds stale values.
+    fn gradient(
+        &self,
+        prediction: View<'_, F>,
+        target: View<'_, F>,
+        weights: &[F],
+        grad: ViewMut<'_, F>,
+        cx: &LossContext<'_, F>,
+    );
+
+    /// Class, reduction and options. By default the type's name and the mean over the batch; such a loss trains but
+    /// cannot be saved.
+    fn describe(&self) -> LossDescription {
+        LossDescription::of_type::<Self>()
+    }
+
+    /// The shape of one sample's values, from the shape of one sample's prediction: all but the last axis.
+    fn values_shape(&self, prediction: &[usize]) -> Vec<usize> {
+        prediction.split_last().map(|(_, rest)| rest.to_vec()).unwrap_or_default()
+    }
+
+    /// The shape that one sample's target must have: that of the prediction.
+    ///
+    /// # Errors
+    /// If the loss does not take such predictions.
+    fn target_shape(&self, prediction: &[usize]) -> Result<Vec<usize>> {
+        Ok(prediction.to_vec())
+    }
+
+    /// Refuses targets that the loss cannot work with. `prediction` is the shape of one sample's.
+    ///
+    /// # Errors
+    /// If a label is out of range, say; the message names row and value.
+    fn check_targets(&self, call: &str, prediction: &[usize], target: View<'_, F>) -> Result<()> {
+        Ok(())
+    }
+
+    /// Whether targets tell which rows count (`ignore_class`).
+    fn ignores_rows(&self) -> bool {
+        false
+    }
+
+    /// With [`ignores_rows`](Self::ignores_rows): writes 0 where a row does not count. `counts` holds ones.
+    fn counts(&self, target: View<'_, F>, counts: &mut [F]) {}
+
+    /// Whether the loss can be differentiated together with the activation that made the prediction.
+    fn fuses_with(&self, activation: &Activation) -> bool {
+        false
+    }
+
+    /// grad ← the gradient before the activation, for an activation that it [fuses with](Self::fuses_with).
+    fn fused_gradient(
+        &self,
+        activation: &Activation,
+        prediction: View<'_, F>,
+        target: View<'_, F>,
+        weights: &[F],
+        grad: ViewMut<'_, F>,
+    ) {
+    }
+
+    /// How many sums over the whole batch the values need: 0 unless samples are coupled (Dice, Tversky).
+    fn sums(&self) -> usize {
+        0
+    }
+
+    /// One shard's part of the sums that `values` and `gradient` find in [`LossContext::totals`]. They add up.
+    fn partial_sums(&self, prediction: View<'_, F>, target: View<'_, F>, sums: &mut [F]) {}
+}
+
+/// Losses called on arrays, without a model.
+pub trait LossCall<F: Scalar>: Loss<F> {
+    /// The loss, reduced as its options say.
+    ///
+    /// ```
+    /// use gradus::prelude::*;
+    /// let loss = MeanSquaredError::new().call(&array![[1.0f32, 2.0]], &array![[1.0f32, 4.0]])?;
+    /// assert_eq!(loss, 2.0);
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the shapes do not fit one another or a target is not one that the loss takes.
+    fn call<'a>(&self, prediction: impl IntoTensor<'a, F>, target: impl IntoTensor<'a, F>) -> Result<F> {
+        Evaluation::new(self, prediction, target, None::<View<'a, F>>)?.value(self)
+    }
+
+    /// The loss where each sample, or each value, counts with a weight.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call), and if the weights do not fit the values.
+    fn call_weighted<'a>(
+        &self,
+        prediction: impl IntoTensor<'a, F>,
+        target: impl IntoTensor<'a, F>,
+        weights: impl IntoTensor<'a, F>,
+    ) -> Result<F> {
+        Evaluation::new(self, prediction, target, Some(weights))?.value(self)
+    }
+
+    /// The weighted value of every row, not reduced.
+    ///
+    /// # Errors
+    /// As [`call_weighted`](Self::call_weighted).
+    fn unreduced<'a>(
+        &self,
+        prediction: impl IntoTensor<'a, F>,
+        target: impl IntoTensor<'a, F>,
+        weights: Option<View<'a, F>>,
+    ) -> Result<ArrayD<F>> {
+        let evaluation = Evaluation::new(self, prediction, target, weights)?;
+        Ok(evaluation.unreduced())
+    }
+
+    /// The loss and its gradient with respect to the prediction.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call); and if the reduction is none, since there is then no one value to differentiate.
+    fn value_and_gradient<'a>(
+        &self,
+        prediction: impl IntoTensor<'a, F>,
+        target: impl IntoTensor<'a, F>,
+    ) -> Result<(F, ArrayD<F>)> {
+        let evaluation = Evaluation::new(self, prediction, target, None::<View<'a, F>>)?;
+        Ok((evaluation.value(self)?, evaluation.gradient(self, None)))
+    }
+
+    /// The gradient of Σ upstream · values, with respect to the prediction. `upstream` has the shape of the reduced
+    /// loss: one value, or with reduction none one a row.
+    ///
+    /// # Errors
+    /// As [`call_weighted`](Self::call_weighted).
+    fn gradient_from<'a>(
+        &self,
+        prediction: impl IntoTensor<'a, F>,
+        target: impl IntoTensor<'a, F>,
+        weights: Option<View<'a, F>>,
+        upstream: &[F],
+    ) -> Result<ArrayD<F>> {
+        Ok(Evaluation::new(self, prediction, target, weights)?.gradient(self, Some(upstream)))
+    }
+}
+
+impl<F: Scalar, L: Loss<F> + ?Sized> LossCall<F> for L {}
+
+/// A loss evaluated on one batch outside a model.
+struct Evaluation<F> {
+    prediction: Tensor<F>,
+    target: Tensor<F>,
+    totals: Vec<F>,
+    values: Vec<F>,
+    values_shape: Vec<usize>,
+    rows: reduction::RowWeights<F>,
+}
+
+impl<F: Scalar> Evaluation<F> {
+    fn new<'a, L: Loss<F> + ?Sized>(
+        loss: &L,
+        prediction: impl IntoTensor<'a, F>,
+        target: impl IntoTensor<'a, F>,
+        weights: Option<impl IntoTensor<'a, F>>,
+    ) -> Result<Self> {
+        let (prediction, target) = (prediction.into_tensor().into_owned(), target.into_tensor());
+        let sample = prediction.shape().get(1..).unwrap_or(&[]).to_vec();
+        let target = target.fit_rows("loss", "a target", &loss.target_shape(&sample)?)?;
+        if target.rows() != prediction.rows() {
+            let received = format!("{} rows", target.rows());
+            return Err(crate::Error::data("loss", format!("a target for {} rows", prediction.rows()), received));
+        }
+        loss.check_targets("loss", &sample, target.view())?;
+        let mut values_shape = vec![prediction.rows()];
+        values_shape.extend(loss.values_shape(&sample));
+        let weights = weights.map(|weights| weights.into_tensor().into_owned());
+        let mut rows = reduction::RowWeights::default();
+        if let Some(weights) = &weights {
+            reduction::check_weights("loss", &values_shape, weights.shape())?;
+        }
+        rows.fill(loss, &sample, target.view(), &values_shape, weights.as_ref().map(Tensor::view), None, None);
+        let mut totals = vec![F::zero(); loss.sums()];
+        loss.partial_sums(prediction.view(), target.view(), &mut totals);
+        let mut values = vec![F::zero(); crate::tensor::volume(&values_shape)];
+        loss.values(prediction.view(), target.view(), &mut values, &LossContext { totals: &totals });
+        Ok(Self { prediction, target, totals, values, values_shape, rows })
+    }
+
+    fn value<L: Loss<F> + ?Sized>(&self, loss: &L) -> Result<F> {
+        let reduction = loss.describe().reduction;
+        let Some(denominator) = self.rows.sums.denominator(reduction) else {
+            return Err(crate::Error::option("reduction", "one that gives a single value", "none"));
+        };
+        let total: F = self.values.iter().zip(&self.rows.weights).map(|(&value, &weight)| value * weight).sum();
+        Ok(reduction::divide(total, denominator))
+    }
+
+    fn unreduced(&self) -> ArrayD<F> {
+        let weighted = self.values.iter().zip(&self.rows.weights).map(|(&value, &weight)| value * weight).collect();
+        ArrayD::from_shape_vec(IxDyn(&self.values_shape), weighted).expect("shape and values agree")
+    }
+
+    fn gradient<L: Loss<F> + ?Sized>(&self, loss: &L, upstream: Option<&[F]>) -> ArrayD<F> {
+        let scale = match self.rows.sums.denominator(loss.describe().reduction) {
+            Some(denominator) => reduction::divide(F::one(), denominator),
+            None => F::one(),
+        };
+        let upstream = |row: usize| match upstream {
+            None => F::one(),
+            Some([one]) => *one,
+            Some(each) => each[row],
+        };
+        let weights: Vec<F> =
+            self.rows.weights.iter().enumerate().map(|(row, &weight)| weight * scale * upstream(row)).collect();
+        let mut grad = Tensor::zeros(self.prediction.shape());
+        let cx = LossContext { totals: &self.totals };
+        loss.gradient(self.prediction.view(), self.target.view(), &weights, grad.view_mut(), &cx);
+        grad.into_array()
+    }
+}
+
+/// [`options!`](crate::config) for a loss: adds `name` and `reduction`.
+macro_rules! loss_options {
+    (
+        $(#[$meta:meta])*
+        pub struct $name:ident { $($options:tt)* }
+    ) => {
+        $crate::config::options! {
+            $(#[$meta])*
+            pub struct $name {
+                /// The loss's name. Default: none.
+                name: Option<String> = None => |name: impl Into<String>| Some(name.into()),
+                /// How the values of the rows become one. Default: [`Reduction::SumOverBatchSize`].
+                reduction: $crate::losses::Reduction = $crate::losses::Reduction::SumOverBatchSize,
+                $($options)*
+            }
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self::new()
+            }
+        }
+    };
+}
+
+pub(crate) use loss_options;

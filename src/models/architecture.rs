@@ -1,0 +1,269 @@
+//! A model's architecture as data, in the words of Keras's `Sequential` and `Functional` configurations, and back.
+
+use std::collections::HashMap;
+
+use serde_json::{Value, json};
+
+use super::Model;
+use super::graph::{Entry, Recipe};
+use super::operation::LayerKind;
+use crate::config::{self, Config, Setting};
+use crate::models::operation::AnyLayer;
+use crate::registry::Registry;
+use crate::{Error, Result, Scalar};
+
+/// One call's place in a configuration: layer, which of its calls, which output.
+type Place = (String, usize, usize);
+
+impl<F: Scalar> Model<F> {
+    /// The architecture in Keras's words: `{"class_name": "Functional", "config": {…}}`.
+    ///
+    /// ```
+    /// use gradus::prelude::*;
+    ///
+    /// let model = Sequential::new().input([4]).add(Dense::new(2).activation(Tanh)).build()?;
+    /// let again = Model::<f32>::from_config(&model.to_config()?, &Registry::standard())?;
+    /// assert_eq!(again.layer_names(), ["dense"]);
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If a layer has no configuration, such as a custom activation or a layer that does not describe its options.
+    pub fn to_config(&self) -> Result<Value> {
+        let names = &self.graph.entry_names;
+        let mut calls: HashMap<&str, usize> = HashMap::new();
+        let mut places: Vec<(&str, usize)> = Vec::new();
+        let mut layers: Vec<(String, Value, Vec<Value>)> = Vec::new();
+        for (entry, name) in self.recipe.entries.iter().zip(names) {
+            let call = calls.entry(name).or_default();
+            places.push((name, *call));
+            *call += 1;
+            let inbound = |inputs: &[(usize, usize)]| -> Value {
+                inputs.iter().map(|&(entry, output)| json!([places[entry].0, places[entry].1, output])).collect()
+            };
+            match entry {
+                Entry::Input { shape, .. } => {
+                    let options = json!({ "name": name, "shape": shape });
+                    layers.push((name.clone(), json!({ "class_name": "InputLayer", "config": options }), Vec::new()));
+                }
+                Entry::Call { layer, inputs } => {
+                    let inbound = inbound(inputs);
+                    match layers.iter_mut().find(|(known, ..)| known == name) {
+                        Some((.., inbounds)) => inbounds.push(inbound),
+                        None => layers.push((name.clone(), layer_config(layer, name)?, vec![inbound])),
+                    }
+                }
+            }
+        }
+        let place = |&(entry, output): &(usize, usize)| json!([places[entry].0, places[entry].1, output]);
+        let inputs = self.graph.inputs.iter().map(|input| json!([input.name, 0, 0])).collect::<Value>();
+        let outputs = self.recipe.outputs.iter().map(place).collect::<Value>();
+        let layers: Value = layers
+            .into_iter()
+            .map(|(name, mut layer, inbound)| {
+                layer["name"] = json!(name);
+                layer["inbound_nodes"] = Value::Array(inbound);
+                layer
+            })
+            .collect();
+        let options = json!({
+            "name": self.name(), "layers": layers, "input_layers": inputs, "output_layers": outputs, "seed": self.seed,
+        });
+        Ok(json!({ "class_name": "Functional", "config": options }))
+    }
+
+    /// A model from an architecture in Keras's words, `Sequential` or `Functional`, with new weights.
+    ///
+    /// # Errors
+    /// If a class or an option is not known, a layer refuses its input, or the graph is none: a cycle, a layer that
+    /// does not exist, two of one name.
+    pub fn from_config(architecture: &Value, registry: &Registry<F>) -> Result<Self> {
+        Self::from_recipe(recipe(architecture, registry)?)
+    }
+}
+
+fn layer_config<F: Scalar>(layer: &AnyLayer<F>, name: &str) -> Result<Value> {
+    match &layer.kind {
+        LayerKind::Model(model) => {
+            let mut architecture = model.to_config()?;
+            architecture["config"]["name"] = json!(name);
+            Ok(architecture)
+        }
+        LayerKind::Operation(operation) => {
+            let description = operation.describe();
+            let mut options = description.config.ok_or_else(|| {
+                let needs = "a layer that says its options in `describe`";
+                Error::option("config", needs, format!("none from layer `{name}` ({})", description.class))
+            })?;
+            options.insert("name".into(), json!(name));
+            options.insert("trainable".into(), json!(description.trainable));
+            Ok(config::object(&description.class, options))
+        }
+    }
+}
+
+fn recipe<F: Scalar>(architecture: &Value, registry: &Registry<F>) -> Result<Recipe<F>> {
+    let (class, options) = config::class_and_config(architecture)?;
+    let name = match options.get("name").and_then(Value::as_str) {
+        Some(name) => name.to_owned(),
+        None => class.to_lowercase(),
+    };
+    let problem = |problem: String| Error::Graph { model: name.clone(), problem };
+    let seed = config::take(&options, "seed", 0)?;
+    let layers = options.get("layers").and_then(Value::as_array);
+    let layers = layers.ok_or_else(|| problem("its configuration has no list `layers`".into()))?;
+    match class.as_str() {
+        "Sequential" => sequential(&name, seed, layers, registry),
+        "Functional" | "Model" => functional(&name, seed, layers, &options, registry),
+        _ => Err(Error::unknown("model class", class, ["Sequential", "Functional"])),
+    }
+}
+
+/// A layer, or a whole model where a layer could stand.
+fn make_layer<F: Scalar>(spec: &Value, registry: &Registry<F>) -> Result<AnyLayer<F>> {
+    let (class, mut options) = config::class_and_config(spec)?;
+    if matches!(class.as_str(), "Sequential" | "Functional" | "Model") {
+        let model = Model::from_recipe(recipe(spec, registry)?)?;
+        let name = model.name().to_owned();
+        return Ok(crate::models::IntoLayer::into_layer(model).named(name));
+    }
+    // Keras's real files carry two names that ours do not.
+    let class = class.replace("MaxPooling", "MaxPool").replace("AveragePooling", "AvgPool");
+    if let Some(name) = spec.get("name") {
+        options.entry("name").or_insert_with(|| name.clone());
+    }
+    registry.make_layer(&class, &options)
+}
+
+/// The shape of an input, from `shape` or from `batch_shape` without its first axis.
+fn input_shape(options: &Config) -> Result<Option<Vec<usize>>> {
+    if let Some(shape) = options.get("shape") {
+        return Vec::from_value(shape).map(Some);
+    }
+    match options.get("batch_shape").or_else(|| options.get("batch_input_shape")) {
+        Some(Value::Array(axes)) if !axes.is_empty() => {
+            axes[1..].iter().map(usize::from_value).collect::<Result<_>>().map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
+fn sequential<F: Scalar>(name: &str, seed: u64, layers: &[Value], registry: &Registry<F>) -> Result<Recipe<F>> {
+    let mut entries = Vec::new();
+    for spec in layers {
+        let (class, options) = config::class_and_config(spec)?;
+        if entries.is_empty()
+            && let Some(shape) = input_shape(&options)?
+        {
+            let name = options.get("name").and_then(Value::as_str).filter(|_| class == "InputLayer");
+            entries.push(Entry::Input { name: name.map(str::to_owned), shape });
+        }
+        if class != "InputLayer" {
+            let before = entries.len().checked_sub(1).ok_or_else(|| {
+                let problem = "its first layer has no shape; begin with an `InputLayer`".into();
+                Error::Graph { model: name.into(), problem }
+            })?;
+            entries.push(Entry::Call { layer: make_layer(spec, registry)?, inputs: vec![(before, 0)] });
+        }
+    }
+    let outputs = vec![(entries.len().saturating_sub(1), 0)];
+    Ok(Recipe { name: name.into(), seed, entries, outputs })
+}
+
+fn functional<F: Scalar>(
+    name: &str,
+    seed: u64,
+    layers: &[Value],
+    options: &Config,
+    registry: &Registry<F>,
+) -> Result<Recipe<F>> {
+    let problem = |problem: String| Error::Graph { model: name.into(), problem };
+    let input_names = place_list(options.get("input_layers"));
+    let mut entries = Vec::new();
+    let mut found: HashMap<(String, usize), usize> = HashMap::new();
+    let mut open: Vec<(String, usize, AnyLayer<F>, Vec<Place>)> = Vec::new();
+    let mut inputs: Vec<(usize, Entry<F>, String)> = Vec::new();
+    for spec in layers {
+        let (class, config) = config::class_and_config(spec)?;
+        let own = spec.get("name").or_else(|| config.get("name")).and_then(Value::as_str);
+        let own = own.ok_or_else(|| problem(format!("a layer of class {class} has no name")))?.to_owned();
+        if inputs.iter().any(|(.., known)| *known == own) || open.iter().any(|(known, ..)| *known == own) {
+            return Err(problem(format!("two layers are called `{own}`; names must differ")));
+        }
+        if class == "InputLayer" {
+            let shape = input_shape(&config)?.ok_or_else(|| problem(format!("the input `{own}` has no shape")))?;
+            let order = input_names.iter().position(|(known, ..)| *known == own).unwrap_or(usize::MAX);
+            inputs.push((order, Entry::Input { name: Some(own.clone()), shape }, own));
+            continue;
+        }
+        let layer = make_layer(spec, registry)?.named(&own);
+        let calls = spec.get("inbound_nodes").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        for (call, inbound) in calls.iter().enumerate() {
+            open.push((own.clone(), call, layer.clone(), places(inbound)));
+        }
+    }
+    inputs.sort_by_key(|(order, ..)| *order);
+    for (_, entry, own) in inputs {
+        found.insert((own, 0), entries.len());
+        entries.push(entry);
+    }
+    // Whatever has all its inputs comes next; what never gets them waits for itself.
+    while !open.is_empty() {
+        let ready = open.iter().position(|(.., from)| {
+            !from.is_empty() && from.iter().all(|(layer, call, _)| found.contains_key(&(layer.clone(), *call)))
+        });
+        let Some(ready) = ready else {
+            let waiting: Vec<&str> = open.iter().map(|(known, ..)| known.as_str()).collect();
+            let waiting = waiting.join("`, `");
+            return Err(problem(format!(
+                "`{waiting}` take outputs that are never made: the graph has a cycle or a gap"
+            )));
+        };
+        let (own, call, layer, from) = open.remove(ready);
+        let from = from.iter().map(|(layer, call, output)| (found[&(layer.clone(), *call)], *output)).collect();
+        found.insert((own, call), entries.len());
+        entries.push(Entry::Call { layer, inputs: from });
+    }
+    let outputs = place_list(options.get("output_layers"))
+        .into_iter()
+        .map(|(layer, call, output)| match found.get(&(layer.clone(), call)) {
+            Some(&entry) => Ok((entry, output)),
+            None => Err(problem(format!("its output `{layer}` is no layer of it"))),
+        })
+        .collect::<Result<_>>()?;
+    Ok(Recipe { name: name.into(), seed, entries, outputs })
+}
+
+/// `[["dense", 0, 0], …]`, or a single `["dense", 0, 0]`.
+fn place_list(value: Option<&Value>) -> Vec<Place> {
+    match value.and_then(Value::as_array) {
+        Some(one) if one.first().is_some_and(Value::is_string) => {
+            place(value.unwrap_or(&Value::Null)).into_iter().collect()
+        }
+        Some(many) => many.iter().filter_map(place).collect(),
+        None => Vec::new(),
+    }
+}
+
+/// `["dense", 0, 0]`: layer, call, output.
+fn place(value: &Value) -> Option<Place> {
+    let parts = value.as_array()?;
+    let number = |i: usize| parts.get(i).and_then(Value::as_u64).and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+    Some((parts.first()?.as_str()?.to_owned(), number(1), number(2)))
+}
+
+/// The inputs of one call: `[["a", 0, 0], …]`, or as Keras 3 writes it, `{"args": [{"class_name": "__keras_tensor__",
+/// "config": {"keras_history": ["a", 0, 0]}}], …}`, at any depth.
+fn places(inbound: &Value) -> Vec<Place> {
+    match inbound {
+        Value::Array(parts) => match place(inbound) {
+            Some(place) => vec![place],
+            None => parts.iter().flat_map(places).collect(),
+        },
+        Value::Object(fields) => match fields.get("config").and_then(|config| config.get("keras_history")) {
+            Some(history) => place(history).into_iter().collect(),
+            None => fields.get("args").map(places).unwrap_or_default(),
+        },
+        _ => Vec::new(),
+    }
+}

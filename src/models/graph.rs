@@ -1,0 +1,465 @@
+//! The graph of a model: its nodes in the order in which they run, its layers, its parameters.
+//!
+//! A [`Recipe`] says which layer is called on what; [`Graph::build`] asks the layers for shapes and parameters and
+//! resolves names to numbers once, so that running it needs no look-ups.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::operation::{AnyLayer, LayerKind, Operation};
+use crate::layers::{Description, InputSlot, MaskRule, ParamBuilder, ParamSpec};
+use crate::{Error, Result, Scalar, random};
+
+/// What a model is made of, as its user said it.
+pub(crate) struct Recipe<F: Scalar> {
+    pub name: String,
+    pub seed: u64,
+    pub entries: Vec<Entry<F>>,
+    /// The outputs: which entry, and which of its outputs.
+    pub outputs: Vec<(usize, usize)>,
+}
+
+/// An input, or a call of a layer on outputs of earlier entries.
+pub(crate) enum Entry<F: Scalar> {
+    Input { name: Option<String>, shape: Vec<usize> },
+    Call { layer: AnyLayer<F>, inputs: Vec<(usize, usize)> },
+}
+
+/// A layer of a graph.
+#[derive(Clone)]
+pub(crate) struct LayerEntry<F: Scalar> {
+    pub operation: Arc<dyn Operation<F>>,
+    /// Its path within the model, such as `discriminator/dense_1`.
+    pub name: String,
+    pub description: Description,
+    /// Which of the graph's parameters are its own.
+    pub specs: Range<usize>,
+    /// The shape of its (first) output, for the summary.
+    pub output: Vec<Vec<usize>>,
+}
+
+/// One call of a layer, or an input of the model (which has no layer).
+#[derive(Clone)]
+pub(crate) struct Node {
+    pub layer: Option<usize>,
+    pub inputs: Vec<InputSlot>,
+    /// Its outputs' numbers, counted over the graph.
+    pub outputs: Range<usize>,
+    /// A number of its own, for random numbers.
+    pub key: u64,
+}
+
+/// A model's nodes, layers and parameters, ready to run.
+#[derive(Clone)]
+pub(crate) struct Graph<F: Scalar> {
+    pub name: String,
+    /// In running order; the first are the inputs.
+    pub nodes: Vec<Node>,
+    pub layers: Vec<LayerEntry<F>>,
+    pub specs: Vec<ParamSpec>,
+    /// Each output's shape without the batch axis.
+    pub shapes: Vec<Vec<usize>>,
+    /// In whose memory an output's values lie, in training.
+    pub memory: Vec<usize>,
+    /// The same outside training, where layers such as dropout are passed over too.
+    pub memory_inference: Vec<usize>,
+    /// For each output, the output that its mask belongs to.
+    pub masks: Vec<Option<usize>>,
+    pub inputs: Vec<InputEntry>,
+    /// The numbers of the model's outputs.
+    pub outputs: Vec<usize>,
+    /// The names of the layers that the outputs come from.
+    pub output_names: Vec<String>,
+    /// What each entry of the recipe is called here.
+    pub entry_names: Vec<String>,
+}
+
+/// An input of a model.
+#[derive(Clone, Debug)]
+pub(crate) struct InputEntry {
+    pub name: String,
+    pub shape: Vec<usize>,
+}
+
+impl<F: Scalar> Graph<F> {
+    /// Builds every layer in order, with parameters initialised from the recipe's seed.
+    pub fn build(recipe: &Recipe<F>) -> Result<(Self, Vec<F>)> {
+        let mut builder = Builder::new(recipe);
+        // Inputs first: their numbers are then those of the tensors that the caller feeds in.
+        for (number, entry) in recipe.entries.iter().enumerate() {
+            if let Entry::Input { name, shape } = entry {
+                builder.add_input(number, name.as_deref(), shape)?;
+            }
+        }
+        if builder.graph.inputs.is_empty() {
+            return Err(builder.problem("it has no input; give the shape of one sample with `input`"));
+        }
+        for (number, entry) in recipe.entries.iter().enumerate() {
+            if let Entry::Call { layer, inputs } = entry {
+                let inputs = builder.resolve(inputs)?;
+                let outputs = match &layer.kind {
+                    LayerKind::Operation(operation) => builder.call(layer, operation, &inputs)?,
+                    LayerKind::Model(model) => builder.inline(layer, &model.graph, &model.params, &inputs)?,
+                };
+                builder.results[number] = outputs;
+                builder.graph.entry_names[number] = builder.name_of(layer);
+            }
+        }
+        builder.finish(recipe)
+    }
+
+    /// The layer a node calls. Inputs call none.
+    pub fn layer(&self, node: &Node) -> Option<&LayerEntry<F>> {
+        node.layer.map(|layer| &self.layers[layer])
+    }
+
+    /// The layer called `name`.
+    pub fn find_layer(&self, name: &str) -> Result<usize> {
+        self.layers
+            .iter()
+            .position(|layer| layer.name == name)
+            .ok_or_else(|| Error::unknown("layer", name, self.layers.iter().map(|layer| layer.name.clone())))
+    }
+
+    /// The parameters of a layer.
+    pub fn layer_specs(&self, layer: usize) -> &[ParamSpec] {
+        &self.specs[self.layers[layer].specs.clone()]
+    }
+
+    /// A parameter's path: `dense_1/kernel`.
+    pub fn param_path(&self, layer: usize, spec: &ParamSpec) -> String {
+        format!("{}/{}", self.layers[layer].name, spec.name)
+    }
+
+    /// Every parameter with its path, in order.
+    pub fn param_paths(&self) -> impl Iterator<Item = (String, &ParamSpec)> {
+        (0..self.layers.len())
+            .flat_map(move |layer| self.layer_specs(layer).iter().map(move |spec| (self.param_path(layer, spec), spec)))
+    }
+}
+
+fn name_layer<F: Scalar>(layer: &LayerEntry<F>, after: Option<String>, error: Error) -> Error {
+    Error::Layer { name: layer.name.clone(), class: layer.description.class.clone(), after, source: Box::new(error) }
+}
+
+/// `Conv2DTranspose` → `conv2d_transpose`: a word starts at a capital beside a small letter, as in Keras.
+fn snake_case(class: &str) -> String {
+    let letters: Vec<char> = class.chars().collect();
+    let small = |i: Option<usize>| i.and_then(|i| letters.get(i)).is_some_and(|letter| letter.is_lowercase());
+    let mut name = String::new();
+    for (i, letter) in letters.iter().enumerate() {
+        if i > 0 && letter.is_uppercase() && (small(Some(i + 1)) || small(i.checked_sub(1))) {
+            name.push('_');
+        }
+        name.extend(letter.to_lowercase());
+    }
+    name
+}
+
+/// The state of [`Graph::build`].
+struct Builder<'a, F: Scalar> {
+    graph: Graph<F>,
+    params: Vec<F>,
+    seed: u64,
+    /// For each entry of the recipe, the numbers of its outputs.
+    results: Vec<Vec<usize>>,
+    /// Layers that have been built, with the handle by which a second call is known.
+    built: Vec<(&'a AnyLayer<F>, Built)>,
+    names: HashMap<String, usize>,
+    used: Vec<bool>,
+}
+
+/// What a handle has become: one layer, or all the layers of a model within the model.
+enum Built {
+    Layer(usize),
+    Model { first_layer: usize, prefix: String },
+}
+
+impl<'a, F: Scalar> Builder<'a, F> {
+    fn new(recipe: &'a Recipe<F>) -> Self {
+        let graph = Graph {
+            name: recipe.name.clone(),
+            nodes: Vec::new(),
+            layers: Vec::new(),
+            specs: Vec::new(),
+            shapes: Vec::new(),
+            memory: Vec::new(),
+            memory_inference: Vec::new(),
+            masks: Vec::new(),
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            output_names: Vec::new(),
+            entry_names: vec![String::new(); recipe.entries.len()],
+        };
+        Self {
+            graph,
+            params: Vec::new(),
+            seed: recipe.seed,
+            results: vec![Vec::new(); recipe.entries.len()],
+            built: Vec::new(),
+            names: HashMap::new(),
+            used: Vec::new(),
+        }
+    }
+
+    fn problem(&self, problem: impl Into<String>) -> Error {
+        Error::Graph { model: self.graph.name.clone(), problem: problem.into() }
+    }
+
+    /// A name that nothing in the graph has: the given one, which must be free, or the class's, numbered.
+    fn unique_name(&mut self, given: Option<&str>, class: &str) -> Result<String> {
+        if let Some(given) = given {
+            if given.is_empty() || given.contains('/') {
+                return Err(Error::option("name", "a word without `/`", format!("`{given}`")));
+            }
+            return match self.names.insert(given.into(), 1) {
+                None => Ok(given.into()),
+                Some(_) => Err(self.problem(format!("two layers are called `{given}`; names must differ"))),
+            };
+        }
+        let base = snake_case(class);
+        let mut number = 0;
+        loop {
+            let name = if number == 0 { base.clone() } else { format!("{base}_{number}") };
+            if !self.names.contains_key(&name) {
+                self.names.insert(name.clone(), 1);
+                return Ok(name);
+            }
+            number += 1;
+        }
+    }
+
+    fn add_input(&mut self, entry: usize, name: Option<&str>, shape: &[usize]) -> Result<()> {
+        let name = self.unique_name(name, "Input")?;
+        if shape.contains(&0) {
+            return Err(Error::shape("an input without empty axes", shape).within(format!("input `{name}`")));
+        }
+        self.graph.entry_names[entry].clone_from(&name);
+        self.graph.inputs.push(InputEntry { name, shape: shape.to_vec() });
+        let outputs = self.add_node(None, &[], &[shape.to_vec()]);
+        self.results[entry] = outputs;
+        Ok(())
+    }
+
+    /// The numbers of the outputs that a call takes.
+    fn resolve(&mut self, inputs: &[(usize, usize)]) -> Result<Vec<usize>> {
+        inputs
+            .iter()
+            .map(|&(entry, output)| {
+                let of_entry = self.results.get(entry).filter(|outputs| !outputs.is_empty()).ok_or_else(|| {
+                    self.problem("a layer takes the output of one that runs after it: the graph has a cycle")
+                })?;
+                let slot = *of_entry.get(output).ok_or_else(|| {
+                    self.problem(format!("output {output} was asked of a layer that has {}", of_entry.len()))
+                })?;
+                self.used[slot] = true;
+                Ok(slot)
+            })
+            .collect()
+    }
+
+    fn add_node(&mut self, layer: Option<usize>, inputs: &[usize], shapes: &[Vec<usize>]) -> Vec<usize> {
+        let graph = &mut self.graph;
+        let first = graph.shapes.len();
+        let outputs: Vec<usize> = (first..first + shapes.len()).collect();
+        let (mut reshapes, mut passed_over, mut rule, mut name) = (false, false, MaskRule::Stop, String::from("input"));
+        if let Some(layer) = layer {
+            let entry = &graph.layers[layer];
+            reshapes = entry.operation.is_reshape();
+            passed_over = reshapes || entry.operation.only_in_training();
+            rule = entry.operation.mask_rule();
+            name.clone_from(&entry.name);
+        }
+        for (&slot, shape) in outputs.iter().zip(shapes) {
+            graph.shapes.push(shape.clone());
+            graph.memory.push(if reshapes { graph.memory[inputs[0]] } else { slot });
+            graph.memory_inference.push(if passed_over { graph.memory_inference[inputs[0]] } else { slot });
+            graph.masks.push(match rule {
+                MaskRule::Make => Some(slot),
+                MaskRule::Pass => inputs.first().and_then(|&input| graph.masks[input]),
+                MaskRule::Stop => None,
+            });
+            self.used.push(false);
+        }
+        let inputs = inputs.iter().map(|&slot| InputSlot { slot, adds: false, wanted: false }).collect();
+        // Two calls of a shared layer draw different random numbers.
+        let key = random::hash(&format!("{name}#{}", graph.nodes.len()));
+        graph.nodes.push(Node { layer, inputs, outputs: first..first + shapes.len(), key });
+        outputs
+    }
+
+    /// Adds a call of a layer, building it on the first.
+    fn call(
+        &mut self,
+        layer: &'a AnyLayer<F>,
+        operation: &Arc<dyn Operation<F>>,
+        inputs: &[usize],
+    ) -> Result<Vec<usize>> {
+        let known = self.built.iter().find_map(|(handle, built)| match built {
+            Built::Layer(number) if handle.is(layer) => Some(*number),
+            _ => None,
+        });
+        let shapes: Vec<Vec<usize>> = inputs.iter().map(|&slot| self.graph.shapes[slot].clone()).collect();
+        let shapes: Vec<&[usize]> = shapes.iter().map(Vec::as_slice).collect();
+        let after = match inputs {
+            [input] => self.layer_of(*input),
+            _ => None,
+        };
+        let (number, outputs) = if let Some(number) = known {
+            let outputs = self.build_again(number, operation, &shapes);
+            (number, outputs.map_err(|error| name_layer(&self.graph.layers[number], after, error))?)
+        } else {
+            let description = operation.describe();
+            let name = self.unique_name(layer.name.as_deref(), &description.class)?;
+            let first = self.graph.specs.len();
+            let mut entry = LayerEntry {
+                operation: operation.clone(),
+                name: name.clone(),
+                description,
+                specs: first..first,
+                output: Vec::new(),
+            };
+            let mut params = ParamBuilder::new(&mut self.graph.specs, &mut self.params, self.seed, &name);
+            entry.output = operation.build(&shapes, &mut params).map_err(|error| name_layer(&entry, after, error))?;
+            entry.specs.end = self.graph.specs.len();
+            let outputs = entry.output.clone();
+            self.graph.layers.push(entry);
+            self.built.push((layer, Built::Layer(self.graph.layers.len() - 1)));
+            (self.graph.layers.len() - 1, outputs)
+        };
+        Ok(self.add_node(Some(number), inputs, &outputs))
+    }
+
+    /// The shapes of a further call of a shared layer, whose parameters must fit.
+    fn build_again(
+        &self,
+        number: usize,
+        operation: &Arc<dyn Operation<F>>,
+        shapes: &[&[usize]],
+    ) -> Result<Vec<Vec<usize>>> {
+        let (mut specs, mut values) = (Vec::new(), Vec::new());
+        let outputs = operation.build(shapes, &mut ParamBuilder::new(&mut specs, &mut values, self.seed, ""))?;
+        let own = self.graph.layer_specs(number);
+        match own.iter().zip(&specs).find(|(a, b)| a.shape != b.shape) {
+            Some((own, _)) => Err(Error::shape(
+                format!("an input that fits the shared `{}` {}", own.name, crate::error::show(&own.shape)),
+                shapes[0],
+            )),
+            None => Ok(outputs),
+        }
+    }
+
+    /// What a handle that has been built is called.
+    fn name_of(&self, handle: &AnyLayer<F>) -> String {
+        let built = self.built.iter().find(|(known, _)| known.is(handle)).map(|(_, built)| built);
+        match built.expect("built before it is named") {
+            Built::Layer(number) => self.graph.layers[*number].name.clone(),
+            Built::Model { prefix, .. } => prefix.clone(),
+        }
+    }
+
+    fn layer_of(&self, slot: usize) -> Option<String> {
+        let node = self.graph.nodes.iter().find(|node| node.outputs.contains(&slot))?;
+        self.graph.layer(node).map(|layer| layer.name.clone())
+    }
+
+    /// Adds all nodes of a model that is called like a layer; its layers and weights are copied on the first call.
+    fn inline(
+        &mut self,
+        layer: &'a AnyLayer<F>,
+        inner: &Graph<F>,
+        inner_params: &[F],
+        inputs: &[usize],
+    ) -> Result<Vec<usize>> {
+        if inputs.len() != inner.inputs.len() {
+            let (expected, received) = (format!("{} tensors", inner.inputs.len()), format!("{} tensors", inputs.len()));
+            return Err(Error::option("inputs", expected, received).within(format!("model `{}`", inner.name)));
+        }
+        for (input, &slot) in inner.inputs.iter().zip(inputs) {
+            if input.shape != self.graph.shapes[slot] {
+                let expected = format!("an input {}", crate::error::show(&input.shape));
+                return Err(Error::shape(expected, &self.graph.shapes[slot]).within(format!("model `{}`", inner.name)));
+            }
+        }
+        let known = self.built.iter().find_map(|(handle, built)| match built {
+            Built::Model { first_layer, .. } if handle.is(layer) => Some(*first_layer),
+            _ => None,
+        });
+        let first_layer = match known {
+            Some(first_layer) => first_layer,
+            None => self.copy_layers(layer, inner, inner_params)?,
+        };
+        let mut slots: Vec<usize> = inputs.to_vec();
+        for node in inner.nodes.iter().skip(inner.inputs.len()) {
+            let inputs: Vec<usize> = node.inputs.iter().map(|input| slots[input.slot]).collect();
+            for &slot in &inputs {
+                self.used[slot] = true;
+            }
+            let shapes: Vec<Vec<usize>> = inner.shapes[node.outputs.clone()].to_vec();
+            let number = node.layer.map(|layer| first_layer + layer);
+            slots.extend(self.add_node(number, &inputs, &shapes));
+        }
+        Ok(inner.outputs.iter().map(|&slot| slots[slot]).collect())
+    }
+
+    fn copy_layers(&mut self, layer: &'a AnyLayer<F>, inner: &Graph<F>, inner_params: &[F]) -> Result<usize> {
+        let given = layer.name.as_deref().unwrap_or(&inner.name);
+        // A model's own name may repeat (two encoders of one kind); a name given to the call may not.
+        let prefix = match layer.name {
+            Some(_) => self.unique_name(Some(given), given)?,
+            None => self.unique_name(None, given)?,
+        };
+        let (first_layer, first_spec, first_value) =
+            (self.graph.layers.len(), self.graph.specs.len(), self.params.len());
+        for entry in &inner.layers {
+            let mut entry = entry.clone();
+            entry.name = format!("{prefix}/{}", entry.name);
+            entry.specs = entry.specs.start + first_spec..entry.specs.end + first_spec;
+            self.graph.layers.push(entry);
+        }
+        self.graph.specs.extend(inner.specs.iter().cloned().map(|mut spec| {
+            spec.range = spec.range.start + first_value..spec.range.end + first_value;
+            spec
+        }));
+        self.params.extend_from_slice(inner_params);
+        self.built.push((layer, Built::Model { first_layer, prefix }));
+        Ok(first_layer)
+    }
+
+    fn finish(mut self, recipe: &Recipe<F>) -> Result<(Graph<F>, Vec<F>)> {
+        if self.graph.layers.is_empty() {
+            return Err(self.problem("it has no layers"));
+        }
+        self.graph.outputs = self.resolve(&recipe.outputs)?;
+        if let Some(unused) =
+            self.graph.inputs.iter().zip(&self.used).find_map(|(input, used)| (!used).then_some(input))
+        {
+            return Err(self.problem(format!("nothing uses the input `{}`", unused.name)));
+        }
+        self.graph.output_names =
+            self.graph.outputs.iter().map(|&slot| self.layer_of(slot).unwrap_or_else(|| "input".into())).collect();
+        Ok((self.graph, self.params))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::snake_case;
+
+    #[test]
+    fn classes_become_names_as_in_keras() {
+        for (class, name) in [
+            ("Dense", "dense"),
+            ("Conv2D", "conv2d"),
+            ("MaxPool2D", "max_pool2d"),
+            ("Conv2DTranspose", "conv2d_transpose"),
+            ("LSTM", "lstm"),
+            ("GlobalAvgPool2D", "global_avg_pool2d"),
+            ("BatchNormalization", "batch_normalization"),
+            ("PReLU", "p_re_lu"),
+        ] {
+            assert_eq!(snake_case(class), name);
+        }
+    }
+}

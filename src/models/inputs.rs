@@ -1,0 +1,249 @@
+//! What users hand in: arrays of any rank and layout, one or several.
+
+use std::borrow::Cow;
+
+use ndarray::{ArrayBase, Data, Dimension};
+
+use crate::{Error, Result, Scalar, Tensor};
+
+/// A tensor that a user handed in: row-major values, borrowed where they lie so already.
+#[derive(Clone, Debug)]
+pub struct Given<'a, F: Scalar> {
+    pub(crate) shape: Vec<usize>,
+    pub(crate) values: Column<'a, F>,
+}
+
+/// The values of a [`Given`]. Bytes stay bytes until a shard gathers its rows.
+#[derive(Clone, Debug)]
+pub enum Column<'a, F: Scalar> {
+    /// Of the model's own type.
+    Scalars(Cow<'a, [F]>),
+    /// Pixels or small labels.
+    Bytes(Cow<'a, [u8]>),
+}
+
+impl<F: Scalar> Given<'_, F> {
+    /// The size of the first axis.
+    pub fn rows(&self) -> usize {
+        self.shape.first().copied().unwrap_or(0)
+    }
+
+    /// Values a row.
+    pub fn row_len(&self) -> usize {
+        self.shape.get(1..).unwrap_or(&[]).iter().product()
+    }
+
+    /// Writes the rows `rows` to `out`, one after another.
+    pub(crate) fn gather(&self, rows: impl Iterator<Item = usize>, out: &mut [F]) {
+        let len = self.row_len();
+        if len == 0 {
+            return;
+        }
+        match &self.values {
+            Column::Scalars(values) => {
+                for (out, row) in out.chunks_exact_mut(len).zip(rows) {
+                    out.copy_from_slice(&values[row * len..][..len]);
+                }
+            }
+            Column::Bytes(values) => {
+                for (out, row) in out.chunks_exact_mut(len).zip(rows) {
+                    crate::kernels::reduce::scale_bytes(&values[row * len..][..len], F::one(), out);
+                }
+            }
+        }
+    }
+
+    /// All values as scalars.
+    pub(crate) fn scalars(&self) -> Cow<'_, [F]> {
+        match &self.values {
+            Column::Scalars(values) => Cow::Borrowed(values),
+            Column::Bytes(bytes) => bytes.iter().map(|&byte| F::of(f64::from(byte))).collect(),
+        }
+    }
+
+    /// A tensor of its own.
+    pub(crate) fn into_owned(self) -> Tensor<F> {
+        let mut tensor = Tensor::default();
+        tensor.reshape(&self.shape);
+        tensor.data_mut().copy_from_slice(&self.scalars());
+        tensor
+    }
+
+    /// A tensor of its own whose rows have the shape `row`, which may differ from the given one in axes of size 1.
+    pub(crate) fn fit_rows(self, call: &str, what: &str, row: &[usize]) -> Result<Tensor<F>> {
+        check_rows_loosely(call, what, row, &self.shape)?;
+        let mut shape = vec![self.rows()];
+        shape.extend_from_slice(row);
+        let mut tensor = self.into_owned();
+        tensor.reshape(&shape);
+        Ok(tensor)
+    }
+
+    /// The first value that is no finite number, as row and value.
+    pub(crate) fn not_finite(&self) -> Option<(usize, f64)> {
+        let Column::Scalars(values) = &self.values else { return None };
+        if crate::kernels::reduce::all_finite(values) {
+            return None;
+        }
+        let at = values.iter().position(|value| !value.is_finite())?;
+        Some((at / self.row_len().max(1), values[at].f64()))
+    }
+}
+
+/// A number that arrays handed to a model may hold.
+pub trait Element<F: Scalar>: Copy {
+    /// Row-major values as the model takes them.
+    fn column(values: Cow<'_, [Self]>) -> Column<'_, F>
+    where
+        [Self]: ToOwned<Owned = Vec<Self>>;
+}
+
+impl Element<f32> for f32 {
+    fn column(values: Cow<'_, [f32]>) -> Column<'_, f32> {
+        Column::Scalars(values)
+    }
+}
+
+impl Element<f64> for f64 {
+    fn column(values: Cow<'_, [f64]>) -> Column<'_, f64> {
+        Column::Scalars(values)
+    }
+}
+
+impl<F: Scalar> Element<F> for u8 {
+    fn column(values: Cow<'_, [u8]>) -> Column<'_, F> {
+        Column::Bytes(values)
+    }
+}
+
+macro_rules! whole_elements {
+    ($($type:ty)*) => {$(
+        impl<F: Scalar> Element<F> for $type {
+            /// Labels and token ids; exact as far as the scalar is.
+            #[allow(clippy::cast_lossless)]
+            fn column(values: Cow<'_, [$type]>) -> Column<'_, F> {
+                Column::Scalars(values.iter().map(|&value| F::of(value as f64)).collect())
+            }
+        }
+    )*};
+}
+
+whole_elements!(u16 u32 u64 usize i8 i16 i32 i64 isize);
+
+/// An array that can be handed to a model: of its scalar, or of whole numbers; of any rank and layout.
+pub trait IntoTensor<'a, F: Scalar> {
+    /// As the model takes it.
+    fn into_tensor(self) -> Given<'a, F>;
+}
+
+impl<'a, F, T, S, D> IntoTensor<'a, F> for &'a ArrayBase<S, D>
+where
+    F: Scalar,
+    T: Element<F> + Clone,
+    S: Data<Elem = T>,
+    D: Dimension,
+{
+    fn into_tensor(self) -> Given<'a, F> {
+        let values = match self.as_slice() {
+            Some(slice) => Cow::Borrowed(slice),
+            None => Cow::Owned(self.iter().copied().collect()),
+        };
+        Given { shape: self.shape().to_vec(), values: T::column(values) }
+    }
+}
+
+impl<'a, F: Scalar> IntoTensor<'a, F> for crate::View<'a, F> {
+    fn into_tensor(self) -> Given<'a, F> {
+        Given { shape: self.shape().to_vec(), values: Column::Scalars(Cow::Borrowed(self.data())) }
+    }
+}
+
+/// One array, or several for a model of several inputs or outputs: a tuple of references, or a slice of arrays.
+pub trait IntoInputs<'a, F: Scalar> {
+    /// As the model takes them, in order.
+    fn into_inputs(self) -> Vec<Given<'a, F>>;
+}
+
+impl<'a, F, T, S, D> IntoInputs<'a, F> for &'a ArrayBase<S, D>
+where
+    F: Scalar,
+    T: Element<F> + Clone,
+    S: Data<Elem = T>,
+    D: Dimension,
+{
+    fn into_inputs(self) -> Vec<Given<'a, F>> {
+        vec![self.into_tensor()]
+    }
+}
+
+impl<'a, F: Scalar> IntoInputs<'a, F> for crate::View<'a, F> {
+    fn into_inputs(self) -> Vec<Given<'a, F>> {
+        vec![self.into_tensor()]
+    }
+}
+
+macro_rules! tuples {
+    ($($name:ident)+) => {
+        impl<'a, F: Scalar, $($name: IntoTensor<'a, F>),+> IntoInputs<'a, F> for ($($name,)+) {
+            #[allow(non_snake_case)]
+            fn into_inputs(self) -> Vec<Given<'a, F>> {
+                let ($($name,)+) = self;
+                vec![$($name.into_tensor()),+]
+            }
+        }
+    };
+}
+
+tuples!(A B);
+tuples!(A B C);
+tuples!(A B C D);
+
+impl<'a, F: Scalar, T> IntoInputs<'a, F> for &'a [T]
+where
+    &'a T: IntoTensor<'a, F>,
+{
+    fn into_inputs(self) -> Vec<Given<'a, F>> {
+        self.iter().map(IntoTensor::into_tensor).collect()
+    }
+}
+
+/// Refuses inputs that do not fit a model, and returns how many rows they have.
+pub(crate) fn check_inputs<F: Scalar>(
+    call: &str,
+    expected: &[super::graph::InputEntry],
+    given: &[Given<'_, F>],
+) -> Result<usize> {
+    if given.len() != expected.len() {
+        let names: Vec<&str> = expected.iter().map(|input| input.name.as_str()).collect();
+        let wanted = format!("{} inputs ({})", expected.len(), names.join(", "));
+        return Err(Error::data(call, wanted, format!("{}", given.len())));
+    }
+    for (input, given) in expected.iter().zip(given) {
+        check_rows(call, &format!("input `{}`", input.name), &input.shape, &given.shape)?;
+    }
+    let rows = given[0].rows();
+    if let Some(other) = given.iter().find(|other| other.rows() != rows) {
+        return Err(Error::data(call, format!("{rows} rows in every input"), format!("{} rows", other.rows())));
+    }
+    Ok(rows)
+}
+
+/// [`check_rows`], where axes of size 1 do not matter: labels (batch) are as good as (batch, 1).
+pub(crate) fn check_rows_loosely(call: &str, what: &str, row: &[usize], shape: &[usize]) -> Result<()> {
+    let without_ones = |shape: &[usize]| shape.iter().copied().filter(|&axis| axis != 1).collect::<Vec<_>>();
+    match shape.split_first() {
+        Some((_, given)) if without_ones(given) == without_ones(row) => Ok(()),
+        _ => check_rows(call, what, row, shape),
+    }
+}
+
+/// Refuses an array whose rows do not have the shape `row`.
+pub(crate) fn check_rows(call: &str, what: &str, row: &[usize], shape: &[usize]) -> Result<()> {
+    if shape.get(1..) == Some(row) {
+        return Ok(());
+    }
+    let axes: Vec<String> = std::iter::once("batch".into()).chain(row.iter().map(ToString::to_string)).collect();
+    let error = Error::data(call, format!("{what} of shape ({})", axes.join(", ")), crate::error::show(shape));
+    // The commonest slip: one sample without its batch axis.
+    Err(if shape == row { error.advise("add a batch axis with `insert_axis(Axis(0))`") } else { error })
+}

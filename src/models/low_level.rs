@@ -1,0 +1,206 @@
+//! The steps that `fit` is made of, for training loops of one's own.
+
+use ndarray::ArrayD;
+
+use super::Model;
+use super::inputs::{IntoInputs, check_inputs, check_rows};
+use super::pass::{self, Pass};
+use super::plan::Plan;
+use super::shard::{Run, Shard};
+use crate::kernels::elementwise;
+use crate::layers::{Feeds, Mode, ParamSpec};
+use crate::regularizers::Regularizer;
+use crate::{Error, Result, Scalar, Tensor, View};
+
+impl<F: Scalar> Model<F> {
+    /// Runs `x` forward, keeping in `pass` what [`backward`](Self::backward) needs, and returns the (first) output.
+    ///
+    /// ```
+    /// use gradus::prelude::*;
+    ///
+    /// let mut model = Sequential::new().input([2]).add(Dense::new(4).activation(Tanh)).add(Dense::new(1)).build()?;
+    /// let (x, target) = (array![[0.0f32, 1.0], [1.0, 1.0]], array![[1.0f32], [0.0]]);
+    /// let loss = MeanSquaredError::new();
+    /// let mut optimizer = Driver::new(Adam::new().learning_rate(0.05), &model)?;
+    /// let mut pass = model.pass();
+    /// for step in 0..100 {
+    ///     model.forward(&mut pass, &x, Mode::Training { seed: 0, step })?;
+    ///     let (_, grad) = loss.value_and_gradient(pass.output(0), &target)?;
+    ///     model.backward(&mut pass, &grad)?;
+    ///     optimizer.step(&mut model, &pass)?;
+    /// }
+    /// assert!(loss.call(&model.predict(&x)?, &target)? < 1e-2);
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the inputs do not have the shapes that the model takes.
+    pub fn forward<'a, 'p>(&self, pass: &'p mut Pass<F>, x: impl IntoInputs<'a, F>, mode: Mode) -> Result<View<'p, F>> {
+        let inputs = x.into_inputs();
+        let rows = check_inputs("forward", &self.graph.inputs, &inputs)?;
+        let training = matches!(mode, Mode::Training { .. });
+        let was_training = pass.mode.is_none_or(|mode| matches!(mode, Mode::Training { .. }));
+        if training != was_training || pass.plan.nodes.len() != self.graph.nodes.len() {
+            let fused = vec![false; self.graph.outputs.len()];
+            pass.plan = Plan::new(&self.graph, training, &self.trains, pass.wants_input_gradients, &fused);
+        }
+        pass.set_rows(&self.graph, rows);
+        pass.mode = Some(mode);
+        let run = Run {
+            graph: &self.graph,
+            params: &self.params,
+            plan: &pass.plan,
+            mode,
+            batch: rows,
+            keep: true, penalties: pass.penalties,
+        };
+        let (used, totals) = (pass.used, &mut pass.totals);
+        let shards = &mut pass.shards[..used];
+        self.threads.enter(|| {
+            let load = |shard: &mut Shard<F>| {
+                for (input, given) in shard.inputs.iter_mut().zip(&inputs) {
+                    input.set_rows(shard.rows.len());
+                    given.gather(shard.rows.clone(), input.data_mut());
+                }
+            };
+            pass::forward(shards, totals, &run, None, &load, &|_| ());
+        });
+        pass.outputs.resize_with(self.graph.outputs.len(), Tensor::default);
+        for (output, &slot) in pass.outputs.iter_mut().zip(&self.graph.outputs) {
+            gather(output, &pass.shards[..used], rows, |shard| shard.value(&run, slot, Feeds::Own(&shard.inputs)));
+        }
+        Ok(pass.output(0))
+    }
+
+    /// Runs the gradients of the outputs back through the model. Afterwards `pass` holds the gradients of the
+    /// parameters, and those of the inputs if it was made for them.
+    ///
+    /// # Errors
+    /// If no forward pass went before, or a gradient does not have its output's shape.
+    pub fn backward<'a>(&self, pass: &mut Pass<F>, grad_outputs: impl IntoInputs<'a, F>) -> Result<()> {
+        let grads = grad_outputs.into_inputs();
+        let Some(mode) = pass.mode else {
+            return Err(Error::NotReady { call: "backward", needs: "run `forward` with this pass first" });
+        };
+        if grads.len() != self.graph.outputs.len() {
+            let expected = format!("a gradient for each of {} outputs", self.graph.outputs.len());
+            return Err(Error::data("backward", expected, format!("{}", grads.len())));
+        }
+        for (i, grad) in grads.iter().enumerate() {
+            check_rows("backward", "a gradient", self.output_shape(i), &grad.shape)?;
+            if grad.rows() != pass.batch {
+                return Err(Error::data("backward", format!("{} rows", pass.batch), format!("{}", grad.rows())));
+            }
+        }
+        let run = Run {
+            graph: &self.graph,
+            params: &self.params,
+            plan: &pass.plan,
+            mode,
+            batch: pass.batch,
+            keep: true, penalties: pass.penalties,
+        };
+        let (used, totals) = (pass.used, &mut pass.totals);
+        let shards = &mut pass.shards[..used];
+        self.threads.enter(|| {
+            crate::parallel::for_each(shards, &|shard: &mut Shard<F>| {
+                shard.clear_grads(&run);
+                for seed in &run.plan.seeds {
+                    let given = &grads[seed.output];
+                    let rows = shard.rows.clone();
+                    shard.add_grad(&run, seed, |_, mut grad| given.gather(rows, &mut grad));
+                }
+            });
+            pass::backward(shards, totals, &run, None, false);
+        });
+        pass.gradients.clear();
+        pass.gradients.resize(self.params.len(), F::zero());
+        for shard in &pass.shards[..used] {
+            elementwise::axpy(F::one(), &shard.param_grads, &mut pass.gradients);
+        }
+        if pass.penalties {
+            self.add_penalty_gradients(&mut pass.gradients);
+        }
+        if pass.wants_input_gradients {
+            pass.input_grads.resize_with(self.graph.inputs.len(), Tensor::default);
+            for (slot, grad) in pass.input_grads.iter_mut().enumerate() {
+                gather(grad, &pass.shards[..used], pass.batch, |shard| shard.grad(run.plan, slot));
+            }
+        }
+        Ok(())
+    }
+
+    /// The gradients of a backward pass by the paths of their weights, as arrays of their own. State has none.
+    pub fn gradients(&self, pass: &Pass<F>) -> Vec<(String, ArrayD<F>)> {
+        self.named_gradients(&pass.gradients)
+    }
+
+    /// A run of values laid out like the parameters, by path.
+    pub(crate) fn named_gradients(&self, values: &[F]) -> Vec<(String, ArrayD<F>)> {
+        let learned = self.graph.param_paths().filter(|(_, spec)| spec.learned);
+        learned.map(|(path, spec)| (path, to_array(&spec.shape, &values[spec.range.clone()]))).collect()
+    }
+
+    /// Lets layers with state (moving statistics) write it, from what a training pass left in `pass`.
+    pub(crate) fn update_state(&mut self, pass: &Pass<F>) {
+        let Some(mode @ Mode::Training { .. }) = pass.mode else { return };
+        let graph = self.graph.clone();
+        let run =
+            Run { graph: &graph, params: &[], plan: &pass.plan, mode, batch: pass.batch, keep: true, penalties: pass.penalties };
+        for shard in pass.shards() {
+            shard.update_state(&run, &mut self.params, Feeds::Own(&shard.inputs));
+        }
+    }
+
+    /// The sum of the penalties on parameters that are trained.
+    pub fn penalty(&self) -> F {
+        let mut penalty = F::zero();
+        self.for_each_penalty(|regularizer, spec| {
+            penalty += regularizer.penalty(&self.params[spec.range.clone()], &spec.shape);
+        });
+        penalty
+    }
+
+    /// Adds the gradients of those penalties.
+    pub(crate) fn add_penalty_gradients(&self, gradients: &mut [F]) {
+        self.for_each_penalty(|regularizer, spec| {
+            let range = spec.range.clone();
+            regularizer.add_gradient(&self.params[range.clone()], &spec.shape, F::one(), &mut gradients[range]);
+        });
+    }
+
+    fn for_each_penalty(&self, mut visit: impl FnMut(&Regularizer, &ParamSpec)) {
+        for (layer, _) in self.trains.iter().enumerate().filter(|(_, trains)| **trains) {
+            for spec in self.graph.layer_specs(layer) {
+                if let Some(regularizer) = &spec.regularizer {
+                    visit(regularizer, spec);
+                }
+            }
+        }
+    }
+}
+
+/// An array of its own.
+pub(crate) fn to_array<F: Scalar>(shape: &[usize], values: &[F]) -> ArrayD<F> {
+    ArrayD::from_shape_vec(shape.to_vec(), values.to_vec()).expect("shape and values agree")
+}
+
+/// Puts the shards' parts of a tensor one after another.
+fn gather<'s, F: Scalar>(
+    out: &mut Tensor<F>,
+    shards: &'s [Shard<F>],
+    rows: usize,
+    part: impl Fn(&'s Shard<F>) -> View<'s, F>,
+) {
+    let first = part(&shards[0]);
+    let row = &first.shape()[1..];
+    if out.shape().get(1..) != Some(row) {
+        *out = Tensor::without_rows(row);
+    }
+    out.set_rows(rows);
+    for shard in shards {
+        let view = part(shard);
+        let len = view.row_len();
+        out.data_mut()[shard.rows.start * len..shard.rows.end * len].copy_from_slice(&view);
+    }
+}

@@ -1,0 +1,289 @@
+//! Layers of any type behind one object: the only place where a type is erased.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use crate::layers::{
+    Context, Coupling, Description, GradInputs, Grads, Inputs, Layer, MaskRule, MultiLayer, ParamBuilder,
+};
+use crate::models::Model;
+use crate::{Activation, Result, Scalar, Tensor, View};
+
+/// A cache whose type only its layer knows.
+pub(crate) type AnyCache = Box<dyn Any + Send + Sync>;
+
+/// What the executor asks of a layer, whatever its type. The methods are those of [`Layer`] and [`MultiLayer`].
+pub(crate) trait Operation<F: Scalar>: Send + Sync {
+    fn build(&self, inputs: &[&[usize]], params: &mut ParamBuilder<'_, F>) -> Result<Vec<Vec<usize>>>;
+    fn new_cache(&self) -> AnyCache;
+    fn forward(&self, inputs: Inputs<'_, F>, outputs: &mut [Tensor<F>], cache: &mut AnyCache, cx: &Context<'_, F>);
+    #[allow(clippy::too_many_arguments)]
+    fn backward(
+        &self,
+        inputs: Inputs<'_, F>,
+        outputs: Outputs<'_, F>,
+        grad_outputs: &mut [Tensor<F>],
+        grad_inputs: &mut GradInputs<'_, F>,
+        grads: &mut Grads<'_, F>,
+        cache: &mut AnyCache,
+        cx: &Context<'_, F>,
+    );
+    fn describe(&self) -> Description;
+    fn mask_rule(&self) -> MaskRule;
+    fn update_state(&self, state: &mut Grads<'_, F>, cache: &AnyCache, cx: &Context<'_, F>);
+
+    fn is_reshape(&self) -> bool {
+        false
+    }
+    fn only_in_training(&self) -> bool {
+        false
+    }
+    fn make_mask(&self, _: View<'_, F>, _: &mut [bool]) {}
+    fn coupling(&self, _: &[usize]) -> Option<Coupling> {
+        None
+    }
+    fn forward_sums(&self, _: View<'_, F>, _: &mut [F], _: &Context<'_, F>) {}
+    #[allow(clippy::too_many_arguments)]
+    fn backward_sums(
+        &self,
+        _: View<'_, F>,
+        _: View<'_, F>,
+        _: View<'_, F>,
+        _: &mut [F],
+        _: &mut AnyCache,
+        _: &Context<'_, F>,
+    ) {
+    }
+    fn join_sums(&self, _: &mut [F], _: &[F]) {}
+    fn output_activation(&self) -> Option<Activation> {
+        None
+    }
+}
+
+/// The outputs that a node computed.
+pub(crate) type Outputs<'a, F> = &'a [Tensor<F>];
+
+/// A [`Layer`] as an [`Operation`].
+struct Single<L>(L);
+
+/// A [`MultiLayer`] as an [`Operation`].
+struct Several<L>(L);
+
+const OWN_CACHE: &str = "a node's cache is made by its own layer";
+
+fn typed<C: 'static>(cache: &mut AnyCache) -> &mut C {
+    cache.downcast_mut().expect(OWN_CACHE)
+}
+
+impl<F: Scalar, L: Layer<F>> Operation<F> for Single<L> {
+    fn build(&self, inputs: &[&[usize]], params: &mut ParamBuilder<'_, F>) -> Result<Vec<Vec<usize>>> {
+        let [input] = inputs else {
+            return Err(crate::Error::option("inputs", "one tensor", format!("{} tensors", inputs.len())));
+        };
+        Ok(vec![self.0.build(input, params)?])
+    }
+
+    fn new_cache(&self) -> AnyCache {
+        Box::new(L::Cache::default())
+    }
+
+    fn forward(&self, inputs: Inputs<'_, F>, outputs: &mut [Tensor<F>], cache: &mut AnyCache, cx: &Context<'_, F>) {
+        self.0.forward(inputs.get(0), outputs[0].view_mut(), typed(cache), cx);
+    }
+
+    fn backward(
+        &self,
+        inputs: Inputs<'_, F>,
+        outputs: Outputs<'_, F>,
+        grad_outputs: &mut [Tensor<F>],
+        grad_inputs: &mut GradInputs<'_, F>,
+        grads: &mut Grads<'_, F>,
+        cache: &mut AnyCache,
+        cx: &Context<'_, F>,
+    ) {
+        let (x, y, grad_y, cache) = (inputs.get(0), outputs[0].view(), grad_outputs[0].view_mut(), typed(cache));
+        if grad_inputs.wanted(0) {
+            grad_inputs.write(0, |grad_x| self.0.backward(x, y, grad_y, Some(grad_x), grads, cache, cx));
+        } else {
+            self.0.backward(x, y, grad_y, None, grads, cache, cx);
+        }
+    }
+
+    fn describe(&self) -> Description {
+        self.0.describe()
+    }
+    fn mask_rule(&self) -> MaskRule {
+        self.0.mask_rule()
+    }
+    fn update_state(&self, state: &mut Grads<'_, F>, cache: &AnyCache, cx: &Context<'_, F>) {
+        self.0.update_state(state, cache.downcast_ref().expect(OWN_CACHE), cx);
+    }
+    fn is_reshape(&self) -> bool {
+        self.0.is_reshape()
+    }
+    fn only_in_training(&self) -> bool {
+        self.0.only_in_training()
+    }
+    fn make_mask(&self, x: View<'_, F>, mask: &mut [bool]) {
+        self.0.make_mask(x, mask);
+    }
+    fn coupling(&self, input: &[usize]) -> Option<Coupling> {
+        self.0.coupling(input)
+    }
+    fn forward_sums(&self, x: View<'_, F>, sums: &mut [F], cx: &Context<'_, F>) {
+        self.0.forward_sums(x, sums, cx);
+    }
+    fn backward_sums(
+        &self,
+        x: View<'_, F>,
+        y: View<'_, F>,
+        grad_y: View<'_, F>,
+        sums: &mut [F],
+        cache: &mut AnyCache,
+        cx: &Context<'_, F>,
+    ) {
+        self.0.backward_sums(x, y, grad_y, sums, typed(cache), cx);
+    }
+    fn join_sums(&self, totals: &mut [F], sums: &[F]) {
+        self.0.join_sums(totals, sums);
+    }
+    fn output_activation(&self) -> Option<Activation> {
+        self.0.output_activation()
+    }
+}
+
+impl<F: Scalar, L: MultiLayer<F>> Operation<F> for Several<L> {
+    fn build(&self, inputs: &[&[usize]], params: &mut ParamBuilder<'_, F>) -> Result<Vec<Vec<usize>>> {
+        self.0.build(inputs, params)
+    }
+
+    fn new_cache(&self) -> AnyCache {
+        Box::new(L::Cache::default())
+    }
+
+    fn forward(&self, inputs: Inputs<'_, F>, outputs: &mut [Tensor<F>], cache: &mut AnyCache, cx: &Context<'_, F>) {
+        self.0.forward(inputs, outputs, typed(cache), cx);
+    }
+
+    fn backward(
+        &self,
+        inputs: Inputs<'_, F>,
+        outputs: Outputs<'_, F>,
+        grad_outputs: &mut [Tensor<F>],
+        grad_inputs: &mut GradInputs<'_, F>,
+        grads: &mut Grads<'_, F>,
+        cache: &mut AnyCache,
+        cx: &Context<'_, F>,
+    ) {
+        self.0.backward(inputs, outputs, grad_outputs, grad_inputs, grads, typed(cache), cx);
+    }
+
+    fn describe(&self) -> Description {
+        self.0.describe()
+    }
+    fn mask_rule(&self) -> MaskRule {
+        self.0.mask_rule()
+    }
+    fn update_state(&self, state: &mut Grads<'_, F>, cache: &AnyCache, cx: &Context<'_, F>) {
+        self.0.update_state(state, cache.downcast_ref().expect(OWN_CACHE), cx);
+    }
+}
+
+/// A layer of any type, or a whole model, as a model holds it. Clones are the same layer, with the same parameters.
+#[derive(Clone)]
+pub struct AnyLayer<F: Scalar> {
+    pub(crate) kind: LayerKind<F>,
+    pub(crate) name: Option<String>,
+}
+
+#[derive(Clone)]
+pub(crate) enum LayerKind<F: Scalar> {
+    Operation(Arc<dyn Operation<F>>),
+    Model(Arc<Model<F>>),
+}
+
+impl<F: Scalar> AnyLayer<F> {
+    /// A layer with one input and one output.
+    pub fn single(layer: impl Layer<F> + 'static) -> Self {
+        Self { name: layer.describe().name, kind: LayerKind::Operation(Arc::new(Single(layer))) }
+    }
+
+    /// A layer with several inputs or outputs.
+    pub fn several(layer: impl MultiLayer<F> + 'static) -> Self {
+        Self { name: layer.describe().name, kind: LayerKind::Operation(Arc::new(Several(layer))) }
+    }
+
+    /// The same layer under a name, for layers that have no option for it.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Whether two handles mean the same layer.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        match (&self.kind, &other.kind) {
+            (LayerKind::Operation(a), LayerKind::Operation(b)) => Arc::ptr_eq(a, b),
+            (LayerKind::Model(a), LayerKind::Model(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
+}
+
+impl<F: Scalar> std::fmt::Debug for AnyLayer<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let class = match &self.kind {
+            LayerKind::Operation(operation) => operation.describe().class,
+            LayerKind::Model(_) => "Model".into(),
+        };
+        f.debug_struct("AnyLayer").field("class", &class).field("name", &self.name).finish()
+    }
+}
+
+/// Whatever can be put into a model: a [`Layer`], a [`MultiLayer`], a [`Model`], or an [`AnyLayer`].
+///
+/// `M` only tells these apart for the compiler; it is inferred.
+pub trait IntoLayer<F: Scalar, M> {
+    /// As a model holds it.
+    fn into_layer(self) -> AnyLayer<F>;
+}
+
+/// Marks a [`Layer`] in [`IntoLayer`].
+#[derive(Debug)]
+pub enum OneToOne {}
+/// Marks a [`MultiLayer`] in [`IntoLayer`].
+#[derive(Debug)]
+pub enum ManyToMany {}
+/// Marks a [`Model`] or an [`AnyLayer`] in [`IntoLayer`].
+#[derive(Debug)]
+pub enum Whole {}
+
+impl<F: Scalar, L: Layer<F> + 'static> IntoLayer<F, OneToOne> for L {
+    fn into_layer(self) -> AnyLayer<F> {
+        AnyLayer::single(self)
+    }
+}
+
+impl<F: Scalar, L: MultiLayer<F> + 'static> IntoLayer<F, ManyToMany> for L {
+    fn into_layer(self) -> AnyLayer<F> {
+        AnyLayer::several(self)
+    }
+}
+
+impl<F: Scalar> IntoLayer<F, Whole> for AnyLayer<F> {
+    fn into_layer(self) -> AnyLayer<F> {
+        self
+    }
+}
+
+impl<F: Scalar> IntoLayer<F, Whole> for &AnyLayer<F> {
+    fn into_layer(self) -> AnyLayer<F> {
+        self.clone()
+    }
+}
+
+impl<F: Scalar> IntoLayer<F, Whole> for Model<F> {
+    fn into_layer(self) -> AnyLayer<F> {
+        AnyLayer { name: None, kind: LayerKind::Model(Arc::new(self)) }
+    }
+}

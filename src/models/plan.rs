@@ -1,0 +1,111 @@
+//! Which gradients a backward pass computes, worked out once and walked many times.
+
+use super::graph::Graph;
+use crate::Scalar;
+use crate::layers::InputSlot;
+
+/// The backward pass of a graph for one choice of what is trained and what is wanted.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    /// In whose memory each output lies.
+    pub memory: Vec<usize>,
+    /// For each node: whether its backward pass runs, and what to do with its inputs' gradients.
+    pub nodes: Vec<NodePlan>,
+    /// Outputs whose gradient has a memory of its own.
+    pub has_grad: Vec<bool>,
+    /// Gradients that must be zeros because nothing writes them.
+    pub zeros: Vec<usize>,
+    /// For each output of the model that brings a gradient: whether it adds to one already brought.
+    pub seeds: Vec<Seed>,
+    /// Nodes where the shards of a batch meet, in running order (training only).
+    pub seams: Vec<usize>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct NodePlan {
+    pub runs: bool,
+    pub inputs: Vec<InputSlot>,
+    /// Whether the layer's parameters are trained.
+    pub trains: bool,
+    /// Whether the loss has already gone back through the layer's activation.
+    pub fused_loss: bool,
+}
+
+/// Where a gradient enters from outside.
+#[derive(Clone, Debug)]
+pub(crate) struct Seed {
+    /// Which of the model's outputs it is.
+    pub output: usize,
+    /// Its number in the graph.
+    pub slot: usize,
+    /// Whether another model output in the same memory has brought its gradient before.
+    pub adds: bool,
+}
+
+impl Plan {
+    /// The plan for a graph whose outputs all bring gradients, with layers trained as `trains` says, and gradients of
+    /// the inputs where `inputs` asks for them. `fused` tells which outputs' losses include the last activation.
+    pub fn new<F: Scalar>(graph: &Graph<F>, training: bool, trains: &[bool], inputs: bool, fused: &[bool]) -> Self {
+        let memory = if training { &graph.memory } else { &graph.memory_inference };
+        let count = graph.shapes.len();
+        // Forwards: a gradient is needed where something upstream is trained or wanted.
+        let mut needed = vec![false; count];
+        for node in &graph.nodes {
+            let here = match node.layer {
+                None => inputs,
+                Some(layer) => trains[layer] && graph.layer_specs(layer).iter().any(|spec| spec.learned),
+            };
+            let upstream = node.inputs.iter().any(|input| needed[input.slot]);
+            needed[node.outputs.clone()].fill(here || upstream);
+        }
+        let mut has_grad = vec![false; count];
+        for slot in 0..count {
+            has_grad[memory[slot]] |= needed[slot];
+        }
+        // Backwards: the first to write a gradient overwrites, later ones add.
+        let mut written = vec![false; count];
+        let seeds = graph
+            .outputs
+            .iter()
+            .enumerate()
+            .filter(|&(_, &slot)| needed[slot])
+            .map(|(output, &slot)| Seed { output, slot, adds: std::mem::replace(&mut written[memory[slot]], true) })
+            .collect();
+        let mut nodes: Vec<NodePlan> = Vec::with_capacity(graph.nodes.len());
+        let mut zeros = Vec::new();
+        for node in graph.nodes.iter().rev() {
+            let owns_memory = node.outputs.clone().all(|slot| memory[slot] == slot);
+            let runs = node.layer.is_some() && owns_memory && needed[node.outputs.start];
+            if runs {
+                zeros.extend(node.outputs.clone().filter(|&slot| !written[slot]));
+            }
+            let inputs = node
+                .inputs
+                .iter()
+                .map(|input| {
+                    let wanted = runs && needed[input.slot];
+                    let memory = memory[input.slot];
+                    let adds = wanted && std::mem::replace(&mut written[memory], true);
+                    InputSlot { slot: input.slot, adds, wanted }
+                })
+                .collect();
+            let trains = node.layer.is_some_and(|layer| trains[layer]);
+            let fused_loss = graph.outputs.iter().zip(fused).any(|(slot, &fused)| fused && node.outputs.contains(slot));
+            nodes.push(NodePlan { runs, inputs, trains, fused_loss });
+        }
+        nodes.reverse();
+        // An input that nothing differentiable uses has gradient zero.
+        zeros.extend((0..graph.inputs.len()).filter(|&slot| has_grad[slot] && !written[slot]));
+        let seams = (0..graph.nodes.len())
+            .filter(|&number| {
+                let node = &graph.nodes[number];
+                training
+                    && nodes[number].trains
+                    && graph
+                        .layer(node)
+                        .is_some_and(|layer| layer.operation.coupling(&graph.shapes[node.inputs[0].slot]).is_some())
+            })
+            .collect();
+        Self { memory: memory.clone(), nodes, has_grad, zeros, seeds, seams }
+    }
+}

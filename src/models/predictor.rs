@@ -1,0 +1,150 @@
+//! Inference without allocation.
+
+use ndarray::ArrayD;
+
+use super::Model;
+use super::pass::shard_rows;
+use super::plan::Plan;
+use super::shard::{Run, Shard};
+use crate::layers::{Feeds, Mode};
+use crate::tensor::volume;
+use crate::{Error, Result, Scalar, Tensor, parallel};
+
+/// Rows that one shard of an inference takes: few enough that its values stay in a core's cache.
+const SHARD_ROWS: usize = 64;
+
+/// A model ready to predict: it owns all memory that a prediction needs, so that [`run`](Self::run) allocates nothing.
+///
+/// ```
+/// use gradus::prelude::*;
+///
+/// let model = Sequential::new().input([6]).add(Dense::new(4)).build()?;
+/// let mut predictor = model.predictor(1);
+/// let mut y = [0.0; 4];
+/// predictor.run(&[0.1, 0.2, 0.3, 0.4, 0.5, 0.6], &mut y)?;
+/// # Ok::<(), gradus::Error>(())
+/// ```
+pub struct Predictor<'m, F: Scalar> {
+    model: &'m Model<F>,
+    plan: Plan,
+    slots: Vec<usize>,
+    shards: Vec<Shard<F>>,
+    outputs: Vec<Tensor<F>>,
+    most_rows: usize,
+}
+
+impl<'m, F: Scalar> Predictor<'m, F> {
+    pub(crate) fn new(model: &'m Model<F>, slots: Vec<usize>, most_rows: usize) -> Self {
+        let graph = &model.graph;
+        let frozen = vec![false; graph.layers.len()];
+        let plan = Plan::new(graph, false, &frozen, false, &vec![false; graph.outputs.len()]);
+        let outputs = slots.iter().map(|&slot| Tensor::without_rows(&graph.shapes[slot])).collect();
+        let shards = (0..most_rows.div_ceil(SHARD_ROWS).max(1)).map(|number| Shard::new(number, graph)).collect();
+        let mut predictor = Self { model, plan, slots, shards, outputs, most_rows };
+        // Every shard takes its memory now, at the largest size.
+        let count = predictor.shards.len();
+        let run = Run {
+            graph,
+            params: &model.params,
+            plan: &predictor.plan,
+            mode: Mode::Inference,
+            batch: most_rows,
+            keep: false, penalties: false,
+        };
+        for shard in &mut predictor.shards {
+            let rows = shard_rows(most_rows, shard.number, count);
+            shard.set_rows(&run, rows.start..(rows.end + 1).min(most_rows.max(rows.end)));
+        }
+        for output in &mut predictor.outputs {
+            output.set_rows(most_rows);
+        }
+        predictor
+    }
+
+    /// Writes the model's (first) output for the rows in `x` to `out`: both row-major, as many rows as `x` has, at
+    /// most as many as the predictor was made for.
+    ///
+    /// # Errors
+    /// If `x` is not a whole number of rows, or too many; if `out` is not as long as the output; or if the model has
+    /// several inputs (see [`run_all`](Self::run_all)).
+    pub fn run(&mut self, x: &[F], out: &mut [F]) -> Result<()> {
+        self.run_all(&[x], &mut [out])
+    }
+
+    /// The same for several inputs and outputs.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn run_all(&mut self, inputs: &[&[F]], outputs: &mut [&mut [F]]) -> Result<()> {
+        let graph = &self.model.graph;
+        let expected = (graph.inputs.len(), self.slots.len());
+        if (inputs.len(), outputs.len()) != expected {
+            let received = format!("{} and {}", inputs.len(), outputs.len());
+            return Err(Error::data(
+                "Predictor::run",
+                format!("{} inputs and {} outputs", expected.0, expected.1),
+                received,
+            ));
+        }
+        let rows = inputs[0].len() / volume(&graph.inputs[0].shape).max(1);
+        for (input, given) in graph.inputs.iter().zip(inputs) {
+            let len = volume(&input.shape);
+            if given.len() != rows * len || rows > self.most_rows {
+                let expected = format!("at most {} rows of {len} values for input `{}`", self.most_rows, input.name);
+                return Err(Error::data("Predictor::run", expected, format!("{} values", given.len())));
+            }
+        }
+        for (&slot, out) in self.slots.iter().zip(outputs.iter()) {
+            let len = rows * volume(&graph.shapes[slot]);
+            if out.len() != len {
+                return Err(Error::data("Predictor::run", format!("room for {len} values"), format!("{}", out.len())));
+            }
+        }
+        if rows <= SHARD_ROWS {
+            self.run_many(inputs, rows);
+        } else {
+            self.model.threads.enter(|| self.run_many(inputs, rows));
+        }
+        for (out, output) in outputs.iter_mut().zip(&self.outputs) {
+            out.copy_from_slice(output.data());
+        }
+        Ok(())
+    }
+
+    /// Runs checked inputs; the results lie in `self.outputs`.
+    pub(crate) fn run_many(&mut self, feeds: &[&[F]], rows: usize) {
+        let model = self.model;
+        let run = Run {
+            graph: &model.graph,
+            params: &model.params,
+            plan: &self.plan,
+            mode: Mode::Inference,
+            batch: rows,
+            keep: false, penalties: false,
+        };
+        let count = rows.div_ceil(SHARD_ROWS).max(1);
+        let nodes = model.graph.nodes.len();
+        let shards = &mut self.shards[..count];
+        let work = |shard: &mut Shard<F>| {
+            shard.set_rows(&run, shard_rows(rows, shard.number, count));
+            shard.forward(&run, 0..nodes, Feeds::Batch(feeds), &[]);
+        };
+        if let [shard] = shards {
+            work(shard)
+        } else {
+            parallel::for_each(shards, &work)
+        }
+        for (output, &slot) in self.outputs.iter_mut().zip(&self.slots) {
+            output.set_rows(rows);
+            for shard in &self.shards[..count] {
+                let value = shard.value(&run, slot, Feeds::Batch(feeds));
+                let len = value.row_len();
+                output.data_mut()[shard.rows.start * len..shard.rows.end * len].copy_from_slice(&value);
+            }
+        }
+    }
+
+    pub(crate) fn into_arrays(self) -> Vec<ArrayD<F>> {
+        self.outputs.into_iter().map(Tensor::into_array).collect()
+    }
+}

@@ -1,0 +1,289 @@
+//! Models on disk: weights, whole models, and checkpoints, in safetensors files with JSON metadata.
+//!
+//! | metadata | what |
+//! | --- | --- |
+//! | `format` | `gradus` |
+//! | `model` | the architecture, as [`Model::to_config`] gives it |
+//! | `compile` | losses, metrics and optimizer |
+//! | `training` | epochs, steps, seed, rate |
+//!
+//! Tensors are called as the weights are, `dense_1/kernel`; an optimizer's values as `optimizer/momentum/dense_1/kernel`.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::Model;
+use super::graph::Graph;
+use crate::config::{self, Setting};
+use crate::formats::safetensors::{Tensor, TensorFile};
+use crate::optimizers::Driver;
+use crate::registry::Registry;
+use crate::training::{Compile, Compiled};
+use crate::{Error, Result, Scalar};
+
+/// Before an optimizer's tensors.
+const OPTIMIZER: &str = "optimizer";
+
+impl<F: Scalar> Model<F> {
+    /// Writes the weights to a safetensors file, which Python's `safetensors` reads too. It is written aside and
+    /// renamed, so that a failure leaves what was there.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn save_weights(&self, path: impl AsRef<Path>) -> Result<()> {
+        self.weights_file("weights").write(path)
+    }
+
+    /// Reads the weights from a file of [`save_weights`](Self::save_weights), [`save`](Self::save) or
+    /// [`save_checkpoint`](Self::save_checkpoint). All are checked before any is set.
+    ///
+    /// # Errors
+    /// If the file is damaged or not of gradus, lacks a weight, has one too many, or one of another shape or type.
+    pub fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        let file = read(path)?;
+        self.params = weights(&self.graph, &file, path)?;
+        Ok(())
+    }
+
+    /// Writes the whole model: architecture, weights, and what it was compiled with, as far as that can be saved.
+    ///
+    /// ```
+    /// use gradus::prelude::*;
+    ///
+    /// let model = Sequential::new().input([4]).add(Dense::new(2).activation(Tanh)).build()?;
+    /// let path = std::env::temp_dir().join("gradus-doc-model.safetensors");
+    /// model.save(&path)?;
+    /// let again = Model::<f32>::load(&path)?;
+    /// assert_eq!(again.get_weights(), model.get_weights());
+    /// # std::fs::remove_file(&path).unwrap();
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If a layer has no configuration, or the file cannot be written.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        let mut file = self.weights_file("model");
+        file.metadata.insert("model".into(), self.to_config()?.to_string());
+        file.metadata.insert("trainable".into(), json!(self.trains).to_string());
+        if let Some(compile) = self.compiled.as_ref().and_then(compile_config) {
+            file.metadata.insert("compile".into(), compile.to_string());
+        }
+        file.write(path)
+    }
+
+    /// Reads a model from a file of [`save`](Self::save), without the code that built it.
+    ///
+    /// # Errors
+    /// If the file is damaged or holds no model, or names a class that gradus does not have (see
+    /// [`load_with`](Self::load_with)).
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        Self::load_with(path, &Registry::standard())
+    }
+
+    /// [`load`](Self::load) for models with layers, losses or optimizers of one's own, which `registry` knows.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_with(path: impl AsRef<Path>, registry: &Registry<F>) -> Result<Self> {
+        let path = path.as_ref();
+        let file = read(path)?;
+        let within = |error: Error| error.within(path.display().to_string());
+        let architecture = json_entry(&file, "model", path)?.ok_or_else(|| {
+            Error::file(path, "holds weights but no architecture: build the model and `load_weights`")
+        })?;
+        let mut model = Self::from_config(&architecture, registry).map_err(within)?;
+        model.params = weights(&model.graph, &file, path)?;
+        if let Some(trains) = json_entry(&file, "trainable", path)? {
+            let trains = Vec::<bool>::from_value(&trains).map_err(within)?;
+            if trains.len() == model.trains.len() {
+                model.trains = trains;
+            }
+        }
+        if let Some(compile) = json_entry(&file, "compile", path)? {
+            model.compile(Compile::from_config(&compile, registry).map_err(within)?)?;
+        }
+        Ok(model)
+    }
+
+    /// Writes all that a training needs to go on: weights, the optimizer's values and step, epoch, seed; and the
+    /// architecture if it can be saved.
+    ///
+    /// # Errors
+    /// If the model is not compiled, or the file cannot be written.
+    pub fn save_checkpoint(&self, path: impl AsRef<Path>) -> Result<()> {
+        self.checkpoint_file(self.compiled_or("save_checkpoint")?).write(path)
+    }
+
+    pub(crate) fn checkpoint_file(&self, compiled: &Compiled<F>) -> TensorFile {
+        let mut file = self.weights_file("checkpoint");
+        if let Ok(architecture) = self.to_config() {
+            file.metadata.insert("model".into(), architecture.to_string());
+        }
+        if let Some(compile) = compile_config(compiled) {
+            file.metadata.insert("compile".into(), compile.to_string());
+        }
+        let driver = &compiled.driver;
+        // Whole numbers as text: JSON readers may keep only 53 bits of a seed.
+        let training = json!({
+            "epochs": compiled.epochs, "steps": driver.calls.to_string(), "seed": self.seed.to_string(),
+            "learning_rate": driver.rate,
+        });
+        file.metadata.insert("training".into(), training.to_string());
+        for (name, values) in driver_values(driver) {
+            for (weight, spec) in self.graph.param_paths() {
+                let tensor =
+                    Tensor::new(&spec.shape, values[spec.range.clone()].to_vec()).expect("a slot is like its weight");
+                file.tensors.insert(format!("{OPTIMIZER}/{name}/{weight}"), tensor);
+            }
+        }
+        file
+    }
+
+    /// Takes up a training from a file of [`save_checkpoint`](Self::save_checkpoint) or
+    /// [`ModelCheckpoint`](crate::training::ModelCheckpoint), and returns how many epochs it has behind it: the
+    /// `initial_epoch` to go on with. What follows is bit for bit what would have followed without the interruption.
+    ///
+    /// ```
+    /// use gradus::prelude::*;
+    ///
+    /// let (x, y) = (Array2::<f32>::ones((8, 3)), Array2::<f32>::ones((8, 1)));
+    /// let new = || Sequential::new().input([3]).add(Dense::new(1)).compile(MeanSquaredError::new(), Adam::new()).build();
+    /// let path = std::env::temp_dir().join("gradus-doc-checkpoint.safetensors");
+    ///
+    /// let mut whole = new()?;
+    /// whole.fit(&x, &y, Fit::new().epochs(2).verbose(0).callback(ModelCheckpoint::new(&path)))?;
+    /// let mut resumed = new()?;
+    /// let epoch = resumed.resume(&path)?;
+    /// resumed.fit(&x, &y, Fit::new().initial_epoch(epoch).epochs(5).verbose(0))?;
+    /// whole.fit(&x, &y, Fit::new().initial_epoch(2).epochs(5).verbose(0))?;
+    /// assert_eq!(whole.get_weights(), resumed.get_weights());
+    /// # std::fs::remove_file(&path).unwrap();
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the model is not compiled, the file is damaged or no checkpoint, or does not fit the model or its optimizer;
+    /// the model is then as it was.
+    pub fn resume(&mut self, path: impl AsRef<Path>) -> Result<usize> {
+        let path = path.as_ref();
+        let compiled = self.compiled_or("resume")?;
+        let file = read(path)?;
+        let training = json_entry(&file, "training", path)?.ok_or_else(|| Error::file(path, "is no checkpoint"))?;
+        let count = |name: &str| -> Result<u64> {
+            let number = match training.get(name) {
+                Some(Value::String(text)) => text.parse().ok(),
+                Some(value) => value.as_u64(),
+                None => None,
+            };
+            number.ok_or_else(|| Error::file(path, format!("its `training` has no whole number `{name}`")))
+        };
+        let (epochs, steps, seed) = (count("epochs")?, count("steps")?, count("seed")?);
+        let epochs = usize::try_from(epochs).map_err(|_| Error::file(path, format!("{epochs} epochs")))?;
+        let params = weights(&self.graph, &file, path)?;
+        let mut driver = compiled.driver.clone();
+        for (name, values) in driver_values_mut(&mut driver) {
+            for (weight, spec) in self.graph.param_paths() {
+                let tensor = format!("{OPTIMIZER}/{name}/{weight}");
+                values[spec.range.clone()].copy_from_slice(values_of(&file, &tensor, &spec.shape, path)?);
+            }
+        }
+        driver.calls = steps;
+        driver.rate = training.get("learning_rate").and_then(Value::as_f64);
+        let compiled = self.compiled.as_mut().expect("checked above");
+        (compiled.driver, compiled.epochs) = (driver, epochs);
+        (self.params, self.seed) = (params, seed);
+        Ok(epochs)
+    }
+
+    fn weights_file(&self, kind: &str) -> TensorFile {
+        let mut file = TensorFile::new();
+        file.metadata.insert("format".into(), "gradus".into());
+        file.metadata.insert("version".into(), env!("CARGO_PKG_VERSION").into());
+        file.metadata.insert("kind".into(), kind.into());
+        for (path, spec) in self.graph.param_paths() {
+            let values = self.params[spec.range.clone()].to_vec();
+            file.tensors.insert(path, Tensor::new(&spec.shape, values).expect("shape and values agree"));
+        }
+        file
+    }
+}
+
+/// The runs of values that an optimizer keeps, each laid out like the parameters.
+fn driver_values<F: Scalar>(driver: &Driver<F>) -> Vec<(&'static str, &Vec<F>)> {
+    let slots = driver.optimizer().slots().iter().copied().zip(&driver.slots);
+    let others = [("accumulated", &driver.accumulated), ("average", &driver.average)];
+    slots.chain(others.into_iter().filter(|(_, values)| !values.is_empty())).collect()
+}
+
+fn driver_values_mut<F: Scalar>(driver: &mut Driver<F>) -> Vec<(&'static str, &mut Vec<F>)> {
+    let names = driver.optimizer().slots();
+    let slots = names.iter().copied().zip(&mut driver.slots);
+    let others = [("accumulated", &mut driver.accumulated), ("average", &mut driver.average)];
+    slots.chain(others.into_iter().filter(|(_, values)| !values.is_empty())).collect()
+}
+
+fn read(path: &Path) -> Result<TensorFile> {
+    let file = TensorFile::read(path)?;
+    match file.metadata.get("format").map(String::as_str) {
+        Some("gradus") => Ok(file),
+        _ => Err(Error::file(path, "is a safetensors file, but not one of gradus: it has no `format`")),
+    }
+}
+
+fn json_entry(file: &TensorFile, name: &str, path: &Path) -> Result<Option<Value>> {
+    let Some(text) = file.metadata.get(name) else { return Ok(None) };
+    let parsed = serde_json::from_str(text);
+    parsed.map(Some).map_err(|problem| Error::file(path, format!("its metadata `{name}` is no JSON: {problem}")))
+}
+
+/// The values of one tensor, which must have this shape and the model's type.
+fn values_of<'f, F: Scalar>(file: &'f TensorFile, name: &str, shape: &[usize], path: &Path) -> Result<&'f [F]> {
+    let tensor = file.tensors.get(name).ok_or_else(|| Error::file(path, format!("lacks the tensor `{name}`")))?;
+    if tensor.shape() != shape {
+        let (own, expected) = (crate::error::show(tensor.shape()), crate::error::show(shape));
+        return Err(Error::file(
+            path,
+            format!("the tensor `{name}` has the shape {own}, the model expects {expected}"),
+        ));
+    }
+    let wrong_type =
+        || Error::file(path, format!("the tensor `{name}` is {:?}, the model computes in {}", tensor.dtype(), F::NAME));
+    tensor.values::<F>().ok_or_else(wrong_type)
+}
+
+/// All weights of a model, from a file that must have exactly those.
+fn weights<F: Scalar>(graph: &Graph<F>, file: &TensorFile, path: &Path) -> Result<Vec<F>> {
+    let mut params = vec![F::zero(); graph.specs.last().map_or(0, |spec| spec.range.end)];
+    for (name, spec) in graph.param_paths() {
+        params[spec.range.clone()].copy_from_slice(values_of(file, &name, &spec.shape, path)?);
+    }
+    let within = format!("{OPTIMIZER}/");
+    let unknown = file
+        .tensors
+        .keys()
+        .find(|name| !name.starts_with(&within) && graph.param_paths().all(|(known, _)| known != **name));
+    match unknown {
+        Some(name) => Err(Error::file(path, format!("has a tensor `{name}`, which the model does not"))),
+        None => Ok(params),
+    }
+}
+
+/// Losses, metrics and optimizer in Keras's words; none if one of them has no configuration.
+fn compile_config<F: Scalar>(compiled: &Compiled<F>) -> Option<Value> {
+    let object = |(class, options): (String, crate::config::Config)| config::object(&class, options);
+    let optimizer = object(compiled.driver.optimizer().describe()?);
+    let outputs = compiled.objectives.iter().map(|objective| {
+        let description = objective.loss.describe();
+        let metrics = objective
+            .metrics
+            .iter()
+            .map(|watched| Some(json!({ "metric": object(watched.metric.describe()?), "weighted": watched.weighted })));
+        let metrics = metrics.collect::<Option<Vec<Value>>>()?;
+        let loss = config::object(&description.class, description.config?);
+        Some(json!({ "loss": loss, "weight": objective.weight, "metrics": metrics }))
+    });
+    let outputs = outputs.collect::<Option<Vec<Value>>>()?;
+    Some(json!({ "optimizer": optimizer, "outputs": outputs }))
+}

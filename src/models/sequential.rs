@@ -1,0 +1,132 @@
+//! A chain of layers.
+
+use super::Model;
+use super::graph::{Entry, Recipe};
+use super::operation::{AnyLayer, IntoLayer};
+use crate::losses::Loss;
+use crate::metrics::Metric;
+use crate::optimizers::Optimizer;
+use crate::training::Compile;
+use crate::{Error, Result, Scalar};
+
+/// Builds a model that is a chain of layers: each takes the output of the one before.
+///
+/// Nothing is checked until [`build`](Self::build), which names the layer that does not fit.
+///
+/// # Defaults
+/// `name` `sequential`, `seed` 0 (a model is the same in every run), scalar `f32`. [`Sequential::f64`] makes one of
+/// `f64`.
+///
+/// # Example
+/// ```
+/// use gradus::prelude::*;
+///
+/// let model = Sequential::new()
+///     .input([28, 28])
+///     .add(Flatten::new())
+///     .add(Dense::new(128).activation(Relu))
+///     .add(Dense::new(10).activation(Softmax))
+///     .compile(CategoricalCrossentropy::new(), Adam::new())
+///     .metric(Accuracy::new())
+///     .build()?;
+/// assert_eq!(model.count_params(), 101_770);
+/// # Ok::<(), gradus::Error>(())
+/// ```
+///
+/// # Source
+/// Keras `Sequential`.
+pub struct Sequential<F: Scalar = f32> {
+    name: String,
+    seed: u64,
+    input: Option<Vec<usize>>,
+    layers: Vec<AnyLayer<F>>,
+    compile: Compile<F>,
+}
+
+impl Sequential<f32> {
+    /// An empty chain that computes in `f32`.
+    #[allow(clippy::new_without_default)] // `Default` is there for every scalar
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl Sequential<f64> {
+    /// An empty chain that computes in `f64`.
+    pub fn f64() -> Self {
+        Self::default()
+    }
+}
+
+impl<F: Scalar> Default for Sequential<F> {
+    fn default() -> Self {
+        Self { name: "sequential".into(), seed: 0, input: None, layers: Vec::new(), compile: Compile::default() }
+    }
+}
+
+impl<F: Scalar> Sequential<F> {
+    /// The shape of one sample, without the batch axis.
+    pub fn input(mut self, shape: impl Into<Vec<usize>>) -> Self {
+        self.input = Some(shape.into());
+        self
+    }
+
+    /// Adds a layer, or a whole model.
+    #[allow(clippy::should_implement_trait)] // the field's word; `+` it is not
+    pub fn add<M>(mut self, layer: impl IntoLayer<F, M>) -> Self {
+        self.layers.push(layer.into_layer());
+        self
+    }
+
+    /// Adds a layer under a name, for layers that have no option for it.
+    pub fn add_named<M>(mut self, name: impl Into<String>, layer: impl IntoLayer<F, M>) -> Self {
+        self.layers.push(layer.into_layer().named(name));
+        self
+    }
+
+    /// The model's name. Default: `sequential`.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// The seed of the initial weights and of everything random in training. Default: 0.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// What to train for, and how.
+    pub fn compile(mut self, loss: impl Loss<F> + 'static, optimizer: impl Optimizer<F> + 'static) -> Self {
+        self.compile = Compile::new(optimizer).loss(loss);
+        self
+    }
+
+    /// Adds a metric that is watched in training and evaluation.
+    pub fn metric(mut self, metric: impl Metric<F> + 'static) -> Self {
+        self.compile = self.compile.metric(metric);
+        self
+    }
+
+    /// Builds the layers in order and makes their parameters.
+    ///
+    /// # Errors
+    /// If there is no input or no layer, a layer refuses its input, two layers have one name, or the loss does not
+    /// fit the output.
+    pub fn build(self) -> Result<Model<F>> {
+        let Some(shape) = self.input else {
+            let problem = "it has no input; give the shape of one sample with `input`".into();
+            return Err(Error::Graph { model: self.name, problem });
+        };
+        let count = self.layers.len();
+        let mut entries = vec![Entry::Input { name: None, shape }];
+        entries
+            .extend(self.layers.into_iter().enumerate().map(|(i, layer)| Entry::Call { layer, inputs: vec![(i, 0)] }));
+        let mut model =
+            Model::from_recipe(Recipe { name: self.name, seed: self.seed, entries, outputs: vec![(count, 0)] })?;
+        if self.compile.is_given() {
+            model.compile(self.compile)?;
+        }
+        Ok(model)
+    }
+}

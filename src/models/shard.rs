@@ -1,0 +1,279 @@
+//! One shard of a batch going through the graph: its values, gradients and caches, all memory reused.
+
+use std::ops::Range;
+
+use super::graph::{Graph, Node};
+use super::operation::AnyCache;
+use super::plan::{Plan, Seed};
+use crate::kernels::elementwise;
+use crate::layers::{Context, Feeds, GradInputs, Grads, Inputs, MaskRule, Mode, NodeShared, Params, Values};
+use crate::{Scalar, Tensor, View, ViewMut};
+
+/// What does not change while a batch goes through: the graph, its parameters, the plan, the circumstances.
+#[derive(Clone, Copy)]
+pub(crate) struct Run<'a, F: Scalar> {
+    pub graph: &'a Graph<F>,
+    pub params: &'a [F],
+    pub plan: &'a Plan,
+    pub mode: Mode,
+    /// Rows of the whole batch.
+    pub batch: usize,
+    /// Whether a backward pass is to follow.
+    pub keep: bool,
+    /// Whether penalties on outputs count in the gradients.
+    pub penalties: bool,
+}
+
+/// The workspace of one shard.
+pub(crate) struct Shard<F> {
+    pub number: usize,
+    /// Its rows within the batch.
+    pub rows: Range<usize>,
+    /// Inputs that it gathered itself, in training from a data set.
+    pub inputs: Vec<Tensor<F>>,
+    /// Every output of every node; those without memory of their own are shapes only.
+    values: Vec<Tensor<F>>,
+    masks: Vec<Vec<bool>>,
+    grads: Vec<Tensor<F>>,
+    caches: Vec<Option<AnyCache>>,
+    /// Gradients of all parameters, added up over the nodes.
+    pub param_grads: Vec<F>,
+    /// This shard's part of the sums at a seam.
+    pub sums: Vec<F>,
+    scratch: Vec<F>,
+}
+
+impl<F: Scalar> Shard<F> {
+    pub fn new(number: usize, graph: &Graph<F>) -> Self {
+        let tensors = || graph.shapes.iter().map(|shape| Tensor::without_rows(shape)).collect();
+        Self {
+            number,
+            rows: 0..0,
+            inputs: graph.inputs.iter().map(|input| Tensor::without_rows(&input.shape)).collect(),
+            values: tensors(),
+            masks: vec![Vec::new(); graph.shapes.len()],
+            grads: tensors(),
+            caches: graph.nodes.iter().map(|node| graph.layer(node).map(|layer| layer.operation.new_cache())).collect(),
+            param_grads: Vec::new(),
+            sums: Vec::new(),
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Makes room for the rows `rows` of a batch.
+    pub fn set_rows(&mut self, run: &Run<'_, F>, rows: Range<usize>) {
+        let memory = &run.plan.memory;
+        let inputs = run.graph.inputs.len();
+        for (slot, value) in self.values.iter_mut().enumerate() {
+            if slot >= inputs && memory[slot] == slot {
+                value.set_rows(rows.len());
+            } else {
+                value.set_rows_without_memory(rows.len());
+            }
+        }
+        for (slot, mask) in self.masks.iter_mut().enumerate() {
+            if run.graph.masks[slot] == Some(slot) {
+                mask.resize(rows.len() * run.graph.shapes[slot].first().copied().unwrap_or(1), true);
+            }
+        }
+        self.rows = rows;
+    }
+
+    /// Makes room for the gradients, of parameters as zeros.
+    pub fn clear_grads(&mut self, run: &Run<'_, F>) {
+        for (grad, _) in self.grads.iter_mut().zip(&run.plan.has_grad).filter(|(_, has)| **has) {
+            grad.set_rows(self.rows.len());
+        }
+        self.param_grads.clear();
+        self.param_grads.resize(run.params.len(), F::zero());
+    }
+
+    /// The values of an output.
+    pub fn value<'a>(&'a self, run: &Run<'a, F>, slot: usize, feeds: Feeds<'a, F>) -> View<'a, F> {
+        let values =
+            Values { outputs: &self.values, memory: &run.plan.memory, masks: &self.masks, feeds, rows: &self.rows };
+        values.view(slot)
+    }
+
+    /// The mask beside an output.
+    pub fn mask(&self, graph: &Graph<F>, slot: usize) -> Option<&[bool]> {
+        graph.masks[slot].map(|owner| self.masks[owner].as_slice())
+    }
+
+    /// The gradient of an output.
+    pub fn grad(&self, plan: &Plan, slot: usize) -> View<'_, F> {
+        View::new(self.values[slot].shape(), self.grads[plan.memory[slot]].data())
+    }
+
+    /// Lets `write` fill the gradient that a model output brings, or add to one brought before; it is given the
+    /// output's values.
+    pub fn add_grad(&mut self, run: &Run<'_, F>, seed: &Seed, write: impl FnOnce(View<'_, F>, ViewMut<'_, F>)) {
+        let memory = run.plan.memory[seed.slot];
+        let mut grad = std::mem::take(&mut self.grads[memory]);
+        let shape = self.values[seed.slot].shape();
+        let value = {
+            let values = Values {
+                outputs: &self.values,
+                memory: &run.plan.memory,
+                masks: &self.masks,
+                feeds: Feeds::Own(&self.inputs),
+                rows: &self.rows,
+            };
+            values.view(seed.slot)
+        };
+        if seed.adds {
+            self.scratch.resize(grad.data().len().max(self.scratch.len()), F::zero());
+            let part = &mut self.scratch[..grad.data().len()];
+            write(value, ViewMut::new(shape, part));
+            elementwise::axpy(F::one(), part, grad.data_mut());
+        } else {
+            write(value, ViewMut::new(shape, grad.data_mut()));
+        }
+        self.grads[memory] = grad;
+    }
+
+    /// Runs some nodes forward. At a seam the first of them finds the sums over the batch in `totals`.
+    pub fn forward(&mut self, run: &Run<'_, F>, nodes: Range<usize>, feeds: Feeds<'_, F>, totals: &[F]) {
+        let first = nodes.start;
+        let memory = &run.plan.memory;
+        for number in nodes {
+            let node = &run.graph.nodes[number];
+            let Some(layer) = run.graph.layer(node) else { continue };
+            if memory[node.outputs.start] != node.outputs.start {
+                continue; // a reshape, or a layer that does nothing here: its output is its input's memory
+            }
+            let (before, after) = self.values.split_at_mut(node.outputs.start);
+            let outputs = &mut after[..node.outputs.len()];
+            let cache = self.caches[number].as_mut().expect("a node with a layer has a cache");
+            if layer.operation.mask_rule() == MaskRule::Make {
+                let mut mask = std::mem::take(&mut self.masks[node.outputs.start]);
+                let values = Values { outputs: before, memory, masks: &self.masks, feeds, rows: &self.rows };
+                layer.operation.make_mask(values.view(node.inputs[0].slot), &mut mask);
+                self.masks[node.outputs.start] = mask;
+            }
+            let values = Values { outputs: before, memory, masks: &self.masks, feeds, rows: &self.rows };
+            let inputs = Inputs::new(&node.inputs, values, &run.graph.masks);
+            let cx = context(run, node, self.number, &self.rows, inputs);
+            let cx = if number == first { cx.with_totals(totals) } else { cx };
+            layer.operation.forward(inputs, outputs, cache, &cx);
+        }
+    }
+
+    /// This shard's part of the sums that node `number` needs before its forward pass.
+    pub fn forward_sums(&mut self, run: &Run<'_, F>, number: usize, feeds: Feeds<'_, F>) {
+        let node = &run.graph.nodes[number];
+        let layer = run.graph.layer(node).expect("a seam is a layer's");
+        let coupling = layer.operation.coupling(&run.graph.shapes[node.inputs[0].slot]).expect("a seam couples");
+        self.sums.clear();
+        self.sums.resize(coupling.forward, F::zero());
+        let values =
+            Values { outputs: &self.values, memory: &run.plan.memory, masks: &self.masks, feeds, rows: &self.rows };
+        let inputs = Inputs::new(&node.inputs, values, &run.graph.masks);
+        let cx = context(run, node, self.number, &self.rows, inputs);
+        layer.operation.forward_sums(inputs.get(0), &mut self.sums, &cx);
+    }
+
+    /// Zeroes the gradients that nothing writes.
+    pub fn start_backward(&mut self, run: &Run<'_, F>) {
+        for &slot in &run.plan.zeros {
+            self.grads[slot].data_mut().fill(F::zero());
+        }
+    }
+
+    /// Runs some nodes backward, the last first. At a seam that one finds the sums over the batch in `totals`.
+    pub fn backward(&mut self, run: &Run<'_, F>, nodes: Range<usize>, feeds: Feeds<'_, F>, totals: &[F]) {
+        let memory = &run.plan.memory;
+        let last = nodes.end;
+        for number in nodes.rev() {
+            let (node, plan) = (&run.graph.nodes[number], &run.plan.nodes[number]);
+            if !plan.runs {
+                continue;
+            }
+            let layer = run.graph.layer(node).expect("only layers run backward");
+            let (values, outputs) = self.values.split_at(node.outputs.start);
+            let outputs = &outputs[..node.outputs.len()];
+            let (grads, grad_outputs) = self.grads.split_at_mut(node.outputs.start);
+            let grad_outputs = &mut grad_outputs[..node.outputs.len()];
+            if let Some(regularizer) = layer.description.activity_regularizer.as_ref().filter(|_| run.penalties) {
+                let scale = F::one() / F::of(run.batch as f64);
+                for (y, grad_y) in outputs.iter().zip(grad_outputs.iter_mut()) {
+                    regularizer.add_gradient(y.data(), y.shape(), scale, grad_y.data_mut());
+                }
+            }
+            let fed = Values { outputs: values, memory, masks: &self.masks, feeds, rows: &self.rows };
+            let inputs = Inputs::new(&node.inputs, fed, &run.graph.masks);
+            let cx = context(run, node, self.number, &self.rows, inputs).with_fused_loss(plan.fused_loss);
+            let cx = if number + 1 == last { cx.with_totals(totals) } else { cx };
+            let mut grad_inputs = GradInputs::new(&plan.inputs, grads, values, memory, &mut self.scratch);
+            let mut param_grads = Grads::new(&run.graph.specs[layer.specs.clone()], &mut self.param_grads, plan.trains);
+            let cache = self.caches[number].as_mut().expect("a node with a layer has a cache");
+            layer.operation.backward(inputs, outputs, grad_outputs, &mut grad_inputs, &mut param_grads, cache, &cx);
+        }
+    }
+
+    /// This shard's part of the sums that node `number` needs before its backward pass.
+    pub fn backward_sums(&mut self, run: &Run<'_, F>, number: usize, feeds: Feeds<'_, F>) {
+        let node = &run.graph.nodes[number];
+        let layer = run.graph.layer(node).expect("a seam is a layer's");
+        let coupling = layer.operation.coupling(&run.graph.shapes[node.inputs[0].slot]).expect("a seam couples");
+        self.sums.clear();
+        self.sums.resize(coupling.backward, F::zero());
+        let values =
+            Values { outputs: &self.values, memory: &run.plan.memory, masks: &self.masks, feeds, rows: &self.rows };
+        let inputs = Inputs::new(&node.inputs, values, &run.graph.masks);
+        let cx = context(run, node, self.number, &self.rows, inputs);
+        let (slot, cache) = (node.outputs.start, self.caches[number].as_mut().expect("a layer's node has a cache"));
+        let (x, y, grad_y) = (inputs.get(0), self.values[slot].view(), self.grads[slot].view());
+        layer.operation.backward_sums(x, y, grad_y, &mut self.sums, cache, &cx);
+    }
+
+    /// The penalties on this shard's outputs, divided by the batch size.
+    pub fn activity_penalty(&self, run: &Run<'_, F>) -> F {
+        let mut penalty = F::zero();
+        for node in &run.graph.nodes {
+            let Some(layer) = run.graph.layer(node) else { continue };
+            if let Some(regularizer) = &layer.description.activity_regularizer {
+                for y in &self.values[node.outputs.clone()] {
+                    penalty += regularizer.penalty(y.data(), y.shape()) / F::of(run.batch as f64);
+                }
+            }
+        }
+        penalty
+    }
+
+    /// Lets every layer with state write it into `state`, the model's parameters.
+    pub fn update_state(&self, run: &Run<'_, F>, state: &mut [F], feeds: Feeds<'_, F>) {
+        for (number, node) in run.graph.nodes.iter().enumerate() {
+            let Some(layer) = run.graph.layer(node) else { continue };
+            let specs = &run.graph.specs[layer.specs.clone()];
+            if specs.iter().any(|spec| !spec.learned) {
+                let values = Values {
+                    outputs: &self.values,
+                    memory: &run.plan.memory,
+                    masks: &self.masks,
+                    feeds,
+                    rows: &self.rows,
+                };
+                let inputs = Inputs::new(&node.inputs, values, &run.graph.masks);
+                // The layer reads its state where it writes it.
+                let run = Run { params: &[], ..*run };
+                let cx = context(&run, node, self.number, &self.rows, inputs);
+                let cache = self.caches[number].as_ref().expect("a layer's node has a cache");
+                layer.operation.update_state(&mut Grads::new(specs, state, true), cache, &cx);
+            }
+        }
+    }
+}
+
+fn context<'a, F: Scalar>(
+    run: &Run<'a, F>,
+    node: &Node,
+    shard: usize,
+    rows: &Range<usize>,
+    inputs: Inputs<'a, F>,
+) -> Context<'a, F> {
+    let specs = node.layer.map_or(&[][..], |layer| run.graph.layer_specs(layer));
+    let mask = if inputs.is_empty() { None } else { inputs.mask(0) };
+    let shared = NodeShared { key: node.key, first_row: rows.start, batch: run.batch, shard, mask, keep: run.keep };
+    Context::new(Params::new(specs, run.params), run.mode, shared)
+}

@@ -1,0 +1,286 @@
+//! What all optimizers have in common: everything around the update itself.
+//!
+//! One step, in Keras's order: gradients are averaged over accumulated steps, clipped, weights decay, the algorithm
+//! updates them, the moving average follows, constraints hold.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::{Common, Optimizer, Step};
+use crate::kernels::{elementwise, optimizer as kernels, reduce};
+use crate::layers::ParamSpec;
+use crate::models::graph::Graph;
+use crate::models::{Model, Pass};
+use crate::parallel;
+use crate::{Error, Result, Scalar};
+
+/// An optimizer at work on one model: its slots, its step, and what all optimizers share.
+///
+/// `fit` uses one; a training loop of one's own makes one with [`Driver::new`] and calls [`step`](Self::step) (see
+/// [`Model::forward`](crate::Model::forward) for such a loop).
+#[derive(Clone)]
+pub struct Driver<F: Scalar> {
+    optimizer: Arc<dyn Optimizer<F>>,
+    common: Common,
+    /// One run of values a slot, laid out like the parameters.
+    pub(crate) slots: Vec<Vec<F>>,
+    /// Gradients accumulated since the last update.
+    pub(crate) accumulated: Vec<F>,
+    /// The moving average of the weights.
+    pub(crate) average: Vec<F>,
+    /// Calls of `step`.
+    pub(crate) calls: u64,
+    /// A rate that a callback set in place of the optimizer's own.
+    pub(crate) rate: Option<f64>,
+    /// Which layers train, and the runs of weights that one step changes: worked out once.
+    trains: Vec<bool>,
+    runs: Vec<Range<usize>>,
+}
+
+/// A run of weights with all that belongs to it, which can be cut in two.
+struct Span<'a, F> {
+    weights: &'a mut [F],
+    gradients: &'a mut [F],
+    slots: [&'a mut [F]; MOST_SLOTS],
+}
+
+const MOST_SLOTS: usize = 4;
+
+/// Weights that one thread updates at a time: their slots and gradients fit into its cache.
+const SPAN: usize = 1 << 13;
+
+impl<F: Scalar> Driver<F> {
+    /// An optimizer for this model's parameters.
+    ///
+    /// # Errors
+    /// If an option of the optimizer is outside its range.
+    pub fn new(optimizer: impl Optimizer<F> + 'static, model: &Model<F>) -> Result<Self> {
+        Self::from_arc(Arc::new(optimizer), model.params.len())
+    }
+
+    /// [`new`](Self::new) with an optimizer that is shared, as a [`Registry`](crate::registry::Registry) makes it.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn from_shared(optimizer: Arc<dyn Optimizer<F>>, model: &Model<F>) -> Result<Self> {
+        Self::from_arc(optimizer, model.params.len())
+    }
+
+    pub(crate) fn from_arc(optimizer: Arc<dyn Optimizer<F>>, params: usize) -> Result<Self> {
+        let common = optimizer.common();
+        let checked = common.check().and_then(|()| optimizer.check());
+        checked.map_err(|error| match optimizer.describe() {
+            Some((class, _)) => error.within(format!("optimizer {class}")),
+            None => error.within("optimizer"),
+        })?;
+        let slots = optimizer.slots().len();
+        assert!(slots <= MOST_SLOTS, "an optimizer has at most {MOST_SLOTS} slots");
+        Ok(Self {
+            slots: vec![vec![F::zero(); params]; slots],
+            accumulated: if common.gradient_accumulation_steps.is_some() {
+                vec![F::zero(); params]
+            } else {
+                Vec::new()
+            },
+            average: if common.use_ema { vec![F::zero(); params] } else { Vec::new() },
+            calls: 0,
+            rate: None,
+            trains: Vec::new(),
+            runs: Vec::new(),
+            optimizer,
+            common,
+        })
+    }
+
+    /// How many steps have been made.
+    pub fn steps(&self) -> u64 {
+        self.calls
+    }
+
+    /// The learning rate of the next step.
+    pub fn learning_rate(&self) -> f64 {
+        self.rate.unwrap_or_else(|| self.common.learning_rate.at(self.calls))
+    }
+
+    /// Sets the learning rate of all further steps.
+    ///
+    /// # Errors
+    /// If it is negative or not finite.
+    pub fn set_learning_rate(&mut self, rate: f64) -> Result<()> {
+        if !(rate.is_finite() && rate >= 0.0) {
+            return Err(Error::option("learning_rate", "a finite number, at least 0", rate));
+        }
+        self.rate = Some(rate);
+        Ok(())
+    }
+
+    /// One step with the gradients of `pass`, which the last [`backward`](crate::Model::backward) left there; layers
+    /// with state (moving statistics) write it.
+    ///
+    /// # Errors
+    /// If a gradient is not finite; the model is then as it was.
+    pub fn step(&mut self, model: &mut Model<F>, pass: &Pass<F>) -> Result<()> {
+        if !reduce::all_finite(&pass.gradients) {
+            return Err(Error::data("Driver::step", "finite gradients", "a NaN or an infinity"));
+        }
+        let mut gradients = pass.gradients.clone();
+        let graph = model.graph.clone();
+        model.update_state(pass);
+        let threads = model.threads.clone();
+        let (params, trains) = (&mut model.params, &model.trains);
+        threads.enter(|| self.apply(&graph, trains, params, &mut gradients));
+        Ok(())
+    }
+
+    /// One step: changes `weights` by `gradients`, which are overwritten.
+    pub(crate) fn apply(&mut self, graph: &Graph<F>, trains: &[bool], weights: &mut [F], gradients: &mut [F]) {
+        if self.trains != trains {
+            self.trains = trains.to_vec();
+            self.runs = runs(graph, trains);
+        }
+        if self.common.maximize {
+            kernels::scale(gradients, -F::one());
+        }
+        let accumulate = self.common.gradient_accumulation_steps.unwrap_or(1);
+        let updates = self.calls / accumulate;
+        let due = (self.calls + 1).is_multiple_of(accumulate);
+        if accumulate > 1 {
+            elementwise::axpy(F::one(), gradients, &mut self.accumulated);
+            if due {
+                let scale = F::one() / F::of(accumulate as f64);
+                for (gradient, sum) in gradients.iter_mut().zip(&mut self.accumulated) {
+                    *gradient = std::mem::replace(sum, F::zero()) * scale;
+                }
+            }
+        }
+        if due {
+            self.update(graph, updates + 1, weights, gradients);
+        }
+        if self.common.use_ema {
+            let momentum = if updates == 0 { F::zero() } else { F::of(self.common.ema_momentum) };
+            for run in &self.runs {
+                let (average, weights) = (&mut self.average[run.clone()], &mut weights[run.clone()]);
+                kernels::moving_average(average, weights, momentum);
+                if self.common.ema_overwrite_frequency.is_some_and(|every| (updates + 1).is_multiple_of(every)) {
+                    weights.copy_from_slice(average);
+                }
+            }
+        }
+        for_each_spec(graph, trains, |spec| {
+            if let Some(constraint) = &spec.constraint {
+                constraint.apply(&mut weights[spec.range.clone()], &spec.shape);
+            }
+        });
+        self.calls += 1;
+    }
+
+    fn update(&mut self, graph: &Graph<F>, number: u64, weights: &mut [F], gradients: &mut [F]) {
+        let step = Step { number, learning_rate: self.learning_rate() };
+        let (optimizer, common, trains) = (&self.optimizer, &self.common, &self.trains);
+        let mut scale = None;
+        if let Some(most) = common.clipnorm {
+            for_each_spec(graph, trains, |spec| clip_norm(most, &mut gradients[spec.range.clone()]));
+        } else if let Some(most) = common.global_clipnorm {
+            let mut squares = 0.0;
+            for_each_spec(graph, trains, |spec| {
+                squares += reduce::sum_of_squares(&gradients[spec.range.clone()]);
+            });
+            let norm = squares.sqrt();
+            scale = Some(F::of(most * (1.0 / norm).min(1.0 / most)));
+        }
+        let decay = common.weight_decay.filter(|decay| *decay != 0.0);
+        let work = |span: &mut Span<'_, F>| {
+            if let Some(scale) = scale {
+                kernels::scale(span.gradients, scale);
+            }
+            if let Some(most) = common.clipvalue {
+                kernels::clip(span.gradients, F::of(most));
+            }
+            match decay {
+                Some(decay) if common.decoupled_weight_decay => {
+                    kernels::scale(span.weights, F::one() - F::of(decay * step.learning_rate));
+                }
+                Some(decay) => elementwise::axpy(F::of(decay), span.weights, span.gradients),
+                None => (),
+            }
+            let slots = &mut span.slots[..optimizer.slots().len()];
+            optimizer.update(step, span.weights, span.gradients, slots);
+        };
+        let whole = optimizer.couples_weights();
+        let each = |range: Range<usize>, slots: &mut [Vec<F>], weights: &mut [F], gradients: &mut [F]| {
+            let mut own: [&mut [F]; MOST_SLOTS] = Default::default();
+            for (own, slot) in own.iter_mut().zip(slots) {
+                *own = &mut slot[range.clone()];
+            }
+            let span = Span { weights: &mut weights[range.clone()], gradients: &mut gradients[range], slots: own };
+            if whole { work(&mut { span }) } else { in_halves(span, &work) }
+        };
+        if whole {
+            for_each_spec(graph, trains, |spec| each(spec.range.clone(), &mut self.slots, weights, gradients));
+        } else {
+            for run in &self.runs {
+                each(run.clone(), &mut self.slots, weights, gradients);
+            }
+        }
+    }
+
+    /// Ends a training: with `use_ema` the moving average takes the weights' place.
+    pub fn finish(&self, model: &mut Model<F>) {
+        if self.common.use_ema && self.calls > 0 {
+            for run in runs(&model.graph, &model.trains) {
+                model.params[run.clone()].copy_from_slice(&self.average[run]);
+            }
+        }
+    }
+
+    pub(crate) fn optimizer(&self) -> &Arc<dyn Optimizer<F>> {
+        &self.optimizer
+    }
+}
+
+/// The parameters that training changes, one by one.
+fn for_each_spec<F: Scalar>(graph: &Graph<F>, trains: &[bool], mut visit: impl FnMut(&ParamSpec)) {
+    for (layer, _) in trains.iter().enumerate().filter(|(_, trains)| **trains) {
+        graph.layer_specs(layer).iter().filter(|spec| spec.learned).for_each(&mut visit);
+    }
+}
+
+/// The parameters that training changes, joined where they lie side by side.
+fn runs<F: Scalar>(graph: &Graph<F>, trains: &[bool]) -> Vec<Range<usize>> {
+    let mut runs: Vec<Range<usize>> = Vec::new();
+    for_each_spec(graph, trains, |spec| match runs.last_mut() {
+        Some(last) if last.end == spec.range.start => last.end = spec.range.end,
+        _ => runs.push(spec.range.clone()),
+    });
+    runs
+}
+
+/// g ← g · most / max(‖g‖, most)
+fn clip_norm<F: Scalar>(most: f64, gradient: &mut [F]) {
+    let norm = reduce::sum_of_squares(gradient).sqrt();
+    if norm > most {
+        kernels::scale(gradient, F::of(most / norm));
+    }
+}
+
+/// Cuts a span until each piece is small, and works on the pieces in parallel. Where it is cut changes no result.
+fn in_halves<F: Scalar>(span: Span<'_, F>, work: &(impl Fn(&mut Span<'_, F>) + Sync)) {
+    let len = span.weights.len();
+    if len <= SPAN {
+        return work(&mut { span });
+    }
+    // Multiples of 64 keep both halves aligned alike.
+    let middle = (len / 2).next_multiple_of(64);
+    let (left_weights, right_weights) = span.weights.split_at_mut(middle);
+    let (left_gradients, right_gradients) = span.gradients.split_at_mut(middle);
+    let mut left_slots: [&mut [F]; MOST_SLOTS] = Default::default();
+    let mut right_slots: [&mut [F]; MOST_SLOTS] = Default::default();
+    for ((slot, left), right) in span.slots.into_iter().zip(&mut left_slots).zip(&mut right_slots) {
+        if !slot.is_empty() {
+            (*left, *right) = slot.split_at_mut(middle);
+        }
+    }
+    let left = Span { weights: left_weights, gradients: left_gradients, slots: left_slots };
+    let right = Span { weights: right_weights, gradients: right_gradients, slots: right_slots };
+    parallel::join(|| in_halves(left, work), || in_halves(right, work));
+}

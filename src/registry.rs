@@ -1,0 +1,170 @@
+//! Which class names stand for what: how saved architectures become layers, losses, metrics and optimizers again.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::activations::Activation;
+use crate::config::{self, Config, Configured, Setting};
+use crate::layers::{self, Layer, MultiLayer};
+use crate::losses::{self, Loss};
+use crate::metrics::{self, Metric, Tracked};
+use crate::models::AnyLayer;
+use crate::optimizers::{self, Optimizer};
+use crate::{Error, Result, Scalar};
+
+type Make<T, F> = Arc<dyn Fn(&Config, &Registry<F>) -> Result<T> + Send + Sync>;
+
+/// The classes that configurations may name: all of the crate's own, and those that a program adds.
+///
+/// ```
+/// use gradus::config::{Config, Configured};
+/// use gradus::prelude::*;
+///
+/// let registry = Registry::<f32>::standard();
+/// let options = serde_json::json!({ "units": 3, "activation": "relu" });
+/// let layer = registry.make_layer("Dense", options.as_object().unwrap())?;
+/// let model = Sequential::new().input([2]).add(layer).build()?;
+/// assert_eq!(model.output_shape(0), [3]);
+/// # Ok::<(), gradus::Error>(())
+/// ```
+pub struct Registry<F: Scalar> {
+    layers: BTreeMap<String, Make<AnyLayer<F>, F>>,
+    losses: BTreeMap<String, Make<Arc<dyn Loss<F>>, F>>,
+    metrics: BTreeMap<String, Make<Tracked<F>, F>>,
+    optimizers: BTreeMap<String, Make<Arc<dyn Optimizer<F>>, F>>,
+}
+
+impl<F: Scalar> Default for Registry<F> {
+    fn default() -> Self {
+        Self::standard()
+    }
+}
+
+/// Registers each of a list of classes with one method.
+macro_rules! with_all {
+    ($registry:expr, $method:ident: $($class:ty),+ $(,)?) => {
+        $registry$(.$method::<$class>())+
+    };
+}
+
+impl<F: Scalar> Registry<F> {
+    /// All of the crate's own classes.
+    pub fn standard() -> Self {
+        let registry = Self {
+            layers: BTreeMap::new(),
+            losses: BTreeMap::new(),
+            metrics: BTreeMap::new(),
+            optimizers: BTreeMap::new(),
+        };
+        let registry = registry.with_layer_fn("Activation", |options, _| activation_layer(options));
+        let registry = with_all!(registry, with_layer:
+            layers::Dense, layers::Flatten, layers::Permute, layers::RepeatVector, layers::Reshape,
+        );
+        let registry = with_all!(registry, with_loss:
+            losses::BinaryCrossentropy, losses::CategoricalCrossentropy, losses::MeanAbsoluteError,
+            losses::MeanSquaredError, losses::SparseCategoricalCrossentropy,
+        );
+        let registry = with_all!(registry, with_metric:
+            metrics::BinaryAccuracy, metrics::CategoricalAccuracy, metrics::ExactAccuracy,
+            metrics::MeanAbsoluteErrorMetric, metrics::MeanSquaredErrorMetric, metrics::SparseCategoricalAccuracy,
+            metrics::SparseTopKCategoricalAccuracy, metrics::TopKCategoricalAccuracy,
+        );
+        with_all!(registry, with_optimizer: optimizers::Adam, optimizers::AdamW, optimizers::RMSprop, optimizers::SGD)
+    }
+
+    /// With a layer of one's own, known by the name of its class.
+    pub fn with_layer<L: Layer<F> + Configured + 'static>(self) -> Self {
+        self.with_layer_fn(L::CLASS, |options, _| Ok(AnyLayer::single(L::from_config(options)?)))
+    }
+
+    /// With a layer of several inputs or outputs.
+    pub fn with_multi_layer<L: MultiLayer<F> + Configured + 'static>(self) -> Self {
+        self.with_layer_fn(L::CLASS, |options, _| Ok(AnyLayer::several(L::from_config(options)?)))
+    }
+
+    /// With a layer that is made by a function, which can make layers inside it through the registry.
+    pub fn with_layer_fn(
+        mut self,
+        class: &str,
+        make: impl Fn(&Config, &Self) -> Result<AnyLayer<F>> + Send + Sync + 'static,
+    ) -> Self {
+        self.layers.insert(class.into(), Arc::new(make));
+        self
+    }
+
+    /// With a loss of one's own.
+    pub fn with_loss<L: Loss<F> + Configured + 'static>(mut self) -> Self {
+        self.losses.insert(L::CLASS.into(), Arc::new(|options, _| Ok(Arc::new(L::from_config(options)?))));
+        self
+    }
+
+    /// With a metric of one's own.
+    pub fn with_metric<M: Metric<F> + Configured + 'static>(mut self) -> Self {
+        self.metrics.insert(M::CLASS.into(), Arc::new(|options, _| Ok(Tracked::new(M::from_config(options)?))));
+        self
+    }
+
+    /// With an optimizer of one's own.
+    pub fn with_optimizer<O: Optimizer<F> + Configured + 'static>(mut self) -> Self {
+        self.optimizers.insert(O::CLASS.into(), Arc::new(|options, _| Ok(Arc::new(O::from_config(options)?))));
+        self
+    }
+
+    /// A layer from its class and options; a `name` among them is the layer's.
+    ///
+    /// # Errors
+    /// If the class is not known, or an option is not one of its own or has the wrong kind of value.
+    pub fn make_layer(&self, class: &str, options: &Config) -> Result<AnyLayer<F>> {
+        let layer = make("layer class", &self.layers, class, options, self)?;
+        Ok(match options.get("name").and_then(Value::as_str) {
+            Some(name) => layer.named(name),
+            None => layer,
+        })
+    }
+
+    /// A loss from its class and options.
+    ///
+    /// # Errors
+    /// As [`make_layer`](Self::make_layer).
+    pub fn make_loss(&self, class: &str, options: &Config) -> Result<Arc<dyn Loss<F>>> {
+        make("loss class", &self.losses, class, options, self)
+    }
+
+    /// An optimizer from its class and options.
+    ///
+    /// # Errors
+    /// As [`make_layer`](Self::make_layer).
+    pub fn make_optimizer(&self, class: &str, options: &Config) -> Result<Arc<dyn Optimizer<F>>> {
+        make("optimizer class", &self.optimizers, class, options, self)
+    }
+
+    /// A metric from its class and options.
+    pub(crate) fn make_metric(&self, class: &str, options: &Config) -> Result<Tracked<F>> {
+        make("metric class", &self.metrics, class, options, self)
+    }
+
+    /// The classes of layers that are known.
+    pub fn layer_classes(&self) -> Vec<&str> {
+        self.layers.keys().map(String::as_str).collect()
+    }
+}
+
+fn make<T, F: Scalar>(
+    what: &'static str,
+    classes: &BTreeMap<String, Make<T, F>>,
+    class: &str,
+    options: &Config,
+    registry: &Registry<F>,
+) -> Result<T> {
+    let make = classes.get(class).ok_or_else(|| Error::unknown(what, class, classes.keys().cloned()))?;
+    make(options, registry).map_err(|error| error.within(class))
+}
+
+/// Keras's `Activation` layer: one option, and the layer is that activation.
+fn activation_layer<F: Scalar>(options: &Config) -> Result<AnyLayer<F>> {
+    config::refuse_unknown(options, &["activation", "name", "trainable"])?;
+    let value = options.get("activation").ok_or_else(|| Error::option("activation", "given", "nothing"))?;
+    Ok(AnyLayer::single(Activation::from_value(value)?))
+}

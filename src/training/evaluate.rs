@@ -1,0 +1,126 @@
+//! How good a model is, and single steps.
+
+use std::ops::Deref;
+
+use ndarray::ArrayD;
+
+use super::compile::Compiled;
+use super::fit::{check_dataset, checked_arrays, Fit, class_weights, evaluate, figures, reset_metrics};
+use super::history::Logs;
+use super::step::{self, StepData};
+use crate::data::Dataset;
+use crate::models::Model;
+use crate::models::inputs::IntoInputs;
+use crate::{Result, Scalar};
+
+/// Rows of a step where the caller does not say.
+const BATCH: usize = 256;
+
+/// What [`Model::evaluate`] found: the loss, and every figure by name: `score["accuracy"]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Score {
+    /// The loss, penalties included.
+    pub loss: f64,
+    logs: Logs,
+}
+
+impl Deref for Score {
+    type Target = Logs;
+    fn deref(&self) -> &Logs {
+        &self.logs
+    }
+}
+
+impl From<Logs> for Score {
+    fn from(logs: Logs) -> Self {
+        Self { loss: logs["loss"], logs }
+    }
+}
+
+impl<F: Scalar> Model<F> {
+    /// The loss and the metrics on arrays.
+    ///
+    /// # Errors
+    /// A model that is not compiled, wrong shapes, no rows, targets that the loss does not take, NaN or infinite data.
+    pub fn evaluate<'a>(&mut self, x: impl IntoInputs<'a, F>, y: impl IntoInputs<'a, F>) -> Result<Score> {
+        let compiled = self.compiled_or("evaluate")?;
+        let arrays = checked_arrays("evaluate", self, compiled, x.into_inputs(), y.into_inputs(), None)?;
+        self.evaluate_checked(&arrays, false)
+    }
+
+    /// The loss and the metrics on a data set.
+    ///
+    /// # Errors
+    /// As [`evaluate`](Self::evaluate).
+    pub fn evaluate_dataset(&mut self, dataset: &dyn Dataset<F>) -> Result<Score> {
+        check_dataset("evaluate", self, self.compiled_or("evaluate")?, dataset)?;
+        self.evaluate_checked(dataset, true)
+    }
+
+    fn evaluate_checked(&mut self, dataset: &dyn Dataset<F>, check: bool) -> Result<Score> {
+        let mut compiled = self.compiled.take().expect("checked by the caller");
+        let logs = self.threads.enter(|| evaluate(self, &mut compiled, dataset, BATCH, check, ""));
+        self.compiled = Some(compiled);
+        logs.map(Score::from)
+    }
+
+    /// One training step on one batch; returns the loss as it was before the update, and the metrics on this batch.
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit).
+    pub fn train_on_batch<'a>(&mut self, x: impl IntoInputs<'a, F>, y: impl IntoInputs<'a, F>) -> Result<Score> {
+        self.on_batch("train_on_batch", x, y, Fit::new(), true, |model, compiled, data| step::train(model, compiled, data))
+    }
+
+    /// The loss and the metrics on one batch.
+    ///
+    /// # Errors
+    /// As [`evaluate`](Self::evaluate).
+    pub fn test_on_batch<'a>(&mut self, x: impl IntoInputs<'a, F>, y: impl IntoInputs<'a, F>) -> Result<Score> {
+        self.on_batch("test_on_batch", x, y, Fit::new(), false, |model, compiled, data| step::test(model, compiled, data))
+    }
+
+    /// The gradients of the loss on one batch, penalties included, by the paths of their weights: what a training step
+    /// would go by. Nothing changes. Of the options `sample_weight` and `class_weight` count.
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit).
+    pub fn gradients_on_batch<'a>(
+        &mut self,
+        x: impl IntoInputs<'a, F>,
+        y: impl IntoInputs<'a, F>,
+        weights: Fit<'a, F>,
+    ) -> Result<Vec<(String, ArrayD<F>)>> {
+        let mut gradients = Vec::new();
+        self.on_batch("gradients_on_batch", x, y, weights, true, |model, compiled, data| {
+            let (loss, _) = step::gradients(model, compiled, data)?;
+            gradients = model.named_gradients(compiled.workspace.gradients());
+            Ok(loss)
+        })?;
+        Ok(gradients)
+    }
+
+    fn on_batch<'a>(
+        &mut self,
+        call: &'static str,
+        x: impl IntoInputs<'a, F>,
+        y: impl IntoInputs<'a, F>,
+        options: Fit<'a, F>,
+        training: bool,
+        work: impl FnOnce(&mut Self, &mut Compiled<F>, &StepData<'_, F>) -> Result<f64> + Send,
+    ) -> Result<Score> {
+        let compiled = self.compiled_or(call)?;
+        let arrays = checked_arrays(call, self, compiled, x.into_inputs(), y.into_inputs(), options.sample_weight)?;
+        let class_weights = class_weights(&options.class_weight);
+        let mut compiled = self.compiled.take().expect("checked above");
+        compiled.workspace.prepare(self, &compiled.objectives, &arrays, training);
+        reset_metrics(&mut compiled);
+        let rows: Vec<usize> = (0..arrays.len()).collect();
+        let data = StepData { dataset: &arrays, rows: &rows, class_weights: class_weights.as_deref(), check: false };
+        let threads = self.threads.clone();
+        let loss = threads.enter(|| work(self, &mut compiled, &data));
+        let score = loss.map(|loss| Score::from(figures(&compiled, loss, "")));
+        self.compiled = Some(compiled);
+        score
+    }
+}

@@ -1,0 +1,512 @@
+//! The epochs of a training.
+
+use super::callbacks::{AtEpochEnd, Callback, EpochState};
+use super::compile::Compiled;
+use super::history::{History, Logs};
+use super::progress::Progress;
+use super::step::{self, StepData};
+use crate::data::dataset::Arrays;
+use crate::data::{Dataset, split::validation_split};
+use crate::models::Model;
+use crate::models::inputs::{Given, IntoInputs, IntoTensor, check_inputs, check_rows_loosely};
+use crate::{Error, Result, Scalar, random};
+
+/// The options of [`Model::fit`].
+///
+/// # Defaults
+/// `batch_size` 32, `epochs` 1, `verbose` 1, `shuffle` true, no validation, `initial_epoch` 0, all steps of an epoch.
+///
+/// # Source
+/// Keras `Model.fit`.
+pub struct Fit<'a, F: Scalar> {
+    pub(crate) batch_size: usize,
+    epochs: usize,
+    verbose: u8,
+    shuffle: bool,
+    validation_split: f64,
+    validation_data: Option<(Vec<Given<'a, F>>, Vec<Given<'a, F>>)>,
+    validation_set: Option<&'a dyn Dataset<F>>,
+    validation_batch_size: Option<usize>,
+    validation_freq: usize,
+    pub(crate) class_weight: Vec<(usize, f64)>,
+    pub(crate) sample_weight: Option<Vec<Given<'a, F>>>,
+    initial_epoch: usize,
+    steps_per_epoch: Option<usize>,
+    callbacks: Vec<Box<dyn Callback<F> + 'a>>,
+}
+
+impl<F: Scalar> Default for Fit<'_, F> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<'a, F: Scalar> Fit<'a, F> {
+    /// With every option at its default.
+    pub fn new() -> Self {
+        Self {
+            batch_size: 32,
+            epochs: 1,
+            verbose: 1,
+            shuffle: true,
+            validation_split: 0.0,
+            validation_data: None,
+            validation_set: None,
+            validation_batch_size: None,
+            validation_freq: 1,
+            class_weight: Vec::new(),
+            sample_weight: None,
+            initial_epoch: 0,
+            steps_per_epoch: None,
+            callbacks: Vec::new(),
+        }
+    }
+
+    /// Rows of a step. Default: 32.
+    pub fn batch_size(mut self, rows: usize) -> Self {
+        self.batch_size = rows;
+        self
+    }
+
+    /// The number of the epoch to stop before, counted from 0. Default: 1.
+    pub fn epochs(mut self, epochs: usize) -> Self {
+        self.epochs = epochs;
+        self
+    }
+
+    /// 0: silent; 1: a progress bar on a terminal, a line an epoch elsewhere; 2: a line an epoch. Default: 1.
+    pub fn verbose(mut self, verbose: u8) -> Self {
+        self.verbose = verbose;
+        self
+    }
+
+    /// Whether each epoch takes the rows in a new order. Default: true.
+    pub fn shuffle(mut self, shuffle: bool) -> Self {
+        self.shuffle = shuffle;
+        self
+    }
+
+    /// The share of the rows, the last of them, that is kept back for validation. Default: 0.
+    pub fn validation_split(mut self, share: f64) -> Self {
+        self.validation_split = share;
+        self
+    }
+
+    /// Rows to validate with after each epoch.
+    pub fn validation_data(mut self, x: impl IntoInputs<'a, F>, y: impl IntoInputs<'a, F>) -> Self {
+        self.validation_data = Some((x.into_inputs(), y.into_inputs()));
+        self
+    }
+
+    /// A data set to validate with after each epoch.
+    pub fn validation_dataset(mut self, dataset: &'a dyn Dataset<F>) -> Self {
+        self.validation_set = Some(dataset);
+        self
+    }
+
+    /// Rows of a step of validation. Default: `batch_size`.
+    pub fn validation_batch_size(mut self, rows: usize) -> Self {
+        self.validation_batch_size = Some(rows);
+        self
+    }
+
+    /// After every how many epochs to validate. Default: 1.
+    pub fn validation_freq(mut self, epochs: usize) -> Self {
+        self.validation_freq = epochs;
+        self
+    }
+
+    /// How much rows of each class count: pairs of class and weight. Other classes count 1.
+    pub fn class_weight(mut self, weights: impl IntoIterator<Item = (usize, f64)>) -> Self {
+        self.class_weight = weights.into_iter().collect();
+        self
+    }
+
+    /// How much each row counts, or each value of each row.
+    pub fn sample_weight(mut self, weights: impl IntoTensor<'a, F>) -> Self {
+        self.sample_weight.get_or_insert_default().push(weights.into_tensor());
+        self
+    }
+
+    /// The number of the first epoch, counted from 0: where an interrupted training goes on. Default: 0.
+    pub fn initial_epoch(mut self, epoch: usize) -> Self {
+        self.initial_epoch = epoch;
+        self
+    }
+
+    /// Ends each epoch after so many steps. Default: when all rows have been seen.
+    pub fn steps_per_epoch(mut self, steps: usize) -> Self {
+        self.steps_per_epoch = Some(steps);
+        self
+    }
+
+    /// Something to be done as the training goes on; `&mut` of it, if it is to be asked afterwards.
+    pub fn callback(mut self, callback: impl Callback<F> + 'a) -> Self {
+        self.callbacks.push(Box::new(callback));
+        self
+    }
+
+    /// A closure to be called after each epoch.
+    ///
+    /// ```
+    /// # use gradus::prelude::*;
+    /// # let mut model = Sequential::new().input([1]).add(Dense::new(1)).compile(MeanSquaredError::new(), SGD::new()).build()?;
+    /// let fit = Fit::new().epochs(3).verbose(0).on_epoch_end(|state, logs| {
+    ///     println!("{}: {}", state.epoch, logs["loss"]);
+    ///     state.set_learning_rate(state.learning_rate() / 2.0)
+    /// });
+    /// model.fit(&array![[1.0f32]], &array![[1.0f32]], fit)?;
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    pub fn on_epoch_end(self, closure: impl FnMut(&mut EpochState<'_, F>, &Logs) -> Result<()> + Send + 'a) -> Self {
+        self.callback(AtEpochEnd(closure))
+    }
+
+    fn check(&self) -> Result<()> {
+        let at_least_one = |option: &str, value: usize| match value {
+            0 => Err(Error::option(option, "at least 1", 0).within("fit")),
+            _ => Ok(()),
+        };
+        at_least_one("batch_size", self.batch_size)?;
+        at_least_one("validation_batch_size", self.validation_batch_size.unwrap_or(1))?;
+        at_least_one("validation_freq", self.validation_freq)?;
+        at_least_one("steps_per_epoch", self.steps_per_epoch.unwrap_or(1))?;
+        if !(0.0..1.0).contains(&self.validation_split) {
+            return Err(Error::option("validation_split", "in 0..1", self.validation_split).within("fit"));
+        }
+        if let Some((_, weight)) = self.class_weight.iter().find(|(_, weight)| !(weight.is_finite() && *weight >= 0.0))
+        {
+            return Err(Error::option("class_weight", "finite numbers, at least 0", weight).within("fit"));
+        }
+        if self.verbose > 2 {
+            return Err(Error::option("verbose", "0, 1 or 2", self.verbose).within("fit"));
+        }
+        Ok(())
+    }
+}
+
+/// Refuses arrays that do not fit a compiled model or that it could not learn from, and makes a data set of them.
+pub(crate) fn checked_arrays<'a, F: Scalar>(
+    call: &str,
+    model: &Model<F>,
+    compiled: &Compiled<F>,
+    inputs: Vec<Given<'a, F>>,
+    targets: Vec<Given<'a, F>>,
+    weights: Option<Vec<Given<'a, F>>>,
+) -> Result<Arrays<'a, F>> {
+    let rows = check_inputs(call, &model.graph.inputs, &inputs)?;
+    if rows == 0 {
+        return Err(Error::data(call, "at least one row", "none"));
+    }
+    if targets.len() != compiled.objectives.len() {
+        let expected = format!("targets for {} outputs", compiled.objectives.len());
+        return Err(Error::data(call, expected, format!("{}", targets.len())));
+    }
+    for (input, given) in model.graph.inputs.iter().zip(&inputs) {
+        if let Some((row, value)) = given.not_finite() {
+            let received = format!("{value} at row {row}");
+            return Err(Error::data(call, format!("finite numbers in input `{}`", input.name), received));
+        }
+    }
+    for (i, (given, objective)) in targets.iter().zip(&compiled.objectives).enumerate() {
+        let (sample, output) = (model.output_shape(i), &model.graph.output_names[i]);
+        let row = objective.loss.target_shape(sample)?;
+        let class = objective.loss.describe().class;
+        check_rows_loosely(call, &format!("a target for output `{output}` ({class})"), &row, &given.shape).map_err(
+            |error| match class.as_str() {
+                "CategoricalCrossentropy" => {
+                    error.advise("use `to_categorical` on labels, or SparseCategoricalCrossentropy")
+                }
+                "SparseCategoricalCrossentropy" => {
+                    error.advise("give labels, not one-hot rows, or use CategoricalCrossentropy")
+                }
+                _ => error,
+            },
+        )?;
+        if given.rows() != rows {
+            return Err(Error::data(call, format!("{rows} rows of targets"), format!("{}", given.rows())));
+        }
+        if let Some((row, value)) = given.not_finite() {
+            return Err(Error::data(call, "finite targets", format!("{value} at row {row}")));
+        }
+        let mut shape = vec![rows];
+        shape.extend_from_slice(&row);
+        let values = given.scalars();
+        objective.loss.check_targets(call, sample, crate::View::new(&shape, &values))?;
+    }
+    let weights = match weights {
+        None => vec![None; targets.len()],
+        Some(weights) if weights.len() == targets.len() => weights.into_iter().map(Some).collect(),
+        Some(weights) => {
+            let expected = format!("sample weights for each of {} outputs", targets.len());
+            return Err(Error::data(call, expected, format!("{}", weights.len())));
+        }
+    };
+    for (i, given) in weights.iter().enumerate() {
+        let Some(given) = given else { continue };
+        let mut values = vec![rows];
+        values.extend(compiled.objectives[i].loss.values_shape(model.output_shape(i)));
+        crate::losses::reduction::check_weights(call, &values, &given.shape)?;
+        if let Some((row, value)) = given.not_finite() {
+            return Err(Error::data(call, "finite sample weights", format!("{value} at row {row}")));
+        }
+    }
+    Ok(Arrays { inputs, targets, weights, rows: 0..rows })
+}
+
+/// Refuses a data set that does not fit a compiled model.
+pub(crate) fn check_dataset<F: Scalar>(
+    call: &str,
+    model: &Model<F>,
+    compiled: &Compiled<F>,
+    dataset: &dyn Dataset<F>,
+) -> Result<()> {
+    if dataset.is_empty() {
+        return Err(Error::data(call, "at least one row", "none"));
+    }
+    let inputs = dataset.input_shapes();
+    let expected: Vec<Vec<usize>> = model.graph.inputs.iter().map(|input| input.shape.clone()).collect();
+    if inputs != expected {
+        return Err(Error::data(call, format!("input rows of shapes {expected:?}"), format!("{inputs:?}")));
+    }
+    let targets = dataset.target_shapes();
+    if targets.len() != compiled.objectives.len() {
+        let expected = format!("targets for {} outputs", compiled.objectives.len());
+        return Err(Error::data(call, expected, format!("{}", targets.len())));
+    }
+    for (i, (target, objective)) in targets.iter().zip(&compiled.objectives).enumerate() {
+        let row = objective.loss.target_shape(model.output_shape(i))?;
+        let what = format!("a target for output `{}`", model.graph.output_names[i]);
+        check_rows_loosely(call, &what, &row, &[&[dataset.len()][..], target].concat())?;
+    }
+    Ok(())
+}
+
+impl<F: Scalar> Model<F> {
+    /// Trains on arrays for a number of epochs.
+    ///
+    /// `x` and `y` are arrays of any rank whose first axis counts the rows (tuples of references for several inputs or
+    /// outputs): numbers of the model's scalar, bytes, or whole numbers. Labels are whole numbers or one-hot rows, as
+    /// the loss takes them.
+    ///
+    /// # Errors
+    /// Before anything changes: a model that is not compiled, wrong shapes, no rows, targets that the loss does not
+    /// take, NaN or infinite data, options outside their ranges. In training: a loss that is no longer finite, with the
+    /// weights as they were before that step; or what a callback refuses.
+    pub fn fit<'a>(
+        &mut self,
+        x: impl IntoInputs<'a, F>,
+        y: impl IntoInputs<'a, F>,
+        mut options: Fit<'a, F>,
+    ) -> Result<History> {
+        options.check()?;
+        let compiled = self.compiled_or("fit")?;
+        let weights = options.sample_weight.take();
+        let mut training = checked_arrays("fit", self, compiled, x.into_inputs(), y.into_inputs(), weights)?;
+        let validation = match options.validation_data.take() {
+            Some((x, y)) => Some(checked_arrays("fit, validation_data", self, compiled, x, y, None)?),
+            None if options.validation_split > 0.0 => {
+                let (train, validate) = validation_split(training.len(), options.validation_split)?;
+                if train.is_empty() || validate.is_empty() {
+                    let received = format!("{} of {} rows", options.validation_split, training.len());
+                    return Err(Error::data("fit", "rows on both sides of `validation_split`", received));
+                }
+                training.rows = train;
+                Some(Arrays {
+                    inputs: training.inputs.clone(),
+                    targets: training.targets.clone(),
+                    weights: training.weights.clone(),
+                    rows: validate,
+                })
+            }
+            None => None,
+        };
+        let validation = validation.as_ref().map(|set| (set as &dyn Dataset<F>, false));
+        self.run_epochs(&training, false, validation, options)
+    }
+
+    /// Trains on a data set for a number of epochs. Targets are checked batch by batch.
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit).
+    pub fn fit_dataset<'a>(&mut self, dataset: &'a dyn Dataset<F>, mut options: Fit<'a, F>) -> Result<History> {
+        options.check()?;
+        let compiled = self.compiled_or("fit")?;
+        check_dataset("fit", self, compiled, dataset)?;
+        if options.validation_split > 0.0 || options.sample_weight.is_some() {
+            let needs = "a data set carries its own weights, and validation is given as `validation_dataset`";
+            return Err(Error::NotReady { call: "fit_dataset", needs });
+        }
+        let arrays = match options.validation_data.take() {
+            Some((x, y)) => Some(checked_arrays("fit, validation_data", self, compiled, x, y, None)?),
+            None => None,
+        };
+        if let Some(set) = options.validation_set {
+            check_dataset("fit, validation_dataset", self, compiled, set)?;
+        }
+        let validation = match &arrays {
+            Some(arrays) => Some((arrays as &dyn Dataset<F>, false)),
+            None => options.validation_set.map(|set| (set, true)),
+        };
+        self.run_epochs(dataset, true, validation, options)
+    }
+
+    pub(crate) fn compiled_or(&self, call: &'static str) -> Result<&Compiled<F>> {
+        self.compiled
+            .as_ref()
+            .ok_or(Error::NotReady { call, needs: "compile the model with a loss and an optimizer first" })
+    }
+
+    fn run_epochs(
+        &mut self,
+        dataset: &dyn Dataset<F>,
+        check: bool,
+        validation: Option<(&dyn Dataset<F>, bool)>,
+        mut options: Fit<'_, F>,
+    ) -> Result<History> {
+        let mut compiled = self.compiled.take().expect("checked by the caller");
+        let threads = self.threads.clone();
+        let result = threads
+            .enter(|| Epochs { model: self, compiled: &mut compiled, check }.run(dataset, validation, &mut options));
+        self.compiled = Some(compiled);
+        result
+    }
+}
+
+/// A training under way.
+struct Epochs<'m, F: Scalar> {
+    model: &'m mut Model<F>,
+    compiled: &'m mut Compiled<F>,
+    check: bool,
+}
+
+impl<F: Scalar> Epochs<'_, F> {
+    fn run(
+        &mut self,
+        dataset: &dyn Dataset<F>,
+        validation: Option<(&dyn Dataset<F>, bool)>,
+        options: &mut Fit<'_, F>,
+    ) -> Result<History> {
+        let mut callbacks = std::mem::take(&mut options.callbacks);
+        let mut history = History::default();
+        let mut stop = false;
+        self.tell(&mut callbacks, options, options.initial_epoch, &mut stop, |callback, state| {
+            callback.on_train_begin(state)
+        })?;
+        let class_weights = class_weights(&options.class_weight);
+        let mut order: Vec<usize> = (0..dataset.len()).collect();
+        for epoch in options.initial_epoch..options.epochs {
+            self.tell(&mut callbacks, options, epoch, &mut stop, |callback, state| callback.on_epoch_begin(state))?;
+            if options.shuffle {
+                // From the same start each time, so that an epoch's order does not depend on those before it.
+                order.iter_mut().enumerate().for_each(|(i, row)| *row = i);
+                random::shuffle(&mut order, self.model.seed, epoch as u64);
+            }
+            self.compiled.workspace.prepare(self.model, &self.compiled.objectives, dataset, true);
+            let batches = order.len().div_ceil(options.batch_size);
+            let steps = options.steps_per_epoch.unwrap_or(batches).min(batches);
+            let mut progress = Progress::new(options.verbose, epoch, options.epochs, steps);
+            let (mut total, mut seen) = (0.0, 0);
+            reset_metrics(self.compiled);
+            for (step, rows) in order.chunks(options.batch_size).take(steps).enumerate() {
+                let data = StepData { dataset, rows, class_weights: class_weights.as_deref(), check: self.check };
+                let loss = step::train(self.model, self.compiled, &data)?;
+                total += loss * rows.len() as f64;
+                seen += rows.len();
+                if !callbacks.is_empty() {
+                    self.tell(&mut callbacks, options, epoch, &mut stop, |callback, state| {
+                        callback.on_batch_end(state, step, loss)
+                    })?;
+                }
+                progress.step(step + 1, || figures(self.compiled, total / seen as f64, ""));
+            }
+            let mut logs = figures(self.compiled, total / seen as f64, "");
+            if let Some((set, check)) = validation.filter(|_| (epoch + 1).is_multiple_of(options.validation_freq)) {
+                let batch = options.validation_batch_size.unwrap_or(options.batch_size);
+                let validated = evaluate(self.model, self.compiled, set, batch, check, "val_")?;
+                for (name, value) in validated.iter() {
+                    logs.insert(name, value);
+                }
+            }
+            self.compiled.epochs = epoch + 1;
+            progress.finish(&logs);
+            log::debug!("epoch {}/{}: {logs}", epoch + 1, options.epochs);
+            self.tell(&mut callbacks, options, epoch, &mut stop, |callback, state| {
+                callback.on_epoch_end(state, &logs)
+            })?;
+            history.push(epoch, logs);
+            if stop {
+                break;
+            }
+        }
+        self.compiled.driver.finish(self.model);
+        let last = history.epochs().last().copied().unwrap_or(options.initial_epoch);
+        self.tell(&mut callbacks, options, last, &mut stop, |callback, state| callback.on_train_end(state))?;
+        Ok(history)
+    }
+
+    /// Calls one method of every callback.
+    fn tell<'c>(
+        &mut self,
+        callbacks: &mut [Box<dyn Callback<F> + 'c>],
+        options: &Fit<'_, F>,
+        epoch: usize,
+        stop: &mut bool,
+        mut what: impl FnMut(&mut (dyn Callback<F> + 'c), &mut EpochState<'_, F>) -> Result<()>,
+    ) -> Result<()> {
+        for callback in callbacks {
+            let mut state =
+                EpochState { epoch, epochs: options.epochs, model: self.model, compiled: self.compiled, stop };
+            what(callback.as_mut(), &mut state)?;
+        }
+        Ok(())
+    }
+}
+
+/// A weight a class; 1 for those that are not named.
+pub(crate) fn class_weights<F: Scalar>(pairs: &[(usize, f64)]) -> Option<Vec<F>> {
+    let largest = pairs.iter().map(|(class, _)| *class).max()?;
+    let mut weights = vec![F::one(); largest + 1];
+    for &(class, weight) in pairs {
+        weights[class] = F::of(weight);
+    }
+    Some(weights)
+}
+
+/// The loss and every metric, under their names.
+pub(crate) fn figures<F: Scalar>(compiled: &Compiled<F>, loss: f64, prefix: &str) -> Logs {
+    let mut logs = Logs::default();
+    logs.insert(format!("{prefix}loss"), loss);
+    for objective in &compiled.objectives {
+        for watched in &objective.metrics {
+            logs.insert(format!("{prefix}{}", watched.name), watched.metric.result());
+        }
+    }
+    logs
+}
+
+pub(crate) fn reset_metrics<F: Scalar>(compiled: &mut Compiled<F>) {
+    for objective in &mut compiled.objectives {
+        objective.metrics.iter_mut().for_each(|watched| watched.metric.reset());
+    }
+}
+
+/// The loss and the metrics over a whole data set, batch by batch in its own order.
+pub(crate) fn evaluate<F: Scalar>(
+    model: &Model<F>,
+    compiled: &mut Compiled<F>,
+    dataset: &dyn Dataset<F>,
+    batch_size: usize,
+    check: bool,
+    prefix: &str,
+) -> Result<Logs> {
+    compiled.workspace.prepare(model, &compiled.objectives, dataset, false);
+    reset_metrics(compiled);
+    let rows: Vec<usize> = (0..dataset.len()).collect();
+    let mut total = 0.0;
+    for rows in rows.chunks(batch_size) {
+        let data = StepData { dataset, rows, class_weights: None, check };
+        total += step::test(model, compiled, &data)? * rows.len() as f64;
+    }
+    Ok(figures(compiled, total / dataset.len() as f64, prefix))
+}

@@ -1,0 +1,122 @@
+//! What a training was like.
+
+use std::fmt;
+use std::ops::Index;
+
+/// Figures by name: `loss`, `accuracy`, `val_loss` …
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Logs(Vec<(String, f64)>);
+
+impl Logs {
+    /// The figure called `name`.
+    pub fn get(&self, name: &str) -> Option<f64> {
+        self.0.iter().find(|(known, _)| known == name).map(|&(_, value)| value)
+    }
+
+    /// Adds a figure, or replaces the one of that name.
+    pub fn insert(&mut self, name: impl Into<String>, value: f64) {
+        let name = name.into();
+        match self.0.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, old)) => *old = value,
+            None => self.0.push((name, value)),
+        }
+    }
+
+    /// Names and figures, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, f64)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), *value))
+    }
+
+    /// The names of all figures.
+    pub fn names(&self) -> Vec<String> {
+        self.0.iter().map(|(name, _)| name.clone()).collect()
+    }
+}
+
+impl Index<&str> for Logs {
+    type Output = f64;
+
+    /// # Panics
+    /// If there is no figure of that name.
+    fn index(&self, name: &str) -> &f64 {
+        let known = || self.0.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
+        match self.0.iter().find(|(known, _)| known == name) {
+            Some((_, value)) => value,
+            None => panic!("there is no figure `{name}`, only {}", known()),
+        }
+    }
+}
+
+impl fmt::Display for Logs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, (name, value)) in self.iter().enumerate() {
+            let gap = if i == 0 { "" } else { " - " };
+            // As Keras: four digits, and small figures in scientific form.
+            if value != 0.0 && value.abs() < 1e-3 {
+                write!(f, "{gap}{name}: {value:.4e}")?;
+            } else {
+                write!(f, "{gap}{name}: {value:.4}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The figures of every epoch of a training, in order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct History {
+    epochs: Vec<usize>,
+    logs: Vec<Logs>,
+}
+
+impl History {
+    pub(crate) fn push(&mut self, epoch: usize, logs: Logs) {
+        self.epochs.push(epoch);
+        self.logs.push(logs);
+    }
+
+    /// The epochs that were run, counted from 0.
+    pub fn epochs(&self) -> &[usize] {
+        &self.epochs
+    }
+
+    /// A figure over the epochs, as in Keras's `history.history["loss"]`; empty if there is none of that name.
+    pub fn get(&self, name: &str) -> Vec<f64> {
+        self.logs.iter().filter_map(|logs| logs.get(name)).collect()
+    }
+
+    /// The names of the figures.
+    pub fn names(&self) -> Vec<String> {
+        self.logs.first().map(Logs::names).unwrap_or_default()
+    }
+
+    /// The figures of the last epoch.
+    pub fn last(&self) -> Option<&Logs> {
+        self.logs.last()
+    }
+
+    /// All figures as CSV: a line of names, then a line an epoch.
+    ///
+    /// ```
+    /// # use gradus::prelude::*;
+    /// # let mut model = Sequential::new().input([1]).add(Dense::new(1)).compile(MeanSquaredError::new(), SGD::new()).build()?;
+    /// let history = model.fit(&array![[1.0f32]], &array![[1.0f32]], Fit::new().epochs(2).verbose(0))?;
+    /// assert!(history.to_csv().starts_with("epoch,loss\n0,"));
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    pub fn to_csv(&self) -> String {
+        let names = self.names();
+        let mut csv = std::iter::once("epoch").chain(names.iter().map(String::as_str)).collect::<Vec<_>>().join(",");
+        for (epoch, logs) in self.epochs.iter().zip(&self.logs) {
+            csv.push_str(&format!("\n{epoch}"));
+            for name in &names {
+                csv.push(',');
+                if let Some(value) = logs.get(name) {
+                    csv.push_str(&value.to_string());
+                }
+            }
+        }
+        csv.push('\n');
+        csv
+    }
+}

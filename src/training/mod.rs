@@ -1,0 +1,16 @@
+//! Training: compile, fit, evaluate, and the steps between.
+
+mod callbacks;
+mod compile;
+mod evaluate;
+mod fit;
+mod history;
+mod progress;
+mod step;
+
+pub use callbacks::{Callback, EarlyStopping, EpochState, ModelCheckpoint, Monitor};
+pub use compile::Compile;
+pub(crate) use compile::Compiled;
+pub use evaluate::Score;
+pub use fit::Fit;
+pub use history::{History, Logs};

@@ -1,0 +1,15 @@
+#!/bin/sh
+# Makes all reference cases anew and checks them. The two environments are described in README.md:
+#
+#     KERAS_PYTHON=path/to/keras/bin/python TORCH_PYTHON=path/to/torch/bin/python ./all.sh
+set -eu
+cd "$(dirname "$0")"
+export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+
+for script in layers activations losses optimizers schedules metrics models; do
+    "${KERAS_PYTHON:-python}" "$script.py"
+done
+for script in losses_torch optimizers_torch; do
+    "${TORCH_PYTHON:-python}" "$script.py"
+done
+"${KERAS_PYTHON:-python}" check.py

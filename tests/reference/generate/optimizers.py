@@ -1,0 +1,117 @@
+"""Reference cases of optimizers: two weights over 20 steps on given gradients, from Keras."""
+
+import numpy as np
+
+import peer_keras as peer
+from common import Group, distinct
+from peer_keras import keras
+
+group = Group("optimizers", "keras", peer.VERSIONS, atol=1e-12, atol_f32=1e-6)
+
+STEPS = 20
+SHAPES = [((3, 4), (4,)), ((5,), (1,)), ((2, 2, 3), (3,))]
+
+CLIPPING = {
+    "clipnorm": {"clipnorm": 1.3},
+    "clipvalue": {"clipvalue": 0.5},
+    "global_clipnorm": {"global_clipnorm": 1.7},
+}
+DECAY = {"weight_decay": {"weight_decay": 0.1}, "weight_decay_clipnorm": {"weight_decay": 0.2, "clipnorm": 0.9}}
+EXPONENTIAL = {
+    "class_name": "ExponentialDecay",
+    "config": {"initial_learning_rate": 0.05, "decay_steps": 6, "decay_rate": 0.7},
+}
+SCHEDULE = {
+    "schedule": {"learning_rate": EXPONENTIAL},
+    "schedule_staircase": {
+        "learning_rate": {**EXPONENTIAL, "config": {**EXPONENTIAL["config"], "staircase": True}},
+        "weight_decay": 0.1,
+    },
+}
+AVERAGING = {
+    "ema": {"use_ema": True},
+    "ema_momentum": {"use_ema": True, "ema_momentum": 0.8},
+    "ema_overwrite": {"use_ema": True, "ema_momentum": 0.7, "ema_overwrite_frequency": 3},
+}
+ACCUMULATION = {
+    "accumulation": {"gradient_accumulation_steps": 3},
+    "accumulation_clip_decay": {"gradient_accumulation_steps": 4, "clipnorm": 0.6, "weight_decay": 0.1},
+    "accumulation_schedule": {"gradient_accumulation_steps": 2, "learning_rate": EXPONENTIAL},
+    "accumulation_ema": {"gradient_accumulation_steps": 2, "use_ema": True, "ema_momentum": 0.8},
+    "accumulation_ema_overwrite": {
+        "gradient_accumulation_steps": 2, "use_ema": True, "ema_momentum": 0.8, "ema_overwrite_frequency": 3,
+    },
+}
+GENERAL = CLIPPING | DECAY | SCHEDULE | AVERAGING | ACCUMULATION
+
+OPTIMIZERS = {
+    "SGD": {
+        "momentum": {"momentum": 0.9},
+        "nesterov": {"momentum": 0.8, "nesterov": True},
+        "momentum_decay_clip": {"momentum": 0.9, "weight_decay": 0.1, "global_clipnorm": 1.1},
+        "nesterov_accumulation": {"momentum": 0.9, "nesterov": True, "gradient_accumulation_steps": 3},
+        **GENERAL,
+    },
+    "Adam": {
+        "betas": {"beta_1": 0.7, "beta_2": 0.95},
+        "beta_1_zero": {"beta_1": 0.0},
+        "epsilon": {"epsilon": 0.05},
+        "amsgrad": {"amsgrad": True},
+        "amsgrad_betas": {"amsgrad": True, "beta_1": 0.5, "beta_2": 0.6, "epsilon": 0.01},
+        "all": {"beta_1": 0.8, "amsgrad": True, "weight_decay": 0.05, "global_clipnorm": 1.2, "use_ema": True},
+        **GENERAL,
+    },
+    "AdamW": {
+        "no_decay": {"weight_decay": 0.0},
+        "amsgrad_betas": {"amsgrad": True, "beta_1": 0.5, "beta_2": 0.6, "weight_decay": 0.3},
+        **GENERAL,
+    },
+    "RMSprop": {
+        "rho": {"rho": 0.6},
+        "epsilon": {"epsilon": 0.05},
+        "momentum": {"momentum": 0.8},
+        "centered": {"centered": True},
+        "centered_momentum": {"centered": True, "momentum": 0.7, "rho": 0.8},
+        "all": {"rho": 0.7, "momentum": 0.6, "centered": True, "weight_decay": 0.1, "clipvalue": 0.8},
+        **GENERAL,
+    },
+}
+NOTES = {
+    "clipnorm": "each tensor by its own norm",
+    "global_clipnorm": "all tensors by their common norm",
+    "use_ema": "output.final: the averages, which replace the weights when training ends",
+    "weight_decay": "decoupled: w -= w * weight_decay * learning_rate, after clipping and before the step",
+    "gradient_accumulation_steps": "every n-th call updates, with the mean of n gradients",
+}
+
+
+def case(id, name, options):
+    dtype, random = peer.start(id)
+    config = {"learning_rate": round(random.uniform(0.01, 0.06), 4), **options}
+    schedule = config["learning_rate"]
+    if isinstance(schedule, dict):
+        schedule = keras.optimizers.schedules.deserialize(schedule)
+    optimizer = getattr(keras.optimizers, name)(**{**config, "learning_rate": schedule})
+    shapes = SHAPES[random.integers(len(SHAPES))]
+    start = [distinct(random, shape, dtype) for shape in shapes]
+    grads = [distinct(random, (STEPS, *shape), dtype) for shape in shapes]
+    grads[0][:, ..., 0] *= np.asarray(0.01, dtype)
+    weights = [keras.Variable(value) for value in start]
+    path = []
+    for step in range(STEPS):
+        optimizer.apply([keras.ops.convert_to_tensor(grad[step]) for grad in grads], weights)
+        path.append([weight.numpy() for weight in weights])
+    arrays = {"param.w": start[0], "param.b": start[1], "grads.w": grads[0], "grads.b": grads[1]}
+    arrays |= {f"output.{which}": np.stack(values) for which, values in zip("wb", zip(*path))}
+    if config.get("use_ema"):
+        optimizer.finalize_variable_values(weights)
+        arrays |= {f"output.final.{which}": weight.numpy() for which, weight in zip("wb", weights)}
+    notes = "; ".join(text for option, text in NOTES.items() if option in config)
+    group.add(id, f"optimizer:{name}", config, arrays, notes=notes)
+
+
+for name, variants in OPTIMIZERS.items():
+    for variant, options in ({"default": {}} | variants).items():
+        case(f"{name}__{variant}", name, options)
+    case(f"{name}__default__f32", name, {})
+group.write()
