@@ -536,7 +536,7 @@ impl<F: Scalar> MultiLayer<F> for Dot {
         let of @ [of_a, of_b] = self.operands(inputs);
         let grad_z = grad_outputs[0].data();
         let [a, b] = [0, 1].map(|i| if self.normalize { &cache.units[i] } else { inputs.get(i).data() });
-        for i in 0..2 {
+        for (i, operand) in of.iter().enumerate() {
             grad_inputs.write(i, |mut grad_x| {
                 if i == 0 {
                     dot::dot_backward_x(grad_z, of_a, b, of_b, &mut grad_x);
@@ -544,7 +544,7 @@ impl<F: Scalar> MultiLayer<F> for Dot {
                     dot::dot_backward_y(grad_z, a, of_a, of_b, &mut grad_x);
                 }
                 if self.normalize {
-                    dot::unit_backward(&inputs.get(i), of[i].len, of[i].inner, &mut grad_x);
+                    dot::unit_backward(&inputs.get(i), operand.len, operand.inner, &mut grad_x);
                 }
             });
         }

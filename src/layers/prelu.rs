@@ -47,7 +47,7 @@ const ALPHA: usize = 0;
 #[derive(Debug, Default)]
 pub struct Slopes<F> {
     alpha_shape: Vec<usize>,
-    slopes: Vec<F>,
+    values: Vec<F>,
     grad: Vec<F>,
 }
 
@@ -84,10 +84,10 @@ impl<F: Scalar> Layer<F> for PReLU {
         let sample = &x.shape()[1..];
         cache.alpha_shape.clear();
         cache.alpha_shape.extend(self.alpha_shape(sample));
-        cache.slopes.resize(x.row_len(), F::zero());
-        broadcast::assign(cx.params.at(ALPHA), &cache.alpha_shape, sample, &mut cache.slopes);
+        cache.values.resize(x.row_len(), F::zero());
+        broadcast::assign(cx.params.at(ALPHA), &cache.alpha_shape, sample, &mut cache.values);
         y.copy_from_slice(&x);
-        activation::prelu(&mut y, &cache.slopes);
+        activation::prelu(&mut y, &cache.values);
     }
 
     /// With g = ∂L/∂y: ∂L/∂x = g where x > 0, α·g where x < 0; ∂L/∂α = Σ g·x over the places with x < 0 that share it.
@@ -102,8 +102,8 @@ impl<F: Scalar> Layer<F> for PReLU {
         _: &Context<'_, F>,
     ) {
         cache.grad.clear();
-        cache.grad.resize(cache.slopes.len(), F::zero());
-        activation::prelu_backward(&x, &cache.slopes, &mut grad_y, &mut cache.grad);
+        cache.grad.resize(cache.values.len(), F::zero());
+        activation::prelu_backward(&x, &cache.values, &mut grad_y, &mut cache.grad);
         if grads.wanted() {
             broadcast::add_sum_back(&cache.grad, &cache.alpha_shape, &x.shape()[1..], grads.at_mut(ALPHA));
         }
