@@ -473,4 +473,8 @@ impl Setting for Activation {
         let (name, options) = config::class_and_config(value)?;
         Self::from_words(&name, &options)
     }
+
+    fn has_words(&self) -> bool {
+        !matches!(self, Self::Custom(_))
+    }
 }

@@ -87,3 +87,22 @@ fn shapes() -> gradus::Result<()> {
     check_layer(RepeatVector::new(3), &[4])?;
     check_layer(RepeatVector::new(1), &[1])
 }
+
+#[test]
+fn what_holds_a_function_of_ones_own_is_not_saved_as_something_else() -> gradus::Result<()> {
+    /// Halves the rate at every step, and has no configuration.
+    #[derive(Debug)]
+    struct Halving;
+    impl Schedule for Halving {
+        fn rate(&self, step: u64) -> f64 {
+            0.5f64.powf(step as f64)
+        }
+    }
+    let square = Activation::Custom(CustomActivation::new("square", |x| x * x, |x| 2.0 * x));
+    let model = Sequential::new().input([2]).add(Dense::new(3).activation(square)).build()?;
+    let refused = model.to_config().unwrap_err().to_string();
+    assert!(refused.contains("none from layer `dense` (Dense)"), "{refused}");
+    assert!(Optimizer::<f32>::describe(&SGD::new().learning_rate(Halving)).is_none());
+    assert!(Optimizer::<f32>::describe(&SGD::new().learning_rate(0.5)).is_some());
+    Ok(())
+}

@@ -261,7 +261,9 @@ impl Subject<'_> {
         let Some(config) = description.config else { return Ok(()) };
         let written = serde_json::to_string(&config).map_err(|error| error.to_string())?;
         let read: crate::config::Config = serde_json::from_str(&written).map_err(|error| error.to_string())?;
-        let again = self.check.registry.make_layer(&description.class, &read).map_err(|error| {
+        let mut options = read;
+        options.insert("trainable".into(), description.trainable.into());
+        let again = self.check.registry.make_layer(&description.class, &options).map_err(|error| {
             format!("from its configuration {written}: {error} (`LayerCheck::registry` takes classes of one's own)")
         })?;
         let LayerKind::Operation(operation) = &again.kind else { return Err("its class makes a whole model".into()) };

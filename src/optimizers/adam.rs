@@ -107,7 +107,7 @@ macro_rules! adam_family {
             }
 
             fn describe(&self) -> Option<(String, Config)> {
-                Some((Self::CLASS.into(), self.to_config()))
+                self.has_words().then(|| (Self::CLASS.into(), self.to_config()))
             }
         }
     };

@@ -141,6 +141,10 @@ impl<F: Scalar> Driver<F> {
         if self.common.maximize {
             kernels::scale(gradients, -F::one());
         }
+        if self.common.use_ema && self.calls == 0 {
+            // Frozen layers too: one that is thawed later finds its own weights, not zeros.
+            self.average.copy_from_slice(weights);
+        }
         let accumulate = self.common.gradient_accumulation_steps.unwrap_or(1);
         let updates = self.calls / accumulate;
         let due = (self.calls + 1).is_multiple_of(accumulate);
