@@ -145,9 +145,9 @@ fn infer_tiny(options: &Options) -> gradus::Result<Figures> {
     let by_hand = timed(count, 100, || {
         let (mut h1, mut h2, mut out) = ([0.0f32; 64], [0.0f32; 8], [0.0f32; 4]);
         dense_by_hand(black_box(&x), &weights[0], &weights[1], &mut h1);
-        h1.iter_mut().for_each(|h| *h = h.max(0.0));
+        relu_by_hand(&mut h1);
         dense_by_hand(&h1, &weights[2], &weights[3], &mut h2);
-        h2.iter_mut().for_each(|h| *h = h.max(0.0));
+        relu_by_hand(&mut h2);
         dense_by_hand(&h2, &weights[4], &weights[5], &mut out);
         black_box(&out);
     });
@@ -161,6 +161,12 @@ fn dense_by_hand<const N: usize, const M: usize>(x: &[f32; N], kernel: &[f32], b
         for (y, w) in y.iter_mut().zip(row) {
             *y += x * w;
         }
+    }
+}
+
+fn relu_by_hand(x: &mut [f32]) {
+    for x in x {
+        *x = x.max(0.0);
     }
 }
 

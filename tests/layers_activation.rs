@@ -149,7 +149,7 @@ fn a_penalty_on_activations_is_in_the_gradient() {
     assert_eq!(y.array(), x.view().into_dyn());
     model.backward(&mut pass, &Array2::<f64>::zeros((2, 3))).unwrap();
     for (grad, x) in pass.input_gradient(0).unwrap().iter().zip(&x) {
-        assert!((grad - (l1 * x.signum() + 2.0 * l2 * x) / 2.0).abs() < 1e-12);
+        assert!((grad - 0.5 * (l1 * x.signum() + 2.0 * l2 * x)).abs() < 1e-12);
     }
 }
 

@@ -180,18 +180,17 @@ impl LayerCheck {
         let of_shape = |(number, shape): (usize, &Vec<usize>)| {
             let full = [&[rows], shape.as_slice()].concat();
             let count = volume(&full);
-            let mut rng = random::rng(seed, &format!("check/input {number}"));
-            let values: Vec<F> = match self.whole {
-                Some(most) => (0..count).map(|_| F::of(rng.random_range(0..most.max(1)) as f64)).collect(),
-                None => {
-                    let mut places: Vec<usize> = (0..count).collect();
-                    random::shuffle(&mut places, seed, number as u64);
-                    // Inputs of a merge do not tie with each other either: each has its own third of the gap.
-                    let offset = 0.37 + 0.21 * number as f64 / self.inputs.len() as f64;
-                    let gap = (self.high - self.low) / count.max(1) as f64;
-                    let value = |place: usize| F::of(f64::from(narrow(self.low + (place as f64 + offset) * gap)));
-                    places.into_iter().map(value).collect()
-                }
+            let mut rng = random::rng(seed, format!("check/input {number}"));
+            let values: Vec<F> = if let Some(most) = self.whole {
+                (0..count).map(|_| F::of(rng.random_range(0..most.max(1)) as f64)).collect()
+            } else {
+                let mut places: Vec<usize> = (0..count).collect();
+                random::shuffle(&mut places, seed, number as u64);
+                // Inputs of a merge do not tie with each other either: each has its own third of the gap.
+                let offset = 0.37 + 0.21 * number as f64 / self.inputs.len() as f64;
+                let gap = (self.high - self.low) / count.max(1) as f64;
+                let value = |place: usize| F::of(f64::from(narrow(self.low + (place as f64 + offset) * gap)));
+                places.into_iter().map(value).collect()
             };
             ArrayD::from_shape_vec(IxDyn(&full), values).expect("as many values as the shape says")
         };
@@ -456,7 +455,9 @@ impl Subject<'_> {
             // A larger batch before, which leaves NaN wherever it can.
             let mut before = self.check.batch::<f64>(29, 10);
             if self.check.whole.is_none() {
-                before.iter_mut().for_each(|x| x.fill(f64::NAN));
+                for x in &mut before {
+                    x.fill(f64::NAN);
+                }
             }
             let outputs = fresh.outputs.iter().map(|y| [&[29], &y.shape()[1..]].concat());
             let grads: Vec<ArrayD<f64>> = outputs.map(|shape| ArrayD::from_elem(IxDyn(&shape), f64::NAN)).collect();

@@ -398,7 +398,7 @@ pub(super) fn shake<F: Scalar>(model: &mut Model<F>, seed: u64) {
 
 /// The weights g of an output in L = Σ g·y, of the size of 1 and none near 0, exact in `f32`.
 pub(super) fn output_weights<F: Scalar>(shape: &[usize], output: usize, seed: u64) -> ArrayD<F> {
-    let mut rng = random::rng(seed, &format!("check/output {output}"));
+    let mut rng = random::rng(seed, format!("check/output {output}"));
     ArrayD::from_shape_simple_fn(IxDyn(shape), || {
         let size = rng.random_range(0.5f32..1.5);
         F::of(f64::from(if rng.random() { size } else { -size }))
@@ -424,13 +424,11 @@ pub(super) fn run_pass<F: Scalar + Element<F>>(
     model.forward(pass, inputs, mode)?;
     let array = |view: crate::View<'_, F>| view.array().to_owned();
     let outputs: Vec<ArrayD<F>> = (0..model.graph.outputs.len()).map(|i| array(pass.output(i))).collect();
-    match grads {
-        Some(grads) => model.backward(pass, grads)?,
-        None => {
-            let grads: Vec<ArrayD<F>> =
-                outputs.iter().enumerate().map(|(i, y)| output_weights(y.shape(), i, 0)).collect();
-            model.backward(pass, &grads[..])?;
-        }
+    if let Some(grads) = grads {
+        model.backward(pass, grads)?;
+    } else {
+        let grads: Vec<ArrayD<F>> = outputs.iter().enumerate().map(|(i, y)| output_weights(y.shape(), i, 0)).collect();
+        model.backward(pass, &grads[..])?;
     }
     let input_gradients = (0..inputs.len()).filter_map(|i| pass.input_gradient(i).map(array)).collect();
     Ok(Passed { outputs, input_gradients, gradients: pass.gradients().to_vec() })

@@ -226,6 +226,7 @@ mod tests {
                 let expect = |f: fn(f64, f64) -> f64| -> Vec<f64> {
                     places.iter().zip(&start).map(|(&at, &y)| f(y, x[at])).collect()
                 };
+                #[allow(clippy::type_complexity)] // that of the kernels
                 let run = |f: fn(&[f64], &[usize], &[usize], &mut [f64])| {
                     let mut y = start.clone();
                     f(&x, from, to, &mut y);

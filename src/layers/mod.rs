@@ -65,7 +65,13 @@ impl Description {
         let mut config = layer.to_config();
         let name = config.remove("name").and_then(|name| name.as_str().map(str::to_owned));
         let trainable = config.remove("trainable").and_then(|t| t.as_bool()).unwrap_or(true);
-        Self { class: T::CLASS.into(), name, trainable, config: layer.has_words().then_some(config), activity_regularizer: None }
+        Self {
+            class: T::CLASS.into(),
+            name,
+            trainable,
+            config: layer.has_words().then_some(config),
+            activity_regularizer: None,
+        }
     }
 
     /// With a penalty on the output.

@@ -130,9 +130,9 @@ impl<'m, F: Scalar> Predictor<'m, F> {
             shard.forward(&run, 0..nodes, Feeds::Batch(feeds), &[]);
         };
         if let [shard] = shards {
-            work(shard)
+            work(shard);
         } else {
-            parallel::for_each(shards, &work)
+            parallel::for_each(shards, &work);
         }
         for (output, &slot) in self.outputs.iter_mut().zip(&self.slots) {
             output.set_rows(rows);

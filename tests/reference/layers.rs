@@ -21,8 +21,8 @@ pub fn run<F: Scalar>(case: &Case, class: &str) -> Result<Results<F>, Stop> {
         registry.make_layer(class, &case.options())?
     };
     let inputs = case.several::<F>("input");
-    let symbols: Vec<Symbol<F>> = inputs.iter().map(|input| Input::of::<F>(&input.shape()[1..])).collect();
-    let output = call(&layer.named("layer"), &symbols);
+    let symbols: Vec<Symbol<F>> = inputs.iter().map(|input| Input::of::<F>(input.shape()[1..].to_vec())).collect();
+    let output = call(layer.named("layer"), &symbols);
     let outputs: Vec<Symbol<F>> = (0..case.several::<F>("grad_output").len()).map(|i| output.output(i)).collect();
     let mut model = ModelBuilder::new(&symbols, &outputs).build()?;
     let weights: Vec<(String, ArrayD<F>)> =
