@@ -137,7 +137,7 @@ kernel! {
 }
 
 kernel! {
-    /// Backward of [`unit`], from its input, in place of `grad`: ∂L/∂x = (g − u·Σ u·g)/‖x‖ with u = x/‖x‖; for vectors
+    /// Backward of [`unit()`], from its input, in place of `grad`: ∂L/∂x = (g − u·Σ u·g)/‖x‖ with u = x/‖x‖; for vectors
     /// shorter than 1e-7, g/1e-7.
     pub fn unit_backward<F>(x: &[F], axis: usize, inner: usize, grad: &mut [F]) {
         for (x, grad) in x.chunks_exact(axis * inner).zip(grad.chunks_exact_mut(axis * inner)) {
