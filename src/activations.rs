@@ -113,7 +113,7 @@ pub enum Activation {
 /// ```
 /// use gradus::prelude::*;
 ///
-/// let square = Custom::new("square", |x| x * x, |x| 2.0 * x);
+/// let square = CustomActivation::new("square", |x| x * x, |x| 2.0 * x);
 /// let layer = Dense::new(3).activation(Activation::Custom(square));
 /// ```
 #[derive(Clone)]
@@ -181,8 +181,8 @@ impl Activation {
 
     /// Whether the derivative is computed from x; otherwise y = f(x) suffices.
     pub(crate) fn needs_input(&self) -> bool {
-        use Activation::{Custom, Gelu, GeluTanh, HardSilu, Mish, ReluWith, Silu, TanhShrink};
-        matches!(self, ReluWith { .. } | Gelu | GeluTanh | Silu | HardSilu | Mish | TanhShrink | Custom(_))
+        use Activation::{Custom, Gelu, GeluTanh, HardSilu, HardTanh, Mish, ReluWith, Silu, TanhShrink};
+        matches!(self, ReluWith { .. } | HardTanh | Gelu | GeluTanh | Silu | HardSilu | Mish | TanhShrink | Custom(_))
     }
 
     /// Keeps x in `cache` if [`backward`](Self::backward) will need it.
@@ -263,7 +263,7 @@ impl Activation {
             Self::HardSigmoid => kernels::hard_sigmoid_backward(&y, &mut grad),
             Self::LogSigmoid => kernels::log_sigmoid_backward(&y, &mut grad),
             Self::Tanh => kernels::tanh_backward(&y, &mut grad),
-            Self::HardTanh => kernels::hard_tanh_backward(&y, &mut grad),
+            Self::HardTanh => kernels::hard_tanh_backward(x, &mut grad),
             Self::TanhShrink => kernels::tanh_shrink_backward(x, &mut grad),
             Self::Softmax => softmax::softmax_backward(&y, &mut grad, y.last_axis(), 1),
             Self::SoftmaxOver { axis } => {
@@ -472,5 +472,9 @@ impl Setting for Activation {
         }
         let (name, options) = config::class_and_config(value)?;
         Self::from_words(&name, &options)
+    }
+
+    fn has_words(&self) -> bool {
+        !matches!(self, Self::Custom(_))
     }
 }

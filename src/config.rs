@@ -19,6 +19,12 @@ pub trait Setting: Sized {
     /// # Errors
     /// If the value is not of this type: the message names what was expected.
     fn from_value(value: &Value) -> Result<Self>;
+
+    /// Whether [`from_value`](Self::from_value) makes the same of [`to_value`](Self::to_value): not of a function of
+    /// one's own, which has no words.
+    fn has_words(&self) -> bool {
+        true
+    }
 }
 
 /// An object that is made from a configuration.
@@ -34,11 +40,18 @@ pub trait Configured: Sized {
     /// # Errors
     /// An option that does not exist, or a value of the wrong kind.
     fn from_config(config: &Config) -> Result<Self>;
+
+    /// Whether [`from_config`](Self::from_config) makes the same of [`to_config`](Self::to_config). An object that holds
+    /// a function of one's own has no configuration.
+    fn has_words(&self) -> bool {
+        true
+    }
 }
 
 /// `{"class_name": …, "config": …}`: an object inside another's configuration.
 pub fn object(class: &str, config: Config) -> Value {
-    json!({ "class_name": class, "config": config })
+    let config = Value::Object(config);
+    Value::Object(Config::from_iter([("class_name".to_owned(), json!(class)), ("config".to_owned(), config)]))
 }
 
 /// The class and the options of `{"class_name": …, "config": …}`, or of a bare name.
@@ -161,6 +174,9 @@ impl<T: Setting> Setting for Option<T> {
     fn from_value(value: &Value) -> Result<Self> {
         if value.is_null() { Ok(None) } else { T::from_value(value).map(Some) }
     }
+    fn has_words(&self) -> bool {
+        self.as_ref().is_none_or(T::has_words)
+    }
 }
 
 impl<T: Setting> Setting for Vec<T> {
@@ -248,6 +264,11 @@ macro_rules! options {
                     $($($required: $crate::config::require(config, stringify!($required))?,)*)?
                     $($option: $crate::config::take(config, stringify!($option), $default)?,)*
                 })
+            }
+
+            fn has_words(&self) -> bool {
+                true $($(&& $crate::config::Setting::has_words(&self.$required))*)?
+                    $(&& $crate::config::Setting::has_words(&self.$option))*
             }
         }
     };

@@ -27,6 +27,7 @@ pub trait Scalar:
     + Send
     + Sync
     + crate::formats::safetensors::Element
+    + crate::models::Element<Self>
     + sealed::Sealed
 {
     /// The name that Keras and safetensors headers use: `float32` or `float64`.

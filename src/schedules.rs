@@ -86,6 +86,13 @@ impl Setting for LearningRate {
             _ => Err(Error::unknown("learning-rate schedule", class, [ExponentialDecay::CLASS])),
         }
     }
+
+    fn has_words(&self) -> bool {
+        match self {
+            Self::Constant(_) => true,
+            Self::Schedule(schedule) => schedule.describe().is_some(),
+        }
+    }
 }
 
 options! {

@@ -1,4 +1,5 @@
 //! Layers that make one tensor of several: values, gradients by differences, repeated axes, masks, refusals.
+#![allow(clippy::type_complexity, clippy::cast_possible_wrap)]
 #![allow(clippy::unwrap_used, clippy::float_cmp)]
 #![allow(clippy::type_complexity)] // tables of cases
 

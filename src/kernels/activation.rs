@@ -12,7 +12,10 @@ use crate::Scalar;
 
 /// Several kernels y ← f(x): `name(parameters) = |x, constants| value`. Constants are made once, before the loop.
 macro_rules! forward {
-    ($($(#[$doc:meta])* $name:ident($($p:ident),*) = $x:ident, $I:ident $(, let $c:ident = $value:expr)* => $y:expr;)*) => {$(
+    ($(
+        $(#[$doc:meta])*
+        $name:ident($($p:ident),*) = $x:ident, $I:ident $(, let $c:ident = $value:expr)* => $y:expr;
+    )*) => {$(
         kernel! {
             $(#[$doc])*
             pub fn $name<F, $I>(x: &mut [F] $(, $p: F)*) {
@@ -28,7 +31,10 @@ macro_rules! forward {
 
 /// Several kernels grad ← grad·f′: `name(known, parameters)`, `known` being the output `y` or the input `x`.
 macro_rules! backward {
-    ($($(#[$doc:meta])* $name:ident($known:ident $(, $p:ident)*) = $g:ident, $I:ident $(, let $c:ident = $value:expr)* => $dx:expr;)*) => {$(
+    ($(
+        $(#[$doc:meta])*
+        $name:ident($known:ident $(, $p:ident)*) = $g:ident, $I:ident $(, let $c:ident = $value:expr)* => $dx:expr;
+    )*) => {$(
         kernel! {
             $(#[$doc])*
             pub fn $name<F, $I>($known: &[F], grad: &mut [F] $(, $p: F)*) {
@@ -163,8 +169,8 @@ backward! {
         select(y > F::zero() && y < F::one(), g * sixth, F::zero());
     /// Backward of [`tanh`], from its output: f′ = 1 − y² = (1 − y)(1 + y).
     tanh_backward(y) = g, I, let one = F::one() => g * ((one - y) * (one + y));
-    /// Backward of [`hard_tanh`], from its output: f′ = 1 where −1 < y < 1, else 0.
-    hard_tanh_backward(y) = g, I => select(y.abs() < F::one(), g, F::zero());
+    /// Backward of [`hard_tanh`], from its input: f′ = 1 where −1 ≤ x ≤ 1, else 0. At ±1 it is 1, as in Keras.
+    hard_tanh_backward(x) = g, I => select(x.abs() > F::one(), F::zero(), g);
     /// Backward of [`softplus`], from its output: f′ = σ(x) = 1 − e⁻ʸ.
     softplus_backward(y) = g, I => -g * (-y).exp_m1_in::<I>();
     /// Backward of [`log_sigmoid`], from its output: f′ = 1 − σ(x) = 1 − eʸ.

@@ -57,7 +57,7 @@ fn cases() -> Vec<Case> {
         sigmoid / sigmoid_backward (y) (), sigma, [0.0, 1.0], [];
         hard_sigmoid / hard_sigmoid_backward (y) (), |x| (x + 3.0).clamp(0.0, 6.0) / 6.0, [0.0, 1.0], [-3.0, 3.0];
         tanh / tanh_backward (y) (), f64::tanh, [-1.0, 1.0], [];
-        hard_tanh / hard_tanh_backward (y) (), |x| x.clamp(-1.0, 1.0), [-1.0, 1.0], [-1.0, 1.0];
+        hard_tanh / hard_tanh_backward (x) (), |x| x.clamp(-1.0, 1.0), [-1.0, 1.0], [-1.0, 1.0];
         softplus / softplus_backward (y) (), |x| x.max(0.0) + (-x.abs()).exp().ln_1p(), [0.0, INF], [];
         log_sigmoid / log_sigmoid_backward (y) (), |x| x.min(0.0) - (-x.abs()).exp().ln_1p(), [-INF, 0.0], [];
         softsign / softsign_backward (y) (), |x| x / (1.0 + x.abs()), [-1.0, 1.0], [0.0];

@@ -41,10 +41,10 @@ kernel! {
 /// The numbers of one Adam step.
 #[derive(Clone, Copy, Debug)]
 pub struct AdamStep<F> {
-    /// The decay β₁ of the mean of gradients.
-    pub beta_1: F,
-    /// The decay β₂ of the mean of their squares.
-    pub beta_2: F,
+    /// 1 − β₁, the share of the new gradient in the mean. Taken in f64: 1 − 0.999 in f32 is off by 5·10⁻⁵.
+    pub rest_1: F,
+    /// 1 − β₂, the share of its square in theirs.
+    pub rest_2: F,
     /// rate·√(1 − β₂ᵗ)/(1 − β₁ᵗ) in step t = 1, 2, …: the bias of both means corrected in one number.
     pub alpha: F,
     /// Keras: ε itself. PyTorch adds ε after bias correction: ε·√(1 − β₂ᵗ).
@@ -56,7 +56,7 @@ pub struct AdamStep<F> {
 kernel! {
     /// Adam: m ← m + (g − m)(1 − β₁), v ← v + (g² − v)(1 − β₂), then w ← w − decay·w − α·m / (√v + ε).
     pub fn adam<F, I>(w: &mut [F], g: &[F], m: &mut [F], v: &mut [F], step: AdamStep<F>) {
-        let (rest_1, rest_2) = (F::one() - step.beta_1, F::one() - step.beta_2);
+        let (rest_1, rest_2) = (step.rest_1, step.rest_2);
         for (((w, &g), m), v) in w.iter_mut().zip(g).zip(m).zip(v) {
             *m += (g - *m) * rest_1;
             *v += (g * g - *v) * rest_2;
@@ -68,7 +68,7 @@ kernel! {
 kernel! {
     /// AMSGrad: [`adam`] with the largest v so far in its place, v̂ ← max(v̂, v).
     pub fn adam_amsgrad<F, I>(w: &mut [F], g: &[F], m: &mut [F], v: &mut [F], v_hat: &mut [F], step: AdamStep<F>) {
-        let (rest_1, rest_2) = (F::one() - step.beta_1, F::one() - step.beta_2);
+        let (rest_1, rest_2) = (step.rest_1, step.rest_2);
         for ((((w, &g), m), v), v_hat) in w.iter_mut().zip(g).zip(m).zip(v).zip(v_hat) {
             *m += (g - *m) * rest_1;
             *v += (g * g - *v) * rest_2;
@@ -244,8 +244,8 @@ mod tests {
         let step = |t: i32, torch: bool| {
             let root = (1.0 - b2.powi(t)).sqrt();
             AdamStep {
-                beta_1: b1,
-                beta_2: b2,
+                rest_1: 1.0 - b1,
+                rest_2: 1.0 - b2,
                 alpha: rate * root / (1.0 - b1.powi(t)),
                 epsilon: if torch { eps * root } else { eps },
                 decay: if torch { 0.004 } else { 0.0 },

@@ -48,6 +48,8 @@ pub(crate) struct NodeShared<'a> {
     pub shard: usize,
     /// The mask beside the first input.
     pub mask: Option<&'a [bool]>,
+    /// Whether the node's backward pass runs.
+    pub backward: bool,
 }
 
 impl<'a, F: Scalar> Context<'a, F> {
@@ -58,6 +60,13 @@ impl<'a, F: Scalar> Context<'a, F> {
     /// Whether this is a training pass.
     pub fn training(&self) -> bool {
         matches!(self.mode, Mode::Training { .. })
+    }
+
+    /// Whether a backward pass may follow, for which the layer has to keep what it needs: not where one only predicts,
+    /// nor where nothing before the layer's output is trained. Gradients are asked for outside training too, such as
+    /// those of an image with dropout switched off.
+    pub fn backward_follows(&self) -> bool {
+        self.shared.backward
     }
 
     /// A key for this layer's random numbers in this step, for the counter-based generator of

@@ -59,12 +59,19 @@ impl Description {
         Self { class: class.into(), name: None, trainable: true, config: None, activity_regularizer: None }
     }
 
-    /// Of a layer with a configuration; `name` and `trainable` are taken from it.
+    /// Of a layer with a configuration; `name` and `trainable` are taken from it. A layer that holds a function of one's
+    /// own has none.
     pub fn of<T: crate::config::Configured>(layer: &T) -> Self {
         let mut config = layer.to_config();
         let name = config.remove("name").and_then(|name| name.as_str().map(str::to_owned));
         let trainable = config.remove("trainable").and_then(|t| t.as_bool()).unwrap_or(true);
-        Self { class: T::CLASS.into(), name, trainable, config: Some(config), activity_regularizer: None }
+        Self {
+            class: T::CLASS.into(),
+            name,
+            trainable,
+            config: layer.has_words().then_some(config),
+            activity_regularizer: None,
+        }
     }
 
     /// With a penalty on the output.

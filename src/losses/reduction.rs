@@ -75,13 +75,8 @@ pub(crate) struct Sums {
 impl Sums {
     /// D; none without reduction.
     pub fn denominator(&self, reduction: Reduction) -> Option<f64> {
-        /// Keras adds it to the number of values that count.
-        const EPSILON: f64 = 1e-7;
         match reduction {
-            Reduction::SumOverBatchSize | Reduction::Mean => Some(match self.counted {
-                None => self.values,
-                Some(counted) => counted + EPSILON,
-            }),
+            Reduction::SumOverBatchSize | Reduction::Mean => Some(self.counted.unwrap_or(self.values)),
             Reduction::MeanWithSampleWeight => Some(self.weights),
             Reduction::Sum => Some(1.0),
             Reduction::None => None,
@@ -202,8 +197,13 @@ fn weigh_classes<F: Scalar>(by_class: &[F], prediction: &[usize], target: &View<
 
 /// Refuses weights whose shape does not extend to that of the values.
 pub(crate) fn check_weights(call: &str, values: &[usize], weights: &[usize]) -> Result<()> {
-    let fits = weights.len() <= values.len().max(1)
-        && weights.iter().zip(values).enumerate().all(|(axis, (&w, &v))| w == v || (w == 1 && axis > 0));
+    // A column of weights is as good as a row of them.
+    let weights_axes = match weights {
+        [rest @ .., 1] if weights.len() > values.len() => rest,
+        all => all,
+    };
+    let fits = weights_axes.len() <= values.len().max(1)
+        && weights_axes.iter().zip(values).enumerate().all(|(axis, (&w, &v))| w == v || (w == 1 && axis > 0));
     if fits {
         return Ok(());
     }

@@ -70,11 +70,10 @@ metric_options! {
 
 impl BinaryAccuracy {
     fn rows<F: Scalar>(&self, p: View<'_, F>, t: View<'_, F>, each: &mut impl FnMut(usize, usize, f64)) {
-        let (n, threshold) = (p.last_axis().max(1), F::of(self.threshold));
-        let rows = p.len() / n;
-        for (row, (p, t)) in p.chunks(n).zip(t.chunks(n)).enumerate() {
-            let right = p.iter().zip(t).filter(|(p, t)| (**p > threshold) == (**t > F::of(0.5))).count();
-            each(row, rows, right as f64 / n as f64);
+        let (threshold, values) = (F::of(self.threshold), p.len());
+        for (i, (&p, &t)) in p.iter().zip(t.iter()).enumerate() {
+            let right = (p > threshold) == (t > F::of(0.5));
+            each(i, values, f64::from(u8::from(right)));
         }
     }
 }
@@ -169,6 +168,8 @@ metric_options! {
     pub struct SparseTopKCategoricalAccuracy {
         /// How many classes may come before. Default: 5.
         k: usize = 5,
+        /// Whether predictions are not scores but classes, the most probable first. Default: false.
+        from_sorted_ids: bool = false,
     }
 }
 
@@ -177,7 +178,11 @@ impl SparseTopKCategoricalAccuracy {
         let n = p.last_axis().max(1);
         let rows = p.len() / n;
         for (row, (p, &label)) in p.chunks(n).zip(t.iter()).enumerate() {
-            let hit = label.to_usize().is_some_and(|label| in_top_k(p, label, self.k));
+            let hit = if self.from_sorted_ids {
+                p.iter().take(self.k).any(|&class| class == label)
+            } else {
+                label.to_usize().is_some_and(|label| in_top_k(p, label, self.k))
+            };
             each(row, rows, f64::from(u8::from(hit)));
         }
     }

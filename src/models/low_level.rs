@@ -1,5 +1,7 @@
 //! The steps that `fit` is made of, for training loops of one's own.
 
+use ndarray::ArrayD;
+
 use super::Model;
 use super::inputs::{IntoInputs, check_inputs, check_rows};
 use super::pass::{self, Pass};
@@ -23,11 +25,11 @@ impl<F: Scalar> Model<F> {
     /// let mut pass = model.pass();
     /// for step in 0..100 {
     ///     model.forward(&mut pass, &x, Mode::Training { seed: 0, step })?;
-    ///     let (_, grad) = value_and_gradient(&loss, pass.output(0), &target)?;
+    ///     let (_, grad) = loss.value_and_gradient(pass.output(0), &target)?;
     ///     model.backward(&mut pass, &grad)?;
     ///     optimizer.step(&mut model, &pass)?;
     /// }
-    /// assert!(loss.call(model.predict(&x)?.view(), target.view())? < 1e-2);
+    /// assert!(loss.call(&model.predict(&x)?, &target)? < 1e-2);
     /// # Ok::<(), gradus::Error>(())
     /// ```
     ///
@@ -44,7 +46,14 @@ impl<F: Scalar> Model<F> {
         }
         pass.set_rows(&self.graph, rows);
         pass.mode = Some(mode);
-        let run = Run { graph: &self.graph, params: &self.params, plan: &pass.plan, mode, batch: rows };
+        let run = Run {
+            graph: &self.graph,
+            params: &self.params,
+            plan: &pass.plan,
+            mode,
+            batch: rows,
+            penalties: pass.penalties,
+        };
         let (used, totals) = (pass.used, &mut pass.totals);
         let shards = &mut pass.shards[..used];
         self.threads.enter(|| {
@@ -64,7 +73,7 @@ impl<F: Scalar> Model<F> {
     }
 
     /// Runs the gradients of the outputs back through the model. Afterwards `pass` holds the gradients of the
-    /// parameters, penalties of regularizers included, and those of the inputs if it was made for them.
+    /// parameters, and those of the inputs if it was made for them.
     ///
     /// # Errors
     /// If no forward pass went before, or a gradient does not have its output's shape.
@@ -83,7 +92,14 @@ impl<F: Scalar> Model<F> {
                 return Err(Error::data("backward", format!("{} rows", pass.batch), format!("{}", grad.rows())));
             }
         }
-        let run = Run { graph: &self.graph, params: &self.params, plan: &pass.plan, mode, batch: pass.batch };
+        let run = Run {
+            graph: &self.graph,
+            params: &self.params,
+            plan: &pass.plan,
+            mode,
+            batch: pass.batch,
+            penalties: pass.penalties,
+        };
         let (used, totals) = (pass.used, &mut pass.totals);
         let shards = &mut pass.shards[..used];
         self.threads.enter(|| {
@@ -102,7 +118,9 @@ impl<F: Scalar> Model<F> {
         for shard in &pass.shards[..used] {
             elementwise::axpy(F::one(), &shard.param_grads, &mut pass.gradients);
         }
-        self.add_penalty_gradients(&mut pass.gradients);
+        if pass.penalties {
+            self.add_penalty_gradients(&mut pass.gradients);
+        }
         if pass.wants_input_gradients {
             pass.input_grads.resize_with(self.graph.inputs.len(), Tensor::default);
             for (slot, grad) in pass.input_grads.iter_mut().enumerate() {
@@ -112,11 +130,23 @@ impl<F: Scalar> Model<F> {
         Ok(())
     }
 
+    /// The gradients of a backward pass by the paths of their weights, as arrays of their own. State has none.
+    pub fn gradients(&self, pass: &Pass<F>) -> Vec<(String, ArrayD<F>)> {
+        self.named_gradients(&pass.gradients)
+    }
+
+    /// A run of values laid out like the parameters, by path.
+    pub(crate) fn named_gradients(&self, values: &[F]) -> Vec<(String, ArrayD<F>)> {
+        let learned = self.graph.param_paths().filter(|(_, spec)| spec.learned);
+        learned.map(|(path, spec)| (path, to_array(&spec.shape, &values[spec.range.clone()]))).collect()
+    }
+
     /// Lets layers with state (moving statistics) write it, from what a training pass left in `pass`.
     pub(crate) fn update_state(&mut self, pass: &Pass<F>) {
         let Some(mode @ Mode::Training { .. }) = pass.mode else { return };
         let graph = self.graph.clone();
-        let run = Run { graph: &graph, params: &[], plan: &pass.plan, mode, batch: pass.batch };
+        let run =
+            Run { graph: &graph, params: &[], plan: &pass.plan, mode, batch: pass.batch, penalties: pass.penalties };
         for shard in pass.shards() {
             shard.update_state(&run, &mut self.params, Feeds::Own(&shard.inputs));
         }
@@ -148,6 +178,11 @@ impl<F: Scalar> Model<F> {
             }
         }
     }
+}
+
+/// An array of its own.
+pub(crate) fn to_array<F: Scalar>(shape: &[usize], values: &[F]) -> ArrayD<F> {
+    ArrayD::from_shape_vec(shape.to_vec(), values.to_vec()).expect("shape and values agree")
 }
 
 /// Puts the shards' parts of a tensor one after another.

@@ -16,7 +16,7 @@ pub(crate) mod shard;
 mod summary;
 
 pub use functional::{Input, ModelBuilder, Symbol, call, shared};
-pub use inputs::{IntoInputs, IntoTensor};
+pub use inputs::{Column, Element, Given, IntoInputs, IntoTensor};
 pub use model::Model;
 pub use operation::{AnyLayer, IntoLayer, ManyToMany, OneToOne, Whole};
 pub use pass::Pass;

@@ -6,6 +6,7 @@ use ndarray::ArrayD;
 
 use super::graph::{Graph, Recipe};
 use super::inputs::{IntoInputs, check_inputs};
+use super::low_level::to_array;
 use super::pass::Pass;
 use super::plan::Plan;
 use super::predictor::Predictor;
@@ -150,16 +151,10 @@ impl<F: Scalar> Model<F> {
     }
 
     /// Every weight with its path (`dense_1/kernel`), in order, as arrays of their own.
-    ///
-    /// # Panics
-    /// Never: shapes and values agree.
     pub fn get_weights(&self) -> Vec<(String, ArrayD<F>)> {
         self.graph
             .param_paths()
-            .map(|(path, spec)| {
-                let values = self.params[spec.range.clone()].to_vec();
-                (path, ArrayD::from_shape_vec(spec.shape.clone(), values).expect("shape and values agree"))
-            })
+            .map(|(path, spec)| (path, to_array(&spec.shape, &self.params[spec.range.clone()])))
             .collect()
     }
 
@@ -167,13 +162,9 @@ impl<F: Scalar> Model<F> {
     ///
     /// # Errors
     /// If there is none of that path.
-    ///
-    /// # Panics
-    /// Never: shapes and values agree.
     pub fn weight(&self, path: &str) -> Result<ArrayD<F>> {
         let spec = self.find_weight(path)?;
-        let values = self.params[spec.range.clone()].to_vec();
-        Ok(ArrayD::from_shape_vec(spec.shape.clone(), values).expect("shape and values agree"))
+        Ok(to_array(&spec.shape, &self.params[spec.range.clone()]))
     }
 
     /// Sets weights by path. All are checked before any is set.

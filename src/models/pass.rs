@@ -50,6 +50,7 @@ pub struct Pass<F> {
     pub(crate) totals: Vec<F>,
     pub(crate) plan: Plan,
     pub(crate) wants_input_gradients: bool,
+    pub(crate) penalties: bool,
     /// The mode of the forward pass whose values it holds.
     pub(crate) mode: Option<Mode>,
     pub(crate) outputs: Vec<Tensor<F>>,
@@ -66,6 +67,7 @@ impl<F: Scalar> Pass<F> {
             totals: Vec::new(),
             plan,
             wants_input_gradients,
+            penalties: false,
             mode: None,
             outputs: Vec::new(),
             input_grads: Vec::new(),
@@ -82,12 +84,16 @@ impl<F: Scalar> Pass<F> {
         }
     }
 
-    pub(crate) fn shards_mut(&mut self) -> &mut [Shard<F>] {
-        &mut self.shards[..self.used]
-    }
-
     pub(crate) fn shards(&self) -> &[Shard<F>] {
         &self.shards[..self.used]
+    }
+
+    /// Whether a backward pass adds the gradients of regularizers' penalties, on parameters and on outputs. `fit` does;
+    /// default here: false.
+    #[must_use]
+    pub fn with_penalties(mut self, penalties: bool) -> Self {
+        self.penalties = penalties;
+        self
     }
 
     /// The model's output number `i` of the last forward pass.

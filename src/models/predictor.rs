@@ -43,7 +43,14 @@ impl<'m, F: Scalar> Predictor<'m, F> {
         let mut predictor = Self { model, plan, slots, shards, outputs, most_rows };
         // Every shard takes its memory now, at the largest size.
         let count = predictor.shards.len();
-        let run = Run { graph, params: &model.params, plan: &predictor.plan, mode: Mode::Inference, batch: most_rows };
+        let run = Run {
+            graph,
+            params: &model.params,
+            plan: &predictor.plan,
+            mode: Mode::Inference,
+            batch: most_rows,
+            penalties: false,
+        };
         for shard in &mut predictor.shards {
             let rows = shard_rows(most_rows, shard.number, count);
             shard.set_rows(&run, rows.start..(rows.end + 1).min(most_rows.max(rows.end)));
@@ -107,8 +114,14 @@ impl<'m, F: Scalar> Predictor<'m, F> {
     /// Runs checked inputs; the results lie in `self.outputs`.
     pub(crate) fn run_many(&mut self, feeds: &[&[F]], rows: usize) {
         let model = self.model;
-        let run =
-            Run { graph: &model.graph, params: &model.params, plan: &self.plan, mode: Mode::Inference, batch: rows };
+        let run = Run {
+            graph: &model.graph,
+            params: &model.params,
+            plan: &self.plan,
+            mode: Mode::Inference,
+            batch: rows,
+            penalties: false,
+        };
         let count = rows.div_ceil(SHARD_ROWS).max(1);
         let nodes = model.graph.nodes.len();
         let shards = &mut self.shards[..count];
@@ -117,9 +130,9 @@ impl<'m, F: Scalar> Predictor<'m, F> {
             shard.forward(&run, 0..nodes, Feeds::Batch(feeds), &[]);
         };
         if let [shard] = shards {
-            work(shard)
+            work(shard);
         } else {
-            parallel::for_each(shards, &work)
+            parallel::for_each(shards, &work);
         }
         for (output, &slot) in self.outputs.iter_mut().zip(&self.slots) {
             output.set_rows(rows);

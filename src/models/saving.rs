@@ -102,7 +102,7 @@ impl<F: Scalar> Model<F> {
             }
         }
         if let Some(compile) = json_entry(&file, "compile", path)? {
-            model.compile(compile_from_config(&compile, registry).map_err(within)?)?;
+            model.compile(Compile::from_config(&compile, registry).map_err(within)?)?;
         }
         Ok(model)
     }
@@ -286,22 +286,4 @@ fn compile_config<F: Scalar>(compiled: &Compiled<F>) -> Option<Value> {
     });
     let outputs = outputs.collect::<Option<Vec<Value>>>()?;
     Some(json!({ "optimizer": optimizer, "outputs": outputs }))
-}
-
-fn compile_from_config<F: Scalar>(value: &Value, registry: &Registry<F>) -> Result<Compile<F>> {
-    let empty = Value::Null;
-    let at = |value: &Value, name: &str| value.get(name).unwrap_or(&empty).clone();
-    let (class, options) = config::class_and_config(&at(value, "optimizer"))?;
-    let mut compile = Compile::from_optimizer(registry.make_optimizer(&class, &options)?);
-    for output in at(value, "outputs").as_array().unwrap_or(&Vec::new()) {
-        let (class, options) = config::class_and_config(&at(output, "loss"))?;
-        compile =
-            compile.loss_arc(registry.make_loss(&class, &options)?).weight(f64::from_value(&at(output, "weight"))?);
-        for watched in at(output, "metrics").as_array().unwrap_or(&Vec::new()) {
-            let (class, options) = config::class_and_config(&at(watched, "metric"))?;
-            let metric = registry.make_metric(&class, &options)?;
-            compile = compile.watch(metric, at(watched, "weighted").as_bool().unwrap_or(false));
-        }
-    }
-    Ok(compile)
 }

@@ -79,8 +79,8 @@ macro_rules! adam_family {
                 let epsilon = if self.epsilon_after_correction { self.epsilon * root } else { self.epsilon };
                 let numbers = AdamStep {
                     alpha: F::of(step.learning_rate * root / (1.0 - self.beta_1.powf(t))),
-                    beta_1: F::of(self.beta_1),
-                    beta_2: F::of(self.beta_2),
+                    rest_1: F::of(1.0 - self.beta_1),
+                    rest_2: F::of(1.0 - self.beta_2),
                     epsilon: F::of(epsilon),
                     // The driver lets weights decay, for every optimizer alike.
                     decay: F::zero(),
@@ -107,7 +107,7 @@ macro_rules! adam_family {
             }
 
             fn describe(&self) -> Option<(String, Config)> {
-                Some((Self::CLASS.into(), self.to_config()))
+                self.has_words().then(|| (Self::CLASS.into(), self.to_config()))
             }
         }
     };

@@ -58,6 +58,14 @@ impl<F: Scalar> Driver<F> {
         Self::from_arc(Arc::new(optimizer), model.params.len())
     }
 
+    /// [`new`](Self::new) with an optimizer that is shared, as a [`Registry`](crate::registry::Registry) makes it.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn from_shared(optimizer: Arc<dyn Optimizer<F>>, model: &Model<F>) -> Result<Self> {
+        Self::from_arc(optimizer, model.params.len())
+    }
+
     pub(crate) fn from_arc(optimizer: Arc<dyn Optimizer<F>>, params: usize) -> Result<Self> {
         let common = optimizer.common();
         let checked = common.check().and_then(|()| optimizer.check());
@@ -129,6 +137,13 @@ impl<F: Scalar> Driver<F> {
         if self.trains != trains {
             self.trains = trains.to_vec();
             self.runs = runs(graph, trains);
+        }
+        if self.common.maximize {
+            kernels::scale(gradients, -F::one());
+        }
+        if self.common.use_ema && self.calls == 0 {
+            // Frozen layers too: one that is thawed later finds its own weights, not zeros.
+            self.average.copy_from_slice(weights);
         }
         let accumulate = self.common.gradient_accumulation_steps.unwrap_or(1);
         let updates = self.calls / accumulate;
@@ -213,11 +228,11 @@ impl<F: Scalar> Driver<F> {
         }
     }
 
-    /// Puts the moving average in the weights' place, as at the end of a training with `use_ema`.
-    pub(crate) fn finish(&self, graph: &Graph<F>, trains: &[bool], weights: &mut [F]) {
+    /// Ends a training: with `use_ema` the moving average takes the weights' place.
+    pub fn finish(&self, model: &mut Model<F>) {
         if self.common.use_ema && self.calls > 0 {
-            for run in runs(graph, trains) {
-                weights[run.clone()].copy_from_slice(&self.average[run]);
+            for run in runs(&model.graph, &model.trains) {
+                model.params[run.clone()].copy_from_slice(&self.average[run]);
             }
         }
     }

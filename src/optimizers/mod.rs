@@ -50,6 +50,8 @@ pub struct Common {
     pub ema_overwrite_frequency: Option<u64>,
     /// Over how many steps gradients are averaged before an update.
     pub gradient_accumulation_steps: Option<u64>,
+    /// Whether the loss is to be made large: gradients count with the other sign.
+    pub maximize: bool,
 }
 
 impl Common {
@@ -176,6 +178,8 @@ macro_rules! optimizer_options {
                 ema_overwrite_frequency: Option<u64> = None => |updates: impl Into<Option<u64>>| updates.into(),
                 /// Over how many steps gradients are averaged before an update. Default: none.
                 gradient_accumulation_steps: Option<u64> = None => |steps: impl Into<Option<u64>>| steps.into(),
+                /// Whether the loss is to be made large instead of small. Default: false.
+                maximize: bool = false,
                 /// The optimizer's name. Default: none.
                 name: Option<String> = None => |name: impl Into<String>| Some(name.into()),
                 $($options)*
@@ -201,6 +205,7 @@ macro_rules! optimizer_options {
                     ema_momentum: self.ema_momentum,
                     ema_overwrite_frequency: self.ema_overwrite_frequency,
                     gradient_accumulation_steps: self.gradient_accumulation_steps,
+                    maximize: self.maximize,
                 }
             }
         }

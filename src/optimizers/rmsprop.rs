@@ -77,6 +77,6 @@ impl<F: Scalar> Optimizer<F> for RMSprop {
     }
 
     fn describe(&self) -> Option<(String, Config)> {
-        Some((Self::CLASS.into(), self.to_config()))
+        self.has_words().then(|| (Self::CLASS.into(), self.to_config()))
     }
 }

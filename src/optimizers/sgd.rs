@@ -58,6 +58,6 @@ impl<F: Scalar> Optimizer<F> for SGD {
     }
 
     fn describe(&self) -> Option<(String, Config)> {
-        Some((Self::CLASS.into(), self.to_config()))
+        self.has_words().then(|| (Self::CLASS.into(), self.to_config()))
     }
 }

@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::step::Workspace;
+use crate::config::{self, Setting};
 use crate::losses::{Loss, Reduction};
 use crate::metrics::{Metric, Tracked};
 use crate::models::Model;
 use crate::optimizers::{Driver, Optimizer};
+use crate::registry::Registry;
 use crate::{Error, Result, Scalar};
 
 /// What a model is to be trained for, and how. Losses are given output by output; metrics belong to the loss before
@@ -105,6 +109,29 @@ impl<F: Scalar> Compile<F> {
             None => self.misplaced_metric = true,
         }
         self
+    }
+
+    /// From data: `{"optimizer": {…}, "outputs": [{"loss": {…}, "weight": 1.0, "metrics": [{"metric": {…}, "weighted":
+    /// false}]}]}`, each object as Keras writes it, `{"class_name": …, "config": {…}}`.
+    ///
+    /// # Errors
+    /// If a class or an option is not known.
+    pub fn from_config(value: &Value, registry: &Registry<F>) -> Result<Self> {
+        let empty = Value::Null;
+        let at = |value: &Value, name: &str| value.get(name).unwrap_or(&empty).clone();
+        let (class, options) = config::class_and_config(&at(value, "optimizer"))?;
+        let mut compile = Self::from_optimizer(registry.make_optimizer(&class, &options)?);
+        for output in at(value, "outputs").as_array().unwrap_or(&Vec::new()) {
+            let (class, options) = config::class_and_config(&at(output, "loss"))?;
+            compile = compile.loss_arc(registry.make_loss(&class, &options)?);
+            compile = compile.weight(Option::<f64>::from_value(&at(output, "weight"))?.unwrap_or(1.0));
+            for watched in at(output, "metrics").as_array().unwrap_or(&Vec::new()) {
+                let (class, options) = config::class_and_config(&at(watched, "metric"))?;
+                let metric = registry.make_metric(&class, &options)?;
+                compile = compile.watch(metric, at(watched, "weighted").as_bool().unwrap_or(false));
+            }
+        }
+        Ok(compile)
     }
 
     pub(crate) fn is_given(&self) -> bool {

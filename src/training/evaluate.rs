@@ -2,7 +2,10 @@
 
 use std::ops::Deref;
 
-use super::fit::{check_dataset, checked_arrays, evaluate};
+use ndarray::ArrayD;
+
+use super::compile::Compiled;
+use super::fit::{Fit, check_dataset, checked_arrays, class_weights, evaluate, figures, reset_metrics};
 use super::history::Logs;
 use super::step::{self, StepData};
 use crate::data::Dataset;
@@ -66,7 +69,9 @@ impl<F: Scalar> Model<F> {
     /// # Errors
     /// As [`fit`](Self::fit).
     pub fn train_on_batch<'a>(&mut self, x: impl IntoInputs<'a, F>, y: impl IntoInputs<'a, F>) -> Result<Score> {
-        self.on_batch("train_on_batch", x, y, true)
+        self.on_batch("train_on_batch", x, y, Fit::new(), true, |model, compiled, data| {
+            step::train(model, compiled, data)
+        })
     }
 
     /// The loss and the metrics on one batch.
@@ -74,7 +79,29 @@ impl<F: Scalar> Model<F> {
     /// # Errors
     /// As [`evaluate`](Self::evaluate).
     pub fn test_on_batch<'a>(&mut self, x: impl IntoInputs<'a, F>, y: impl IntoInputs<'a, F>) -> Result<Score> {
-        self.on_batch("test_on_batch", x, y, false)
+        self.on_batch("test_on_batch", x, y, Fit::new(), false, |model, compiled, data| {
+            step::test(model, compiled, data)
+        })
+    }
+
+    /// The gradients of the loss on one batch, penalties included, by the paths of their weights: what a training step
+    /// would go by. Nothing changes. Of the options `sample_weight` and `class_weight` count.
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit).
+    pub fn gradients_on_batch<'a>(
+        &mut self,
+        x: impl IntoInputs<'a, F>,
+        y: impl IntoInputs<'a, F>,
+        weights: Fit<'a, F>,
+    ) -> Result<Vec<(String, ArrayD<F>)>> {
+        let mut gradients = Vec::new();
+        self.on_batch("gradients_on_batch", x, y, weights, true, |model, compiled, data| {
+            let (loss, _) = step::gradients(model, compiled, data)?;
+            gradients = model.named_gradients(compiled.workspace.gradients());
+            Ok(loss)
+        })?;
+        Ok(gradients)
     }
 
     fn on_batch<'a>(
@@ -82,20 +109,21 @@ impl<F: Scalar> Model<F> {
         call: &'static str,
         x: impl IntoInputs<'a, F>,
         y: impl IntoInputs<'a, F>,
+        options: Fit<'a, F>,
         training: bool,
+        work: impl FnOnce(&mut Self, &mut Compiled<F>, &StepData<'_, F>) -> Result<f64> + Send,
     ) -> Result<Score> {
         let compiled = self.compiled_or(call)?;
-        let arrays = checked_arrays(call, self, compiled, x.into_inputs(), y.into_inputs(), None)?;
+        let arrays = checked_arrays(call, self, compiled, x.into_inputs(), y.into_inputs(), options.sample_weight)?;
+        let class_weights = class_weights(&options.class_weight);
         let mut compiled = self.compiled.take().expect("checked above");
         compiled.workspace.prepare(self, &compiled.objectives, &arrays, training);
-        super::fit::reset_metrics(&mut compiled);
+        reset_metrics(&mut compiled);
         let rows: Vec<usize> = (0..arrays.len()).collect();
-        let data = StepData { dataset: &arrays, rows: &rows, class_weights: None, check: false };
+        let data = StepData { dataset: &arrays, rows: &rows, class_weights: class_weights.as_deref(), check: false };
         let threads = self.threads.clone();
-        let loss = threads.enter(|| {
-            if training { step::train(self, &mut compiled, &data) } else { step::test(self, &mut compiled, &data) }
-        });
-        let score = loss.map(|loss| Score::from(super::fit::figures(&compiled, loss, "")));
+        let loss = threads.enter(|| work(self, &mut compiled, &data));
+        let score = loss.map(|loss| Score::from(figures(&compiled, loss, "")));
         self.compiled = Some(compiled);
         score
     }

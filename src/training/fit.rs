@@ -11,6 +11,9 @@ use crate::models::Model;
 use crate::models::inputs::{Given, IntoInputs, IntoTensor, check_inputs, check_rows_loosely};
 use crate::{Error, Result, Scalar, random};
 
+/// Inputs and targets.
+type Pair<'a, F> = (Vec<Given<'a, F>>, Vec<Given<'a, F>>);
+
 /// The options of [`Model::fit`].
 ///
 /// # Defaults
@@ -24,12 +27,12 @@ pub struct Fit<'a, F: Scalar> {
     verbose: u8,
     shuffle: bool,
     validation_split: f64,
-    validation_data: Option<(Vec<Given<'a, F>>, Vec<Given<'a, F>>)>,
+    validation_data: Option<Pair<'a, F>>,
     validation_set: Option<&'a dyn Dataset<F>>,
     validation_batch_size: Option<usize>,
     validation_freq: usize,
-    class_weight: Vec<(usize, f64)>,
-    sample_weight: Option<Vec<Given<'a, F>>>,
+    pub(crate) class_weight: Vec<(usize, f64)>,
+    pub(crate) sample_weight: Option<Vec<Given<'a, F>>>,
     initial_epoch: usize,
     steps_per_epoch: Option<usize>,
     callbacks: Vec<Box<dyn Callback<F> + 'a>>,
@@ -396,7 +399,7 @@ impl<F: Scalar> Epochs<'_, F> {
         let class_weights = class_weights(&options.class_weight);
         let mut order: Vec<usize> = (0..dataset.len()).collect();
         for epoch in options.initial_epoch..options.epochs {
-            self.tell(&mut callbacks, options, epoch, &mut stop, |callback, state| callback.on_epoch_begin(state))?;
+            self.tell(&mut callbacks, options, epoch, &mut stop, super::callbacks::Callback::on_epoch_begin)?;
             if options.shuffle {
                 // From the same start each time, so that an epoch's order does not depend on those before it.
                 order.iter_mut().enumerate().for_each(|(i, row)| *row = i);
@@ -439,9 +442,9 @@ impl<F: Scalar> Epochs<'_, F> {
                 break;
             }
         }
-        self.compiled.driver.finish(&self.model.graph.clone(), &self.model.trains, &mut self.model.params);
+        self.compiled.driver.finish(self.model);
         let last = history.epochs().last().copied().unwrap_or(options.initial_epoch);
-        self.tell(&mut callbacks, options, last, &mut stop, |callback, state| callback.on_train_end(state))?;
+        self.tell(&mut callbacks, options, last, &mut stop, super::callbacks::Callback::on_train_end)?;
         Ok(history)
     }
 
@@ -464,7 +467,7 @@ impl<F: Scalar> Epochs<'_, F> {
 }
 
 /// A weight a class; 1 for those that are not named.
-fn class_weights<F: Scalar>(pairs: &[(usize, f64)]) -> Option<Vec<F>> {
+pub(crate) fn class_weights<F: Scalar>(pairs: &[(usize, f64)]) -> Option<Vec<F>> {
     let largest = pairs.iter().map(|(class, _)| *class).max()?;
     let mut weights = vec![F::one(); largest + 1];
     for &(class, weight) in pairs {

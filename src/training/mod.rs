@@ -3,10 +3,10 @@
 mod callbacks;
 mod compile;
 mod evaluate;
-mod fit;
+pub(crate) mod fit;
 mod history;
 mod progress;
-mod step;
+pub(crate) mod step;
 
 pub use callbacks::{Callback, EarlyStopping, EpochState, ModelCheckpoint, Monitor};
 pub use compile::Compile;

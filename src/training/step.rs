@@ -232,14 +232,36 @@ pub(crate) fn train<F: Scalar>(
     compiled: &mut Compiled<F>,
     data: &StepData<'_, F>,
 ) -> Result<f64> {
-    let Compiled { driver, objectives, workspace, .. } = compiled;
+    let (loss, used) = gradients(model, compiled, data)?;
+    let Compiled { driver, workspace, .. } = compiled;
     let graph = model.graph.clone();
-    let used = workspace.set_rows(&graph, objectives, data.dataset, data.rows.len());
+    let prepared = workspace.training.as_ref().expect("prepared before the first step");
+    let mode = Mode::Training { seed: model.seed, step: driver.calls };
+    let shards = &mut workspace.shards[..used];
+    let run = Run { graph: &graph, params: &[], plan: &prepared.plan, mode, batch: data.rows.len(), penalties: true };
+    for work in shards.iter() {
+        work.shard.update_state(&run, &mut model.params, Feeds::Own(&work.shard.inputs));
+    }
+    driver.apply(&graph, &model.trains, &mut model.params, &mut shards[0].shard.param_grads);
+    Ok(loss)
+}
+
+/// The first half of a training step, which changes neither parameters nor state: the loss of the batch, and in the
+/// first shard the gradients of all parameters. Returns also how many shards there are.
+pub(crate) fn gradients<F: Scalar>(
+    model: &Model<F>,
+    compiled: &mut Compiled<F>,
+    data: &StepData<'_, F>,
+) -> Result<(f64, usize)> {
+    let Compiled { driver, objectives, workspace, .. } = compiled;
+    let graph = &model.graph;
+    let used = workspace.set_rows(graph, objectives, data.dataset, data.rows.len());
     let Workspace { shards, totals, training, weighted, denominators, loss_totals, .. } = workspace;
     let prepared = training.as_ref().expect("prepared before the first step");
     let shards = &mut shards[..used];
     let mode = Mode::Training { seed: model.seed, step: driver.calls };
-    let run = Run { graph: &graph, params: &model.params, plan: &prepared.plan, mode, batch: data.rows.len() };
+    let batch = data.rows.len();
+    let run = Run { graph, params: &model.params, plan: &prepared.plan, mode, batch, penalties: true };
     let known = known_denominators(&run, objectives, data, weighted, denominators);
 
     pass::forward(shards, totals, &run, None, &|work: &mut StepShard<F>| work.load(&run, objectives, data), &|work| {
@@ -264,13 +286,14 @@ pub(crate) fn train<F: Scalar>(
     join_gradients(shards);
     watch(shards, objectives, &run);
     model.add_penalty_gradients(&mut shards[0].shard.param_grads);
-    for work in shards.iter() {
-        let feeds = Feeds::Own(&work.shard.inputs);
-        let run = Run { graph: &graph, params: &[], plan: &prepared.plan, mode, batch: data.rows.len() };
-        work.shard.update_state(&run, &mut model.params, feeds);
+    Ok((loss, used))
+}
+
+impl<F: Scalar> Workspace<F> {
+    /// The gradients that [`gradients`] left.
+    pub fn gradients(&self) -> &[F] {
+        &self.shards[0].shard.param_grads
     }
-    driver.apply(&graph, &model.trains, &mut model.params, &mut shards[0].shard.param_grads);
-    Ok(loss)
 }
 
 /// One step of evaluation; returns the loss of the batch.
@@ -282,7 +305,7 @@ pub(crate) fn test<F: Scalar>(model: &Model<F>, compiled: &mut Compiled<F>, data
     let prepared = inference.as_ref().expect("prepared before the first step");
     let shards = &mut shards[..used];
     let mode = Mode::Inference;
-    let run = Run { graph, params: &model.params, plan: &prepared.plan, mode, batch: data.rows.len() };
+    let run = Run { graph, params: &model.params, plan: &prepared.plan, mode, batch: data.rows.len(), penalties: true };
     let known = known_denominators(&run, objectives, data, weighted, denominators);
     let load = |work: &mut StepShard<F>| work.load(&run, objectives, data);
     pass::forward(shards, totals, &run, None, &load, &|work| work.weigh(&run, objectives, data, known));

@@ -1,0 +1,225 @@
+//! Whole workloads, timed as a user meets them, for racing against other frameworks: `benches/race.py` runs them in turn.
+//!
+//! `cargo bench --bench workloads -- WORKLOAD [--threads N] [--data DIR] [--epochs N] [--steps N]` prints one JSON
+//! object as its last line; without a workload it lists and runs them all.
+
+use std::hint::black_box;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use gradus::prelude::*;
+use serde_json::{Map, Value, json};
+
+type Figures = Map<String, Value>;
+
+const WORKLOADS: [&str; 5] = ["mlp", "mlp_step", "infer_tiny", "infer_mlp", "infer_mlp_256"];
+
+struct Options {
+    threads: Option<usize>,
+    data: Option<PathBuf>,
+    epochs: usize,
+    steps: Option<usize>,
+}
+
+fn main() -> gradus::Result<()> {
+    let mut options = Options { threads: None, data: None, epochs: 5, steps: None };
+    let mut chosen = Vec::new();
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().unwrap_or_else(|| panic!("{argument} takes a value"));
+        let number = |text: String| text.parse().unwrap_or_else(|_| panic!("`{text}` is not a whole number"));
+        match argument.as_str() {
+            "--bench" => (), // Cargo's own
+            "--threads" => options.threads = Some(number(value())),
+            "--data" => options.data = Some(value().into()),
+            "--epochs" => options.epochs = number(value()),
+            "--steps" => options.steps = Some(number(value())),
+            name if WORKLOADS.contains(&name) => chosen.push(name.to_owned()),
+            other => panic!("there is no workload `{other}`, only {WORKLOADS:?}"),
+        }
+    }
+    if chosen.is_empty() {
+        println!("workloads: {}", WORKLOADS.join(" "));
+        chosen = WORKLOADS.map(String::from).to_vec();
+    }
+    for workload in &chosen {
+        let mut row = run(workload, &options)?;
+        row.insert("framework".into(), json!("gradus"));
+        row.insert("version".into(), json!(env!("CARGO_PKG_VERSION")));
+        row.insert("threads".into(), json!(options.threads));
+        row.insert("workload".into(), json!(workload));
+        row.insert("rss_mb".into(), json!(peak_memory_mb()));
+        println!("{}", Value::Object(row));
+    }
+    Ok(())
+}
+
+fn run(workload: &str, options: &Options) -> gradus::Result<Figures> {
+    match workload {
+        "mlp" => mlp(options),
+        "mlp_step" => mlp_step(options),
+        "infer_tiny" => infer_tiny(options),
+        "infer_mlp" => infer_mlp(options, 1),
+        _ => infer_mlp(options, 256),
+    }
+}
+
+/// The network of the Keras MNIST script.
+fn mnist_network(options: &Options) -> gradus::Result<Model> {
+    let mut model = Sequential::new()
+        .input([28, 28])
+        .add(Flatten::new())
+        .add(Dense::new(128).activation(Relu))
+        .add(Dense::new(10).activation(Softmax))
+        .compile(CategoricalCrossentropy::new(), Adam::new())
+        .metric(Accuracy::new())
+        .build()?;
+    if let Some(threads) = options.threads {
+        model.set_threads(threads)?;
+    }
+    Ok(model)
+}
+
+/// One epoch of the script as `fit` runs it, loss and accuracy kept, 6,000 images validated.
+fn mlp(options: &Options) -> gradus::Result<Figures> {
+    let (train, test) = match &options.data {
+        Some(folder) => datasets::mnist::load_from(folder)?,
+        None => datasets::mnist::load()?,
+    };
+    let scaled = |images: Array3<u8>| images.mapv(|pixel| f32::from(pixel) / 255.0);
+    let (y_train, y_test) = (to_categorical(&train.labels, 10)?, to_categorical(&test.labels, 10)?);
+    let (x_train, x_test) = (scaled(train.images), scaled(test.images));
+    let mut model = mnist_network(options)?;
+    let mut times = Vec::new();
+    let mut start = Instant::now();
+    let fit =
+        Fit::new().batch_size(128).epochs(options.epochs).validation_split(0.1).verbose(0).on_epoch_end(|_, _| {
+            times.push(start.elapsed().as_secs_f64());
+            start = Instant::now();
+            Ok(())
+        });
+    model.fit(&x_train, &y_train, fit)?;
+    let score = model.evaluate(&x_test, &y_test)?;
+    let (median, least) = median_and_least(times);
+    Ok(figures(&json!({ "epoch_s": median, "min_s": least, "test_acc": score["accuracy"], "test_loss": score.loss })))
+}
+
+/// One training step of it on one batch of 128: an epoch is one batch, which `fit` goes over again and again.
+fn mlp_step(options: &Options) -> gradus::Result<Figures> {
+    let mut model = mnist_network(options)?;
+    let steps = options.steps.unwrap_or(2000);
+    let (x, labels) = (noise(&[128, 28, 28]), Array1::from_iter((0..128).map(|row| row % 10)));
+    let y = to_categorical(&labels, 10)?;
+    let mut times = Vec::with_capacity(steps);
+    let mut start = Instant::now();
+    let fit = Fit::new().batch_size(128).epochs(steps).shuffle(false).verbose(0).on_epoch_end(|_, _| {
+        times.push(start.elapsed().as_secs_f64());
+        start = Instant::now();
+        Ok(())
+    });
+    model.fit(&x, &y, fit)?;
+    Ok(milliseconds(times))
+}
+
+/// One prediction of one row by a network of 1,004 weights: the library's own overhead. Beside it the same network as
+/// loops over constant arrays.
+fn infer_tiny(options: &Options) -> gradus::Result<Figures> {
+    let model = Sequential::new()
+        .input([6])
+        .add(Dense::new(64).activation(Relu))
+        .add(Dense::new(8).activation(Relu))
+        .add(Dense::new(4))
+        .build()?;
+    let x = [0.1f32, -0.2, 0.3, 0.4, -0.5, 0.6];
+    let mut y = [0.0f32; 4];
+    let mut predictor = model.predictor(1);
+    let count = options.steps.unwrap_or(5000);
+    // A single prediction is hardly longer than reading the clock: a hundred are timed at once.
+    let times = timed(count, 100, || {
+        predictor.run(black_box(&x), &mut y).expect("the sizes fit");
+        black_box(&y);
+    });
+    let mut row = milliseconds(times);
+
+    let weights: Vec<Vec<f32>> = model.get_weights().into_iter().map(|(_, w)| w.iter().copied().collect()).collect();
+    let by_hand = timed(count, 100, || {
+        let (mut h1, mut h2, mut out) = ([0.0f32; 64], [0.0f32; 8], [0.0f32; 4]);
+        dense_by_hand(black_box(&x), &weights[0], &weights[1], &mut h1);
+        relu_by_hand(&mut h1);
+        dense_by_hand(&h1, &weights[2], &weights[3], &mut h2);
+        relu_by_hand(&mut h2);
+        dense_by_hand(&h2, &weights[4], &weights[5], &mut out);
+        black_box(&out);
+    });
+    row.insert("by_hand_ms".into(), json!(median_and_least(by_hand).0 * 1e3));
+    Ok(row)
+}
+
+fn dense_by_hand<const N: usize, const M: usize>(x: &[f32; N], kernel: &[f32], bias: &[f32], y: &mut [f32; M]) {
+    y.copy_from_slice(bias);
+    for (x, row) in x.iter().zip(kernel.chunks_exact(M)) {
+        for (y, w) in y.iter_mut().zip(row) {
+            *y += x * w;
+        }
+    }
+}
+
+fn relu_by_hand(x: &mut [f32]) {
+    for x in x {
+        *x = x.max(0.0);
+    }
+}
+
+/// One prediction of so many images.
+fn infer_mlp(options: &Options, rows: usize) -> gradus::Result<Figures> {
+    let model = mnist_network(options)?;
+    let x = noise(&[rows, 28, 28]);
+    let x = x.as_slice().expect("made in one piece");
+    let mut y = vec![0.0; rows * 10];
+    let mut predictor = model.predictor(rows);
+    let times = timed(options.steps.unwrap_or(2000), 1, || {
+        predictor.run(black_box(x), &mut y).expect("the sizes fit");
+        black_box(&y);
+    });
+    Ok(milliseconds(times))
+}
+
+/// Numbers in 0..1 that are the same in every run.
+fn noise(shape: &[usize]) -> ArrayD<f32> {
+    let mut values = vec![0.0; shape.iter().product()];
+    gradus::kernels::random::uniform(7, 0, &mut values);
+    ArrayD::from_shape_vec(shape, values).expect("as many values as the shape says")
+}
+
+/// Seconds a call, measured `count` times over `calls` calls each, after a tenth as many to warm up.
+fn timed(count: usize, calls: u32, mut call: impl FnMut()) -> Vec<f64> {
+    (0..count / 10).for_each(|_| call());
+    let mut time = || {
+        let start = Instant::now();
+        (0..calls).for_each(|_| call());
+        start.elapsed().as_secs_f64() / f64::from(calls)
+    };
+    (0..count).map(|_| time()).collect()
+}
+
+fn median_and_least(mut times: Vec<f64>) -> (f64, f64) {
+    times.sort_by(f64::total_cmp);
+    (times[times.len() / 2], times[0])
+}
+
+fn milliseconds(times: Vec<f64>) -> Figures {
+    let steps = times.len();
+    let (median, least) = median_and_least(times);
+    figures(&json!({ "median_ms": median * 1e3, "min_ms": least * 1e3, "steps": steps }))
+}
+
+fn figures(row: &Value) -> Figures {
+    row.as_object().cloned().unwrap_or_default()
+}
+
+/// The most memory that the process has held, where the system tells (Linux: VmHWM).
+fn peak_memory_mb() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib / 1024)
+}

@@ -1,0 +1,108 @@
+//! Every built-in layer, put through everything that a layer must hold. A new layer is added here.
+
+use gradus::check::{LayerCheck, check_layer};
+use gradus::constraints::Constraint;
+use gradus::prelude::*;
+
+#[test]
+fn dense() -> gradus::Result<()> {
+    check_layer(Dense::new(5), &[7])?;
+    check_layer(Dense::new(1), &[1])?;
+    check_layer(Dense::new(3).activation(Gelu), &[2, 3, 4])?;
+    check_layer(Dense::new(4).activation(Softmax), &[6])?;
+    check_layer(Dense::new(3).activation(Sigmoid).use_bias(false), &[5])?;
+    check_layer(Dense::new(4).activation(Softmax), &[2, 3])?;
+    let regularized = Dense::new(3)
+        .activation(Tanh)
+        .kernel_regularizer(Regularizer::L1L2 { l1: 0.01, l2: 0.1 })
+        .bias_regularizer(Regularizer::L2(0.1))
+        .activity_regularizer(Regularizer::L2(0.3))
+        .kernel_constraint(Constraint::NonNeg)
+        .bias_initializer(Initializer::Ones);
+    check_layer(regularized, &[4])?;
+    // The gradient of a penalty on the output does not go through the loss.
+    check_layer(Dense::new(3).activation(Softmax).activity_regularizer(Regularizer::L2(0.3)), &[4])?;
+    check_layer(Dense::new(2).trainable(false), &[3])?;
+    // Large enough for blocks, edges and several packings.
+    check_layer(Dense::new(67).activation(Relu), &[130])
+}
+
+#[test]
+fn activations() -> gradus::Result<()> {
+    let each = [
+        Linear,
+        Relu,
+        ReluWith { max_value: Some(2.0), negative_slope: 0.1, threshold: 0.5 },
+        ReluWith { max_value: None, negative_slope: 0.0, threshold: 0.0 },
+        LeakyRelu { negative_slope: 0.2 },
+        Relu6,
+        Elu { alpha: 1.0 },
+        Elu { alpha: 0.4 },
+        Selu,
+        Celu { alpha: 1.3 },
+        Gelu,
+        GeluTanh,
+        Sigmoid,
+        HardSigmoid,
+        LogSigmoid,
+        Tanh,
+        HardTanh,
+        TanhShrink,
+        Softmax,
+        LogSoftmax,
+        SoftmaxOver { axis: 1 },
+        LogSoftmaxOver { axis: -2 },
+        Softplus,
+        Softsign,
+        Silu,
+        HardSilu,
+        Mish,
+        Exponential,
+    ];
+    for activation in each {
+        let shape: &[usize] = if matches!(activation, LogSoftmaxOver { .. }) { &[3, 4] } else { &[5] };
+        LayerCheck::new(shape).range(-7.0, 7.0).check(activation.clone())?;
+        check_layer(activation.clone(), &[2, 3, 4])?;
+        check_layer(Dense::new(3).activation(activation), &[2, 4])?;
+    }
+    Ok(())
+}
+
+#[test]
+fn an_activation_of_ones_own() -> gradus::Result<()> {
+    let square = Activation::Custom(CustomActivation::new("square", |x| x * x, |x| 2.0 * x));
+    check_layer(square.clone(), &[4])?;
+    check_layer(Dense::new(3).activation(square), &[4])
+}
+
+#[test]
+fn shapes() -> gradus::Result<()> {
+    check_layer(Flatten::new(), &[3, 4])?;
+    check_layer(Flatten::new(), &[5])?;
+    check_layer(Reshape::new([2, -1]), &[3, 4])?;
+    check_layer(Reshape::new([12]), &[3, 4])?;
+    check_layer(Permute::new([2, 1]), &[3, 4])?;
+    check_layer(Permute::new([3, 1, 2]), &[2, 3, 4])?;
+    check_layer(Permute::new([1]), &[4])?;
+    check_layer(RepeatVector::new(3), &[4])?;
+    check_layer(RepeatVector::new(1), &[1])
+}
+
+#[test]
+fn what_holds_a_function_of_ones_own_is_not_saved_as_something_else() -> gradus::Result<()> {
+    /// Halves the rate at every step, and has no configuration.
+    #[derive(Debug)]
+    struct Halving;
+    impl Schedule for Halving {
+        fn rate(&self, step: u64) -> f64 {
+            0.5f64.powf(step as f64)
+        }
+    }
+    let square = Activation::Custom(CustomActivation::new("square", |x| x * x, |x| 2.0 * x));
+    let model = Sequential::new().input([2]).add(Dense::new(3).activation(square)).build()?;
+    let refused = model.to_config().unwrap_err().to_string();
+    assert!(refused.contains("none from layer `dense` (Dense)"), "{refused}");
+    assert!(Optimizer::<f32>::describe(&SGD::new().learning_rate(Halving)).is_none());
+    assert!(Optimizer::<f32>::describe(&SGD::new().learning_rate(0.5)).is_some());
+    Ok(())
+}
