@@ -31,8 +31,7 @@ fn main() -> gradus::Result<()> {
     let digit = skip.apply(Dense::new(10).activation(Softmax).name("digit"));
 
     let compile = Compile::new(Adam::new()).loss(SparseCategoricalCrossentropy::new()).metric(Accuracy::new());
-    let mut model =
-        ModelBuilder::new([&upper, &lower], [&digit]).seed(arguments.seed).compile(compile).build()?;
+    let mut model = ModelBuilder::new([&upper, &lower], [&digit]).seed(arguments.seed).compile(compile).build()?;
     arguments.set_threads(&mut model)?;
     println!("{}", model.summary());
 

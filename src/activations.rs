@@ -173,6 +173,7 @@ impl Activation {
             {
                 Err(Error::option("negative_slope", "at least 0", slope))
             }
+            Self::Elu { alpha } if *alpha < 0.0 => Err(Error::option("alpha", "at least 0", alpha)),
             Self::Celu { alpha } if *alpha == 0.0 => Err(Error::option("alpha", "other than 0", alpha)),
             _ => Ok(()),
         }

@@ -50,7 +50,8 @@ pub trait Configured: Sized {
 
 /// `{"class_name": …, "config": …}`: an object inside another's configuration.
 pub fn object(class: &str, config: Config) -> Value {
-    json!({ "class_name": class, "config": config })
+    let config = Value::Object(config);
+    Value::Object(Config::from_iter([("class_name".to_owned(), json!(class)), ("config".to_owned(), config)]))
 }
 
 /// The class and the options of `{"class_name": …, "config": …}`, or of a bare name.

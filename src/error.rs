@@ -160,8 +160,8 @@ impl Error {
     }
 
     /// An option outside its range: `Error::option("rate", "in 0..1", 1.5)`.
-    pub fn option(option: impl Into<String>, expected: impl Into<String>, received: impl ToString) -> Self {
-        Self::Option { option: option.into(), expected: expected.into(), received: received.to_string() }
+    pub fn option(option: impl Into<String>, expected: impl Into<String>, received: impl std::fmt::Display) -> Self {
+        Self::Option { option: option.into(), expected: expected.into(), received: format!("{received}") }
     }
 
     /// Data that a call cannot work with.

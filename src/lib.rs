@@ -39,9 +39,7 @@ pub use tensor::{Tensor, View, ViewMut};
 pub mod prelude {
     pub use crate::activations::Activation::{self, *};
     pub use crate::activations::Custom as CustomActivation;
-    pub use crate::check::{
-        check_gradients, check_layer, check_loss, check_model, check_multi_layer, check_training,
-    };
+    pub use crate::check::{check_gradients, check_layer, check_loss, check_model, check_multi_layer, check_training};
     pub use crate::constraints::Constraint;
     #[cfg(feature = "datasets")]
     pub use crate::data::datasets;

@@ -60,7 +60,14 @@ impl<F: Scalar> Registry<F> {
         };
         let registry = registry.with_layer_fn("Activation", |options, _| activation_layer(options));
         let registry = with_all!(registry, with_layer:
-            layers::Dense, layers::Flatten, layers::Permute, layers::RepeatVector, layers::Reshape,
+            layers::ActivityRegularization, layers::AlphaDropout, layers::Dense, layers::Dropout, layers::ELU,
+            layers::Flatten, layers::GaussianDropout, layers::GaussianNoise, layers::Identity, layers::LeakyReLU,
+            layers::PReLU, layers::Permute, layers::ReLU, layers::RepeatVector, layers::Rescaling, layers::Reshape,
+            layers::SoftmaxLayer, layers::SpatialDropout1D, layers::SpatialDropout2D, layers::SpatialDropout3D,
+        );
+        let registry = with_all!(registry, with_multi_layer:
+            layers::Add, layers::Average, layers::Concatenate, layers::Dot, layers::Maximum, layers::Minimum,
+            layers::Multiply, layers::Subtract,
         );
         let registry = with_all!(registry, with_loss:
             losses::BinaryCrossentropy, losses::CategoricalCrossentropy, losses::MeanAbsoluteError,

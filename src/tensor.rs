@@ -136,6 +136,11 @@ impl<'a, F: Scalar> ViewMut<'a, F> {
         View { shape: self.shape, data: self.data }
     }
 
+    /// Shape and values, for a kernel that reads one while it writes the other.
+    pub fn into_parts(self) -> (&'a [usize], &'a mut [F]) {
+        (self.shape, self.data)
+    }
+
     /// This view, lent for a shorter time.
     pub fn lend(&mut self) -> ViewMut<'_, F> {
         ViewMut { shape: self.shape, data: self.data }

@@ -310,7 +310,8 @@ impl<F: Scalar> Layer<F> for Center {
         if let Some(mut grad_x) = grad_x {
             for (grad_x, grad_y) in grad_x.chunks_mut(n).zip(grad_y.chunks(n)) {
                 for (i, (x, &g)) in grad_x.iter_mut().zip(grad_y).enumerate() {
-                    let mean = if cx.totals.is_empty() || self.forgets_the_mean { F::zero() } else { cx.totals[i] / rows };
+                    let mean =
+                        if cx.totals.is_empty() || self.forgets_the_mean { F::zero() } else { cx.totals[i] / rows };
                     *x = scale * (g - mean);
                 }
             }
@@ -510,11 +511,8 @@ fn a_whole_model_and_its_training() -> gradus::Result<()> {
 
 #[test]
 fn a_check_of_a_model_changes_nothing_in_it() -> gradus::Result<()> {
-    let mut model = Sequential::f64()
-        .input([2])
-        .add(Dense::new(2))
-        .compile(MeanSquaredError::new(), Adam::new())
-        .build()?;
+    let mut model =
+        Sequential::f64().input([2]).add(Dense::new(2)).compile(MeanSquaredError::new(), Adam::new()).build()?;
     let before = model.get_weights();
     let (x, y) = (array![[1.0, 2.0]], array![[0.0, 1.0]]);
     check_training(&model, &x, &y)?;

@@ -180,18 +180,17 @@ impl LayerCheck {
         let of_shape = |(number, shape): (usize, &Vec<usize>)| {
             let full = [&[rows], shape.as_slice()].concat();
             let count = volume(&full);
-            let mut rng = random::rng(seed, &format!("check/input {number}"));
-            let values: Vec<F> = match self.whole {
-                Some(most) => (0..count).map(|_| F::of(rng.random_range(0..most.max(1)) as f64)).collect(),
-                None => {
-                    let mut places: Vec<usize> = (0..count).collect();
-                    random::shuffle(&mut places, seed, number as u64);
-                    // Inputs of a merge do not tie with each other either: each has its own third of the gap.
-                    let offset = 0.37 + 0.21 * number as f64 / self.inputs.len() as f64;
-                    let gap = (self.high - self.low) / count.max(1) as f64;
-                    let value = |place: usize| F::of(f64::from(narrow(self.low + (place as f64 + offset) * gap)));
-                    places.into_iter().map(value).collect()
-                }
+            let mut rng = random::rng(seed, format!("check/input {number}"));
+            let values: Vec<F> = if let Some(most) = self.whole {
+                (0..count).map(|_| F::of(rng.random_range(0..most.max(1)) as f64)).collect()
+            } else {
+                let mut places: Vec<usize> = (0..count).collect();
+                random::shuffle(&mut places, seed, number as u64);
+                // Inputs of a merge do not tie with each other either: each has its own third of the gap.
+                let offset = 0.37 + 0.21 * number as f64 / self.inputs.len() as f64;
+                let gap = (self.high - self.low) / count.max(1) as f64;
+                let value = |place: usize| F::of(f64::from(narrow(self.low + (place as f64 + offset) * gap)));
+                places.into_iter().map(value).collect()
             };
             ArrayD::from_shape_vec(IxDyn(&full), values).expect("as many values as the shape says")
         };
@@ -236,7 +235,8 @@ struct Subject<'a> {
 
 impl Subject<'_> {
     fn double(&self, inputs: &[ArrayD<f64>], mode: Mode) -> Result<Passed<f64>, String> {
-        run_pass(&self.f64, &mut self.f64.pass_with_input_gradients(), inputs, None, mode).map_err(text)
+        run_pass(&self.f64, &mut self.f64.pass_with_input_gradients().with_penalties(true), inputs, None, mode)
+            .map_err(text)
     }
 
     /// Whether training depends on chance.
@@ -360,7 +360,7 @@ impl Subject<'_> {
                 continue; // other random numbers
             }
             let double = self.double(&self.check.batch(19, 6), mode)?;
-            let mut pass = self.f32.pass_with_input_gradients();
+            let mut pass = self.f32.pass_with_input_gradients().with_penalties(true);
             let single = run_pass(&self.f32, &mut pass, &self.check.batch(19, 6), None, mode).map_err(text)?;
             let near = |what: &str, single: &[f32], double: &[f64], size: f64| {
                 for (i, (&single, &double)) in single.iter().zip(double).enumerate() {
@@ -397,7 +397,7 @@ impl Subject<'_> {
             for threads in [1, 2, 4] {
                 let mut model = self.f32.clone();
                 model.set_threads(threads).map_err(text)?;
-                let mut pass = model.pass_with_input_gradients();
+                let mut pass = model.pass_with_input_gradients().with_penalties(true);
                 let passed = run_pass(&model, &mut pass, &x, None, mode).map_err(text)?;
                 model.update_state(&pass);
                 let now = (passed, model.params);
@@ -451,11 +451,13 @@ impl Subject<'_> {
         let x = self.check.batch::<f64>(3, 9);
         for (mode, name) in self.modes() {
             let fresh = self.double(&x, mode)?;
-            let mut pass = self.f64.pass_with_input_gradients();
+            let mut pass = self.f64.pass_with_input_gradients().with_penalties(true);
             // A larger batch before, which leaves NaN wherever it can.
             let mut before = self.check.batch::<f64>(29, 10);
             if self.check.whole.is_none() {
-                before.iter_mut().for_each(|x| x.fill(f64::NAN));
+                for x in &mut before {
+                    x.fill(f64::NAN);
+                }
             }
             let outputs = fresh.outputs.iter().map(|y| [&[29], &y.shape()[1..]].concat());
             let grads: Vec<ArrayD<f64>> = outputs.map(|shape| ArrayD::from_elem(IxDyn(&shape), f64::NAN)).collect();
@@ -485,7 +487,9 @@ impl Subject<'_> {
         }
         let mut frozen = self.f64.clone();
         frozen.trains.fill(false);
-        let passed = run_pass(&frozen, &mut frozen.pass_with_input_gradients(), &x, None, TRAINING).map_err(text)?;
+        let passed =
+            run_pass(&frozen, &mut frozen.pass_with_input_gradients().with_penalties(true), &x, None, TRAINING)
+                .map_err(text)?;
         let both = all.input_gradients.iter().zip(&passed.input_gradients);
         if both.into_iter().any(|(a, b)| !same_arrays(a, b)) {
             return Err("frozen, the gradients of its inputs are others".into());
@@ -563,11 +567,7 @@ impl Subject<'_> {
         other.set_weights(weights.iter().map(|(path, array)| (path, array))).map_err(text)?;
         let x = self.check.batch::<f64>(3, 15);
         let (a, b) = (self.f64.predict_all(&x[..]).map_err(text)?, other.predict_all(&x[..]).map_err(text)?);
-        if a.iter().zip(&b).all(|(a, b)| same_arrays(a, b)) {
-            Ok(())
-        } else {
-            Err("the outputs are others".into())
-        }
+        if a.iter().zip(&b).all(|(a, b)| same_arrays(a, b)) { Ok(()) } else { Err("the outputs are others".into()) }
     }
 }
 
@@ -598,10 +598,9 @@ fn largest(values: &[f64]) -> f64 {
 }
 
 fn same_bits<F: Scalar>(a: &Passed<F>, b: &Passed<F>) -> bool {
-    let arrays = |a: &[ArrayD<F>], b: &[ArrayD<F>]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same_arrays(a, b));
-    arrays(&a.outputs, &b.outputs)
-        && arrays(&a.input_gradients, &b.input_gradients)
-        && same(&a.gradients, &b.gradients)
+    let arrays =
+        |a: &[ArrayD<F>], b: &[ArrayD<F>]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same_arrays(a, b));
+    arrays(&a.outputs, &b.outputs) && arrays(&a.input_gradients, &b.input_gradients) && same(&a.gradients, &b.gradients)
 }
 
 fn same_arrays<F: Scalar>(a: &ArrayD<F>, b: &ArrayD<F>) -> bool {

@@ -44,8 +44,8 @@ pub(super) fn compare(
     let mut probe = Probe { values, middle: Vec::new(), right: Vec::new(), left: Vec::new(), terms };
     (probe.terms)(&probe.values, &mut probe.middle)?;
     let mut tensors = Vec::with_capacity(variables.len());
-    for number in 0..variables.len() {
-        tensors.push(compare_tensor(&mut probe, number, &variables[number], closeness)?);
+    for (number, variable) in variables.iter().enumerate() {
+        tensors.push(compare_tensor(&mut probe, number, variable, closeness)?);
     }
     Ok(GradientReport { subject, tensors })
 }
@@ -98,8 +98,7 @@ fn compare_tensor(
         let first = probe.slopes(number, along, STEP)?;
         let scale = norm.max(first.central.abs());
         let settled = probe.settle(number, along, first, analytic, scale, closeness.tolerance * scale)?;
-        report.direction =
-            settled.map(|(numeric, allowed)| Comparison { index: None, analytic, numeric, allowed });
+        report.direction = settled.map(|(numeric, allowed)| Comparison { index: None, analytic, numeric, allowed });
     }
     Ok(report)
 }

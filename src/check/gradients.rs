@@ -1,5 +1,7 @@
 //! Gradients of layers and models.
 
+use std::sync::{Arc, Mutex};
+
 use ndarray::{ArrayD, IxDyn};
 use ndarray_rand::rand::Rng;
 
@@ -11,6 +13,7 @@ use crate::models::graph::{Entry, Recipe};
 use crate::models::inputs::Element;
 use crate::models::shard::Run;
 use crate::models::{AnyLayer, IntoInputs, IntoLayer, Pass};
+use crate::optimizers::{Common, Driver, Optimizer, Step};
 use crate::training::step::{self, StepData};
 use crate::{Error, Model, Result, Scalar, random};
 
@@ -35,10 +38,7 @@ use crate::{Error, Model, Result, Scalar, random};
 ///
 /// # Errors
 /// [`Error::Gradient`] with a report of all tensors if one disagrees; or if the layer refuses such an input.
-pub fn check_gradients<'a, M>(
-    layer: impl IntoLayer<f64, M>,
-    x: impl IntoInputs<'a, f64>,
-) -> Result<GradientReport> {
+pub fn check_gradients<'a, M>(layer: impl IntoLayer<f64, M>, x: impl IntoInputs<'a, f64>) -> Result<GradientReport> {
     GradientCheck::new().check(layer, x)
 }
 
@@ -172,11 +172,7 @@ impl GradientCheck {
     ///
     /// # Errors
     /// As there.
-    pub fn check<'a, M>(
-        &self,
-        layer: impl IntoLayer<f64, M>,
-        x: impl IntoInputs<'a, f64>,
-    ) -> Result<GradientReport> {
+    pub fn check<'a, M>(&self, layer: impl IntoLayer<f64, M>, x: impl IntoInputs<'a, f64>) -> Result<GradientReport> {
         let inputs = arrays(x);
         let shapes: Vec<Vec<usize>> = inputs.iter().map(|x| x.shape().get(1..).unwrap_or(&[]).to_vec()).collect();
         let mut model = layer_model(&layer.into_layer(), &shapes)?;
@@ -259,8 +255,7 @@ impl GradientCheck {
                 plan: &pass.plan,
                 mode,
                 batch: pass.batch,
-                keep: true,
-                penalties: true,
+                penalties: pass.penalties,
             };
             terms.extend(pass.shards().iter().map(|shard| shard.activity_penalty(&run)));
             Ok(())
@@ -288,39 +283,56 @@ impl GradientCheck {
             None,
         )?;
         let mut compiled = compiled.clone();
-        compiled.driver.calls = 0; // `gradients` does not count, so that random numbers are the same each time
+        let kept = Arc::new(Mutex::new(Vec::new()));
+        compiled.driver = Driver::from_arc(Arc::new(KeepGradients(kept.clone())), model.params.len())?;
         compiled.workspace.prepare(&model, &compiled.objectives, &data, true);
         let rows: Vec<usize> = (0..data.len()).collect();
         let data = StepData { dataset: &data, rows: &rows, class_weights: None, check: false };
-        let threads = model.threads.clone();
-        let mut loss_of = |model: &Model<f64>, kept: &mut Vec<f64>| {
-            let (loss, _) = threads.enter(|| step::gradients(model, &mut compiled, &data))?;
-            kept.clear();
-            kept.extend_from_slice(compiled.workspace.gradients());
-            Ok(loss)
+        let start = model.params.clone();
+        let mut one_step = |model: &mut Model<f64>| {
+            compiled.driver.calls = 0; // the same random numbers each time
+            kept.lock().expect("no other thread").clear();
+            let threads = model.threads.clone();
+            threads.enter(|| step::train(model, &mut compiled, &data))
         };
-        let mut gradients = Vec::new();
-        loss_of(&model, &mut gradients)?;
+        one_step(&mut model)?;
+        let mut gradients = kept.lock().expect("no other thread").clone().into_iter();
         let trained = trained_params(&model);
         let variables: Vec<Variable> = trained
             .iter()
             .map(|(name, shape, range)| Variable {
                 name: name.clone(),
                 shape: shape.clone(),
-                values: model.params[range.clone()].to_vec(),
-                analytic: gradients[range.clone()].to_vec(),
+                values: start[range.clone()].to_vec(),
+                analytic: gradients.next().unwrap_or_default(),
             })
             .collect();
         let subject = format!("a training step of model `{}`", model.name());
         compare(subject, &variables, self.closeness, &mut |values, terms| {
+            model.params.copy_from_slice(&start); // a step leaves moving statistics behind
             for ((_, _, range), values) in trained.iter().zip(values) {
                 model.params[range.clone()].copy_from_slice(values);
             }
             terms.clear();
-            terms.push(loss_of(&model, &mut gradients)?);
+            terms.push(one_step(&mut model)?);
             Ok(())
         })?
         .into_result()
+    }
+}
+
+/// An optimizer that changes nothing and keeps the gradients, parameter by parameter.
+struct KeepGradients(Arc<Mutex<Vec<Vec<f64>>>>);
+
+impl Optimizer<f64> for KeepGradients {
+    fn common(&self) -> Common {
+        <crate::optimizers::SGD as Optimizer<f64>>::common(&crate::optimizers::SGD::new())
+    }
+    fn update(&self, _: Step, _: &mut [f64], gradients: &[f64], _: &mut [&mut [f64]]) {
+        self.0.lock().expect("no thread that holds it panics").push(gradients.to_vec());
+    }
+    fn couples_weights(&self) -> bool {
+        true // whole parameters, in order
     }
 }
 
@@ -386,7 +398,7 @@ pub(super) fn shake<F: Scalar>(model: &mut Model<F>, seed: u64) {
 
 /// The weights g of an output in L = Σ g·y, of the size of 1 and none near 0, exact in `f32`.
 pub(super) fn output_weights<F: Scalar>(shape: &[usize], output: usize, seed: u64) -> ArrayD<F> {
-    let mut rng = random::rng(seed, &format!("check/output {output}"));
+    let mut rng = random::rng(seed, format!("check/output {output}"));
     ArrayD::from_shape_simple_fn(IxDyn(shape), || {
         let size = rng.random_range(0.5f32..1.5);
         F::of(f64::from(if rng.random() { size } else { -size }))
@@ -412,13 +424,11 @@ pub(super) fn run_pass<F: Scalar + Element<F>>(
     model.forward(pass, inputs, mode)?;
     let array = |view: crate::View<'_, F>| view.array().to_owned();
     let outputs: Vec<ArrayD<F>> = (0..model.graph.outputs.len()).map(|i| array(pass.output(i))).collect();
-    match grads {
-        Some(grads) => model.backward(pass, grads)?,
-        None => {
-            let grads: Vec<ArrayD<F>> =
-                outputs.iter().enumerate().map(|(i, y)| output_weights(y.shape(), i, 0)).collect();
-            model.backward(pass, &grads[..])?;
-        }
+    if let Some(grads) = grads {
+        model.backward(pass, grads)?;
+    } else {
+        let grads: Vec<ArrayD<F>> = outputs.iter().enumerate().map(|(i, y)| output_weights(y.shape(), i, 0)).collect();
+        model.backward(pass, &grads[..])?;
     }
     let input_gradients = (0..inputs.len()).filter_map(|i| pass.input_gradient(i).map(array)).collect();
     Ok(Passed { outputs, input_gradients, gradients: pass.gradients().to_vec() })

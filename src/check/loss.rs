@@ -40,8 +40,7 @@ pub fn check_loss<'a, L: Loss<f64> + ?Sized>(
     let case = Case { loss, prediction: prediction.into_array(), target: target.into_array() };
     // Whatever the loss refuses, it refuses here.
     case.loss.unreduced(&case.prediction, &case.target, None)?;
-    let mut report =
-        GradientReport { subject: loss.describe().class, tensors: Vec::new() };
+    let mut report = GradientReport { subject: loss.describe().class, tensors: Vec::new() };
     for weighting in [Weighting::None, Weighting::Samples, Weighting::Values] {
         let reductions = [
             Reduction::SumOverBatchSize,
@@ -198,8 +197,7 @@ impl<L: Loss<f64> + ?Sized> Case<'_, L> {
         }
         let (mut values, mut gradient) = (Vec::new(), Vec::new());
         let each = weights.len() / rows;
-        for ((prediction, target), weights) in
-            parts.iter().zip([&weights[..middle * each], &weights[middle * each..]])
+        for ((prediction, target), weights) in parts.iter().zip([&weights[..middle * each], &weights[middle * each..]])
         {
             let (part_values, part_gradient) = pass(prediction, target, weights, &joined);
             values.extend(part_values);

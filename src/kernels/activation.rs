@@ -12,7 +12,10 @@ use crate::Scalar;
 
 /// Several kernels y ← f(x): `name(parameters) = |x, constants| value`. Constants are made once, before the loop.
 macro_rules! forward {
-    ($($(#[$doc:meta])* $name:ident($($p:ident),*) = $x:ident, $I:ident $(, let $c:ident = $value:expr)* => $y:expr;)*) => {$(
+    ($(
+        $(#[$doc:meta])*
+        $name:ident($($p:ident),*) = $x:ident, $I:ident $(, let $c:ident = $value:expr)* => $y:expr;
+    )*) => {$(
         kernel! {
             $(#[$doc])*
             pub fn $name<F, $I>(x: &mut [F] $(, $p: F)*) {
@@ -28,7 +31,10 @@ macro_rules! forward {
 
 /// Several kernels grad ← grad·f′: `name(known, parameters)`, `known` being the output `y` or the input `x`.
 macro_rules! backward {
-    ($($(#[$doc:meta])* $name:ident($known:ident $(, $p:ident)*) = $g:ident, $I:ident $(, let $c:ident = $value:expr)* => $dx:expr;)*) => {$(
+    ($(
+        $(#[$doc:meta])*
+        $name:ident($known:ident $(, $p:ident)*) = $g:ident, $I:ident $(, let $c:ident = $value:expr)* => $dx:expr;
+    )*) => {$(
         kernel! {
             $(#[$doc])*
             pub fn $name<F, $I>($known: &[F], grad: &mut [F] $(, $p: F)*) {

@@ -166,13 +166,20 @@ macro_rules! kernel {
     ($(#[$meta:meta])* $vis:vis fn $name:ident<$F:ident>($($rest:tt)*) $($body:tt)*) => {
         $crate::kernels::dispatch::kernel! { $(#[$meta])* $vis fn $name<$F, Isa>($($rest)*) $($body)* }
     };
-    ($(#[$meta:meta])* $vis:vis fn $name:ident<$F:ident, $I:ident>($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block) => {
+    (
+        $(#[$meta:meta])*
+        $vis:vis fn $name:ident<$F:ident, $I:ident>($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block
+    ) => {
         $(#[$meta])*
         #[inline]
         $vis fn $name<$F: $crate::Scalar>($($arg: $ty),*) $(-> $ret)? {
             #[allow(clippy::extra_unused_type_parameters)] // not every formula asks for its instruction set
             #[inline(always)]
-            fn formula<$F: $crate::kernels::math::Elementary, $I: $crate::kernels::dispatch::Instructions<$F>>($($arg: $ty),*) $(-> $ret)? $body
+            fn formula<$F, $I>($($arg: $ty),*) $(-> $ret)?
+            where
+                $F: $crate::kernels::math::Elementary,
+                $I: $crate::kernels::dispatch::Instructions<$F>,
+            $body
 
             let f32_version: *const () = {
                 type $F = f32;

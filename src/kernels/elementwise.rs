@@ -12,6 +12,24 @@ kernel! {
     }
 }
 
+kernel! {
+    /// y ← a·x + b. Backward: ∂L/∂x = a·∂L/∂y, the same with b = 0.
+    pub fn affine<F>(x: &[F], a: F, b: F, y: &mut [F]) {
+        for (y, &x) in y.iter_mut().zip(x) {
+            *y = a * x + b;
+        }
+    }
+}
+
+kernel! {
+    /// x ← a·x
+    pub fn scale<F>(a: F, x: &mut [F]) {
+        for x in x {
+            *x *= a;
+        }
+    }
+}
+
 /// The place of the largest value, the first of equals; NaN never wins, and 0 of nothing.
 pub fn argmax<F: Scalar>(x: &[F]) -> usize {
     let mut best = 0;

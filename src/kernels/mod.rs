@@ -10,11 +10,14 @@
 #![allow(clippy::doc_markdown)]
 
 pub mod activation;
+pub mod broadcast;
 pub(crate) mod dispatch;
+pub mod dot;
 pub mod elementwise;
 pub mod gemm;
 pub mod losses;
 pub mod math;
+pub mod noise;
 pub mod optimizer;
 pub mod random;
 pub mod reduce;

@@ -125,7 +125,7 @@ fn uniform_group<F: Scalar>(words: [[u32; BLOCKS]; 4], values: &mut [F; 64]) {
 }
 
 kernel! {
-    /// out[i] ← the uniform number in [0, 1) of element first + i: a multiple of 2⁻²⁴ for `f32`, of 2⁻⁵³ for `f64`.
+    /// `out[i]` ← the uniform number in [0, 1) of element first + i: a multiple of 2⁻²⁴ for `f32`, of 2⁻⁵³ for `f64`.
     pub fn uniform<F, I>(key: u64, first: u64, out: &mut [F]) {
         let put = |out: &mut [F], values: &[F]| out.copy_from_slice(values);
         if size_of::<F>() == 4 {
@@ -153,7 +153,7 @@ fn box_muller<F: Elementary, I: Instructions<F>>(u: F, t: F) -> (F, F) {
 }
 
 kernel! {
-    /// out[i] ← the standard normal number of element first + i, by the method of Box and Muller.
+    /// `out[i]` ← the standard normal number of element first + i, by the method of Box and Muller.
     ///
     /// For `f32` the radius has 31 random bits, its largest value is 6.6; for `f64` 53 bits and 8.6.
     pub fn normal<F, I>(key: u64, first: u64, out: &mut [F]) {
@@ -184,7 +184,8 @@ kernel! {
 }
 
 kernel! {
-    /// Dropout: x[i] ← x[i]/(1 − rate) where element first + i is kept, else 0; each is dropped with probability `rate`.
+    /// Dropout: `x[i] ← x[i]/(1 − rate)` where element first + i is kept, else 0; each is dropped with probability
+    /// `rate`.
     ///
     /// The mask is a function of key and place: the same call with the gradient in place of x is the backward pass.
     /// 0 ≤ rate ≤ 1; a rate of 1 makes everything 0.
@@ -209,7 +210,7 @@ kernel! {
 }
 
 kernel! {
-    /// [`dropout`] that also keeps its mask: mask[i] is 1 where x[i] was kept, else 0.
+    /// [`dropout`] that also keeps its mask: `mask[i]` is 1 where `x[i]` was kept, else 0.
     ///
     /// Making the mask again takes longer than reading it; [`dropout_backward`] reads it.
     pub fn dropout_with_mask<F, I>(key: u64, first: u64, rate: F, x: &mut [F], mask: &mut [u8]) {
@@ -228,7 +229,7 @@ kernel! {
 }
 
 kernel! {
-    /// Backward of [`dropout_with_mask`]: grad[i] ← grad[i]/(1 − rate) where mask[i] is 1, else 0.
+    /// Backward of [`dropout_with_mask`]: `grad[i] ← grad[i]/(1 − rate)` where `mask[i]` is 1, else 0.
     pub fn dropout_backward<F, I>(mask: &[u8], rate: F, grad: &mut [F]) {
         apply_mask(mask, rate, grad);
     }

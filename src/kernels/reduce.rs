@@ -76,7 +76,7 @@ kernel! {
 }
 
 kernel! {
-    /// sums[j] += Σᵢ x[i, j]: the gradient of a bias.
+    /// `sums[j] += Σᵢ x[i, j]`: the gradient of a bias.
     ///
     /// `x` (rows, n) with n = `sums.len()`. The rows are added in order, four at a time.
     pub fn add_column_sums<F, I>(x: &[F], sums: &mut [F]) {
@@ -101,7 +101,7 @@ kernel! {
 }
 
 kernel! {
-    /// x[i, j] += bias[j]
+    /// `x[i, j] += bias[j]`
     ///
     /// `x` (rows, n) with n = `bias.len()`.
     pub fn add_bias<F>(bias: &[F], x: &mut [F]) {
@@ -133,7 +133,7 @@ kernel! {
 }
 
 kernel! {
-    /// argmax[i] = the first j with the largest x[i, j]; a NaN counts as larger than every number.
+    /// `argmax[i]` = the first j with the largest `x[i, j]`; a NaN counts as larger than every number.
     ///
     /// `x` (rows, n) with rows = `argmax.len()`.
     pub fn argmax_rows<F, I>(x: &[F], argmax: &mut [u32]) {
@@ -175,7 +175,7 @@ kernel! {
 }
 
 kernel! {
-    /// total[i] += part[i]: one shard's gradients onto the sum of those before it.
+    /// `total[i] += part[i]`: one shard's gradients onto the sum of those before it.
     pub fn add<F>(part: &[F], total: &mut [F]) {
         for (total, &part) in total.iter_mut().zip(part) {
             *total += part;
@@ -183,7 +183,7 @@ kernel! {
     }
 }
 
-/// total[i] = parts[0][i] + parts[1][i] + …, added in this order: the gradients of all shards, in one pass over memory.
+/// `total[i] = parts[0][i] + parts[1][i] + …`, added in this order: the gradients of all shards, in one pass over memory.
 ///
 /// # Panics
 /// If a part is shorter than `total`.
@@ -244,7 +244,7 @@ kernel! {
     }
 }
 
-/// to[i, ·] = from[rows[i], ·]: the samples of a batch, in the order of `rows`.
+/// `to[i, ·] = from[rows[i], ·]`: the samples of a batch, in the order of `rows`.
 ///
 /// `from` (any, n), `to` (as many as `rows`, n).
 ///
@@ -267,7 +267,7 @@ fn row_len(rows: usize, len: usize) -> usize {
     n
 }
 
-/// to[i, ·] = scale·from[rows[i], ·], bytes as numbers: images that stay bytes until a batch needs them.
+/// `to[i, ·] = scale·from[rows[i], ·]`, bytes as numbers: images that stay bytes until a batch needs them.
 ///
 /// `from` (any, n), `to` (as many as `rows`, n).
 ///
@@ -292,7 +292,7 @@ kernel! {
 }
 
 kernel! {
-    /// to[j, i] = from[i, j], in blocks that stay in registers.
+    /// `to[j, i] = from[i, j]`, in blocks that stay in registers.
     ///
     /// `from` (rows, cols) → `to` (cols, rows).
     ///

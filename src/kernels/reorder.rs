@@ -60,3 +60,23 @@ kernel! {
         }
     }
 }
+
+kernel! {
+    /// Each row of x becomes a part of a row of y, from place `from` on: one tensor of a concatenation.
+    ///
+    /// `x` (rows, len), `y` (rows, n).
+    pub fn place<F>(x: &[F], len: usize, n: usize, from: usize, y: &mut [F]) {
+        for (x, y) in x.chunks_exact(len).zip(y.chunks_exact_mut(n)) {
+            y[from..][..len].copy_from_slice(x);
+        }
+    }
+}
+
+kernel! {
+    /// Backward of [`place`]: the part goes back. Overwrites `grad_x`.
+    pub fn place_backward<F>(grad_y: &[F], len: usize, n: usize, from: usize, grad_x: &mut [F]) {
+        for (grad_x, grad_y) in grad_x.chunks_exact_mut(len).zip(grad_y.chunks_exact(n)) {
+            grad_x.copy_from_slice(&grad_y[from..][..len]);
+        }
+    }
+}

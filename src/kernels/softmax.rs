@@ -147,7 +147,7 @@ fn columns<F: Elementary, I: Instructions<F>, const LOG: bool>(x: &mut [F], axis
 }
 
 kernel! {
-    /// y[o, a, i] = e^{x[o, a, i]} / Σⱼ e^{x[o, j, i]}, in place.
+    /// `y[o, a, i] = e^{x[o, a, i]} / Σⱼ e^{x[o, j, i]}`, in place.
     ///
     /// `x` (outer, axis, inner); `outer` follows from the length.
     pub fn softmax<F, I>(x: &mut [F], axis: usize, inner: usize) {
@@ -171,7 +171,7 @@ kernel! {
 }
 
 kernel! {
-    /// y[o, a, i] = x[o, a, i] − ln Σⱼ e^{x[o, j, i]}, in place: the logarithm of [`softmax`].
+    /// `y[o, a, i] = x[o, a, i] − ln Σⱼ e^{x[o, j, i]}`, in place: the logarithm of [`softmax`].
     ///
     /// `x` (outer, axis, inner).
     pub fn log_softmax<F, I>(x: &mut [F], axis: usize, inner: usize) {
@@ -195,7 +195,7 @@ kernel! {
 }
 
 kernel! {
-    /// Backward of [`softmax`], from its output: ∂L/∂x[a] = y[a]·(g[a] − Σⱼ g[j]·y[j]), in place of `grad`.
+    /// Backward of [`softmax`], from its output: `∂L/∂x[a] = y[a]·(g[a] − Σⱼ g[j]·y[j])`, in place of `grad`.
     ///
     /// `y` and `grad` (outer, axis, inner).
     pub fn softmax_backward<F, I>(y: &[F], grad: &mut [F], axis: usize, inner: usize) {
@@ -229,7 +229,7 @@ kernel! {
 }
 
 kernel! {
-    /// Backward of [`log_softmax`], from its output: ∂L/∂x[a] = g[a] − e^{y[a]}·Σⱼ g[j], in place of `grad`.
+    /// Backward of [`log_softmax`], from its output: `∂L/∂x[a] = g[a] − e^{y[a]}·Σⱼ g[j]`, in place of `grad`.
     ///
     /// `y` and `grad` (outer, axis, inner).
     pub fn log_softmax_backward<F, I>(y: &[F], grad: &mut [F], axis: usize, inner: usize) {
@@ -287,7 +287,7 @@ fn dot<F: Scalar>(y: &[F], g: &[F]) -> F {
 
 /// Σ gᵢ
 #[inline(always)]
-fn total<F: Scalar>(g: &[F]) -> F {
+pub(super) fn total<F: Scalar>(g: &[F]) -> F {
     if g.len() < SHORT {
         let mut sum = F::zero();
         for &g in g {

@@ -46,10 +46,10 @@ pub(crate) struct NodeShared<'a> {
     pub batch: usize,
     /// Which shard this is.
     pub shard: usize,
-    /// Whether a backward pass is to follow.
-    pub keep: bool,
     /// The mask beside the first input.
     pub mask: Option<&'a [bool]>,
+    /// Whether the node's backward pass runs.
+    pub backward: bool,
 }
 
 impl<'a, F: Scalar> Context<'a, F> {
@@ -62,9 +62,11 @@ impl<'a, F: Scalar> Context<'a, F> {
         matches!(self.mode, Mode::Training { .. })
     }
 
-    /// Whether a backward pass is to follow, so that the cache must hold what it needs. Not when predicting.
-    pub fn keeps(&self) -> bool {
-        self.shared.keep
+    /// Whether a backward pass may follow, for which the layer has to keep what it needs: not where one only predicts,
+    /// nor where nothing before the layer's output is trained. Gradients are asked for outside training too, such as
+    /// those of an image with dropout switched off.
+    pub fn backward_follows(&self) -> bool {
+        self.shared.backward
     }
 
     /// A key for this layer's random numbers in this step, for the counter-based generator of

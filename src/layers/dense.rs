@@ -91,7 +91,7 @@ impl<F: Scalar> Layer<F> for Dense {
         let start = if self.use_bias { Start::Bias(cx.params.at(BIAS)) } else { Start::Zero };
         let kernel = Matrix::new(cx.params.at(KERNEL), features, self.units);
         gemm(Matrix::new(&x, rows, features), kernel, start, &mut y, self.units);
-        if cx.keeps() {
+        if cx.backward_follows() {
             self.activation.keep_input(&y, z);
         }
         self.activation.forward(y);

@@ -4,16 +4,32 @@
 //! of either. Both are configuration only. A forward pass changes nothing in the layer, and what the backward pass
 //! needs lies in a cache of the layer's own type, which the caller owns.
 
+mod activation;
+mod activity;
+mod axes;
 mod context;
 mod dense;
+mod dropout;
+mod merge;
 mod params;
+mod prelu;
+mod rescaling;
 mod reshape;
 
+pub use activation::{ELU, LeakyReLU, ReLU, SoftmaxLayer};
+pub use activity::ActivityRegularization;
+pub use axes::Axes;
 pub use context::{Context, GradInputs, Inputs, Mode};
 pub(crate) use context::{Feeds, InputSlot, NodeShared, Values};
 pub use dense::Dense;
+pub use dropout::{
+    AlphaDropout, Dropout, GaussianDropout, GaussianNoise, SpatialDropout1D, SpatialDropout2D, SpatialDropout3D,
+};
+pub use merge::{Add, Average, Concatenate, Dot, Maximum, Minimum, Multiply, Subtract};
 pub use params::{Grads, ParamBuilder, ParamSpec, Params};
-pub use reshape::{Flatten, Permute, RepeatVector, Reshape};
+pub use prelu::PReLU;
+pub use rescaling::Rescaling;
+pub use reshape::{Flatten, Identity, Permute, RepeatVector, Reshape};
 
 use crate::config::Config;
 use crate::regularizers::Regularizer;
@@ -49,7 +65,13 @@ impl Description {
         let mut config = layer.to_config();
         let name = config.remove("name").and_then(|name| name.as_str().map(str::to_owned));
         let trainable = config.remove("trainable").and_then(|t| t.as_bool()).unwrap_or(true);
-        Self { class: T::CLASS.into(), name, trainable, config: layer.has_words().then_some(config), activity_regularizer: None }
+        Self {
+            class: T::CLASS.into(),
+            name,
+            trainable,
+            config: layer.has_words().then_some(config),
+            activity_regularizer: None,
+        }
     }
 
     /// With a penalty on the output.
@@ -65,6 +87,8 @@ impl Description {
 pub enum MaskRule {
     /// The output has the input's mask.
     Pass,
+    /// The output has the mask that all inputs have, if it is one and the same and the output has as many timesteps.
+    Common,
     /// The output has none.
     Stop,
     /// The layer makes one of its own from its input: [`Layer::make_mask`].

@@ -104,7 +104,7 @@ impl<'a, F: Scalar> ParamBuilder<'a, F> {
         let start = self.values.len();
         let len = checked_volume(shape)?;
         self.values.resize(start + len, F::zero());
-        let mut rng = random::rng(self.seed, &format!("{}/{name}", self.path));
+        let mut rng = random::rng(self.seed, format!("{}/{name}", self.path));
         initializer.fill(shape, &mut self.values[start..], &mut rng)?;
         self.specs.push(ParamSpec {
             name: name.into(),

@@ -8,7 +8,7 @@ use crate::{Error, Result, Scalar, View, ViewMut};
 
 /// The two passes of a layer whose output is its input's memory: the executor calls neither.
 macro_rules! never_called {
-    () => {
+    ($mask_rule:expr) => {
         fn forward(&self, x: View<'_, F>, mut y: ViewMut<'_, F>, (): &mut (), _: &Context<'_, F>) {
             y.copy_from_slice(&x);
         }
@@ -37,9 +37,36 @@ macro_rules! never_called {
         }
 
         fn mask_rule(&self) -> MaskRule {
-            MaskRule::Stop
+            $mask_rule
         }
     };
+}
+
+layer_options! {
+    /// Its input, unchanged: a place that has a name, or a branch that does nothing.
+    ///
+    /// # Shapes
+    /// (batch, …) → the same; no parameters, and no value is moved.
+    /// # Example
+    /// ```
+    /// use gradus::prelude::*;
+    /// let model = Sequential::new().input([3]).add(Identity::new().name("embedding")).build()?;
+    /// assert_eq!(model.output_shape(0), [3]);
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    /// # Source
+    /// Keras `Identity`.
+    pub struct Identity {}
+}
+
+impl<F: Scalar> Layer<F> for Identity {
+    type Cache = ();
+
+    fn build(&self, input: &[usize], _: &mut ParamBuilder<'_, F>) -> Result<Vec<usize>> {
+        Ok(input.to_vec())
+    }
+
+    never_called!(MaskRule::Pass);
 }
 
 layer_options! {
@@ -66,7 +93,7 @@ impl<F: Scalar> Layer<F> for Flatten {
         Ok(vec![volume(input)])
     }
 
-    never_called!();
+    never_called!(MaskRule::Stop);
 }
 
 layer_options! {
@@ -116,7 +143,7 @@ impl<F: Scalar> Layer<F> for Reshape {
         Ok(self.target_shape.iter().map(|&axis| usize::try_from(axis).unwrap_or(values / known.max(1))).collect())
     }
 
-    never_called!();
+    never_called!(MaskRule::Stop);
 }
 
 layer_options! {

@@ -1,7 +1,7 @@
 //! Losses: what a network is trained to make small.
 //!
 //! A [`Loss`] says what one row of a prediction costs and how that changes with the prediction. Weights, masks and
-//! reduction are the same for all losses and live in [`reduction`]; a loss never sees them.
+//! reduction are the same for all losses and live in `losses/reduction.rs`; a loss never sees them.
 
 mod crossentropy;
 pub(crate) mod output;
@@ -319,7 +319,7 @@ macro_rules! loss_options {
             pub struct $name {
                 /// The loss's name. Default: none.
                 name: Option<String> = None => |name: impl Into<String>| Some(name.into()),
-                /// How the values of the rows become one. Default: [`Reduction::SumOverBatchSize`].
+                /// How the values of the rows become one. Default: [`SumOverBatchSize`](crate::losses::Reduction::SumOverBatchSize).
                 reduction: $crate::losses::Reduction = $crate::losses::Reduction::SumOverBatchSize,
                 $($options)*
             }

@@ -278,6 +278,11 @@ impl<'a, F: Scalar> Builder<'a, F> {
             graph.masks.push(match rule {
                 MaskRule::Make => Some(slot),
                 MaskRule::Pass => inputs.first().and_then(|&input| graph.masks[input]),
+                MaskRule::Common => inputs.first().and_then(|&first| {
+                    let same_mask = inputs.iter().all(|&input| graph.masks[input] == graph.masks[first]);
+                    let same_steps = shape.first() == graph.shapes[first].first();
+                    graph.masks[first].filter(|_| same_mask && same_steps)
+                }),
                 MaskRule::Stop => None,
             });
             self.used.push(false);

@@ -52,7 +52,7 @@ impl<F: Scalar> Model<F> {
             plan: &pass.plan,
             mode,
             batch: rows,
-            keep: true, penalties: pass.penalties,
+            penalties: pass.penalties,
         };
         let (used, totals) = (pass.used, &mut pass.totals);
         let shards = &mut pass.shards[..used];
@@ -98,7 +98,7 @@ impl<F: Scalar> Model<F> {
             plan: &pass.plan,
             mode,
             batch: pass.batch,
-            keep: true, penalties: pass.penalties,
+            penalties: pass.penalties,
         };
         let (used, totals) = (pass.used, &mut pass.totals);
         let shards = &mut pass.shards[..used];
@@ -146,7 +146,7 @@ impl<F: Scalar> Model<F> {
         let Some(mode @ Mode::Training { .. }) = pass.mode else { return };
         let graph = self.graph.clone();
         let run =
-            Run { graph: &graph, params: &[], plan: &pass.plan, mode, batch: pass.batch, keep: true, penalties: pass.penalties };
+            Run { graph: &graph, params: &[], plan: &pass.plan, mode, batch: pass.batch, penalties: pass.penalties };
         for shard in pass.shards() {
             shard.update_state(&run, &mut self.params, Feeds::Own(&shard.inputs));
         }

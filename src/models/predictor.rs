@@ -49,7 +49,7 @@ impl<'m, F: Scalar> Predictor<'m, F> {
             plan: &predictor.plan,
             mode: Mode::Inference,
             batch: most_rows,
-            keep: false, penalties: false,
+            penalties: false,
         };
         for shard in &mut predictor.shards {
             let rows = shard_rows(most_rows, shard.number, count);
@@ -120,7 +120,7 @@ impl<'m, F: Scalar> Predictor<'m, F> {
             plan: &self.plan,
             mode: Mode::Inference,
             batch: rows,
-            keep: false, penalties: false,
+            penalties: false,
         };
         let count = rows.div_ceil(SHARD_ROWS).max(1);
         let nodes = model.graph.nodes.len();
@@ -130,9 +130,9 @@ impl<'m, F: Scalar> Predictor<'m, F> {
             shard.forward(&run, 0..nodes, Feeds::Batch(feeds), &[]);
         };
         if let [shard] = shards {
-            work(shard)
+            work(shard);
         } else {
-            parallel::for_each(shards, &work)
+            parallel::for_each(shards, &work);
         }
         for (output, &slot) in self.outputs.iter_mut().zip(&self.slots) {
             output.set_rows(rows);

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::graph::{Graph, Node};
+use super::graph::Graph;
 use super::operation::AnyCache;
 use super::plan::{Plan, Seed};
 use crate::kernels::elementwise;
@@ -18,8 +18,6 @@ pub(crate) struct Run<'a, F: Scalar> {
     pub mode: Mode,
     /// Rows of the whole batch.
     pub batch: usize,
-    /// Whether a backward pass is to follow.
-    pub keep: bool,
     /// Whether penalties on outputs count in the gradients.
     pub penalties: bool,
 }
@@ -153,7 +151,7 @@ impl<F: Scalar> Shard<F> {
             }
             let values = Values { outputs: before, memory, masks: &self.masks, feeds, rows: &self.rows };
             let inputs = Inputs::new(&node.inputs, values, &run.graph.masks);
-            let cx = context(run, node, self.number, &self.rows, inputs);
+            let cx = context(run, number, self.number, &self.rows, inputs);
             let cx = if number == first { cx.with_totals(totals) } else { cx };
             layer.operation.forward(inputs, outputs, cache, &cx);
         }
@@ -169,7 +167,7 @@ impl<F: Scalar> Shard<F> {
         let values =
             Values { outputs: &self.values, memory: &run.plan.memory, masks: &self.masks, feeds, rows: &self.rows };
         let inputs = Inputs::new(&node.inputs, values, &run.graph.masks);
-        let cx = context(run, node, self.number, &self.rows, inputs);
+        let cx = context(run, number, self.number, &self.rows, inputs);
         layer.operation.forward_sums(inputs.get(0), &mut self.sums, &cx);
     }
 
@@ -202,7 +200,7 @@ impl<F: Scalar> Shard<F> {
             }
             let fed = Values { outputs: values, memory, masks: &self.masks, feeds, rows: &self.rows };
             let inputs = Inputs::new(&node.inputs, fed, &run.graph.masks);
-            let cx = context(run, node, self.number, &self.rows, inputs).with_fused_loss(plan.fused_loss);
+            let cx = context(run, number, self.number, &self.rows, inputs).with_fused_loss(plan.fused_loss);
             let cx = if number + 1 == last { cx.with_totals(totals) } else { cx };
             let mut grad_inputs = GradInputs::new(&plan.inputs, grads, values, memory, &mut self.scratch);
             let mut param_grads = Grads::new(&run.graph.specs[layer.specs.clone()], &mut self.param_grads, plan.trains);
@@ -221,7 +219,7 @@ impl<F: Scalar> Shard<F> {
         let values =
             Values { outputs: &self.values, memory: &run.plan.memory, masks: &self.masks, feeds, rows: &self.rows };
         let inputs = Inputs::new(&node.inputs, values, &run.graph.masks);
-        let cx = context(run, node, self.number, &self.rows, inputs);
+        let cx = context(run, number, self.number, &self.rows, inputs);
         let (slot, cache) = (node.outputs.start, self.caches[number].as_mut().expect("a layer's node has a cache"));
         let (x, y, grad_y) = (inputs.get(0), self.values[slot].view(), self.grads[slot].view());
         layer.operation.backward_sums(x, y, grad_y, &mut self.sums, cache, &cx);
@@ -257,7 +255,7 @@ impl<F: Scalar> Shard<F> {
                 let inputs = Inputs::new(&node.inputs, values, &run.graph.masks);
                 // The layer reads its state where it writes it.
                 let run = Run { params: &[], ..*run };
-                let cx = context(&run, node, self.number, &self.rows, inputs);
+                let cx = context(&run, number, self.number, &self.rows, inputs);
                 let cache = self.caches[number].as_ref().expect("a layer's node has a cache");
                 layer.operation.update_state(&mut Grads::new(specs, state, true), cache, &cx);
             }
@@ -267,13 +265,15 @@ impl<F: Scalar> Shard<F> {
 
 fn context<'a, F: Scalar>(
     run: &Run<'a, F>,
-    node: &Node,
+    number: usize,
     shard: usize,
     rows: &Range<usize>,
     inputs: Inputs<'a, F>,
 ) -> Context<'a, F> {
+    let node = &run.graph.nodes[number];
     let specs = node.layer.map_or(&[][..], |layer| run.graph.layer_specs(layer));
     let mask = if inputs.is_empty() { None } else { inputs.mask(0) };
-    let shared = NodeShared { key: node.key, first_row: rows.start, batch: run.batch, shard, mask, keep: run.keep };
+    let backward = run.plan.nodes[number].runs;
+    let shared = NodeShared { key: node.key, first_row: rows.start, batch: run.batch, shard, mask, backward };
     Context::new(Params::new(specs, run.params), run.mode, shared)
 }

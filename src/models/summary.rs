@@ -79,8 +79,8 @@ impl Summary {
 }
 
 fn batch_shape(shape: &[usize]) -> String {
-    let axes: String = shape.iter().map(|axis| format!(", {axis}")).collect();
-    format!("(None{axes})")
+    let axes: Vec<String> = std::iter::once("None".into()).chain(shape.iter().map(ToString::to_string)).collect();
+    format!("({})", axes.join(", "))
 }
 
 /// 101770 → 101,770

@@ -5,7 +5,7 @@ use std::ops::Deref;
 use ndarray::ArrayD;
 
 use super::compile::Compiled;
-use super::fit::{check_dataset, checked_arrays, Fit, class_weights, evaluate, figures, reset_metrics};
+use super::fit::{Fit, check_dataset, checked_arrays, class_weights, evaluate, figures, reset_metrics};
 use super::history::Logs;
 use super::step::{self, StepData};
 use crate::data::Dataset;
@@ -69,7 +69,9 @@ impl<F: Scalar> Model<F> {
     /// # Errors
     /// As [`fit`](Self::fit).
     pub fn train_on_batch<'a>(&mut self, x: impl IntoInputs<'a, F>, y: impl IntoInputs<'a, F>) -> Result<Score> {
-        self.on_batch("train_on_batch", x, y, Fit::new(), true, |model, compiled, data| step::train(model, compiled, data))
+        self.on_batch("train_on_batch", x, y, Fit::new(), true, |model, compiled, data| {
+            step::train(model, compiled, data)
+        })
     }
 
     /// The loss and the metrics on one batch.
@@ -77,7 +79,9 @@ impl<F: Scalar> Model<F> {
     /// # Errors
     /// As [`evaluate`](Self::evaluate).
     pub fn test_on_batch<'a>(&mut self, x: impl IntoInputs<'a, F>, y: impl IntoInputs<'a, F>) -> Result<Score> {
-        self.on_batch("test_on_batch", x, y, Fit::new(), false, |model, compiled, data| step::test(model, compiled, data))
+        self.on_batch("test_on_batch", x, y, Fit::new(), false, |model, compiled, data| {
+            step::test(model, compiled, data)
+        })
     }
 
     /// The gradients of the loss on one batch, penalties included, by the paths of their weights: what a training step

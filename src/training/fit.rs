@@ -11,6 +11,9 @@ use crate::models::Model;
 use crate::models::inputs::{Given, IntoInputs, IntoTensor, check_inputs, check_rows_loosely};
 use crate::{Error, Result, Scalar, random};
 
+/// Inputs and targets.
+type Pair<'a, F> = (Vec<Given<'a, F>>, Vec<Given<'a, F>>);
+
 /// The options of [`Model::fit`].
 ///
 /// # Defaults
@@ -24,7 +27,7 @@ pub struct Fit<'a, F: Scalar> {
     verbose: u8,
     shuffle: bool,
     validation_split: f64,
-    validation_data: Option<(Vec<Given<'a, F>>, Vec<Given<'a, F>>)>,
+    validation_data: Option<Pair<'a, F>>,
     validation_set: Option<&'a dyn Dataset<F>>,
     validation_batch_size: Option<usize>,
     validation_freq: usize,
@@ -396,7 +399,7 @@ impl<F: Scalar> Epochs<'_, F> {
         let class_weights = class_weights(&options.class_weight);
         let mut order: Vec<usize> = (0..dataset.len()).collect();
         for epoch in options.initial_epoch..options.epochs {
-            self.tell(&mut callbacks, options, epoch, &mut stop, |callback, state| callback.on_epoch_begin(state))?;
+            self.tell(&mut callbacks, options, epoch, &mut stop, super::callbacks::Callback::on_epoch_begin)?;
             if options.shuffle {
                 // From the same start each time, so that an epoch's order does not depend on those before it.
                 order.iter_mut().enumerate().for_each(|(i, row)| *row = i);
@@ -441,7 +444,7 @@ impl<F: Scalar> Epochs<'_, F> {
         }
         self.compiled.driver.finish(self.model);
         let last = history.epochs().last().copied().unwrap_or(options.initial_epoch);
-        self.tell(&mut callbacks, options, last, &mut stop, |callback, state| callback.on_train_end(state))?;
+        self.tell(&mut callbacks, options, last, &mut stop, super::callbacks::Callback::on_train_end)?;
         Ok(history)
     }
 

@@ -108,7 +108,8 @@ impl History {
         let names = self.names();
         let mut csv = std::iter::once("epoch").chain(names.iter().map(String::as_str)).collect::<Vec<_>>().join(",");
         for (epoch, logs) in self.epochs.iter().zip(&self.logs) {
-            csv.push_str(&format!("\n{epoch}"));
+            csv.push('\n');
+            csv.push_str(&epoch.to_string());
             for name in &names {
                 csv.push(',');
                 if let Some(value) = logs.get(name) {

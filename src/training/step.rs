@@ -238,7 +238,7 @@ pub(crate) fn train<F: Scalar>(
     let prepared = workspace.training.as_ref().expect("prepared before the first step");
     let mode = Mode::Training { seed: model.seed, step: driver.calls };
     let shards = &mut workspace.shards[..used];
-    let run = Run { graph: &graph, params: &[], plan: &prepared.plan, mode, batch: data.rows.len(), keep: true, penalties: true };
+    let run = Run { graph: &graph, params: &[], plan: &prepared.plan, mode, batch: data.rows.len(), penalties: true };
     for work in shards.iter() {
         work.shard.update_state(&run, &mut model.params, Feeds::Own(&work.shard.inputs));
     }
@@ -261,7 +261,7 @@ pub(crate) fn gradients<F: Scalar>(
     let shards = &mut shards[..used];
     let mode = Mode::Training { seed: model.seed, step: driver.calls };
     let batch = data.rows.len();
-    let run = Run { graph, params: &model.params, plan: &prepared.plan, mode, batch, keep: true, penalties: true };
+    let run = Run { graph, params: &model.params, plan: &prepared.plan, mode, batch, penalties: true };
     let known = known_denominators(&run, objectives, data, weighted, denominators);
 
     pass::forward(shards, totals, &run, None, &|work: &mut StepShard<F>| work.load(&run, objectives, data), &|work| {
@@ -305,7 +305,7 @@ pub(crate) fn test<F: Scalar>(model: &Model<F>, compiled: &mut Compiled<F>, data
     let prepared = inference.as_ref().expect("prepared before the first step");
     let shards = &mut shards[..used];
     let mode = Mode::Inference;
-    let run = Run { graph, params: &model.params, plan: &prepared.plan, mode, batch: data.rows.len(), keep: false, penalties: true };
+    let run = Run { graph, params: &model.params, plan: &prepared.plan, mode, batch: data.rows.len(), penalties: true };
     let known = known_denominators(&run, objectives, data, weighted, denominators);
     let load = |work: &mut StepShard<F>| work.load(&run, objectives, data);
     pass::forward(shards, totals, &run, None, &load, &|work| work.weigh(&run, objectives, data, known));

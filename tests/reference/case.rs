@@ -177,7 +177,12 @@ impl Case {
         }
         worst.map(|(excess, i)| {
             let at = |array: &ArrayD<f64>| *array.iter().nth(i).unwrap();
-            format!("at {i} of {:?}: {} instead of {}, {excess:.2} times what is allowed", want.shape(), at(got), at(want))
+            format!(
+                "at {i} of {:?}: {} instead of {}, {excess:.2} times what is allowed",
+                want.shape(),
+                at(got),
+                at(want)
+            )
         })
     }
 }

@@ -10,7 +10,10 @@ pub fn run<F: Scalar>(case: &Case, class: &str) -> Result<Results<F>, Stop> {
         return Err(unsupported("masks and initial states"));
     }
     let registry = Registry::<F>::standard();
-    let layer = if case.kind.starts_with("activation:") {
+    let over_several_axes = class == "softmax" && case.config["axis"].is_array();
+    let layer = if over_several_axes {
+        registry.make_layer("Softmax", &case.options())?
+    } else if case.kind.starts_with("activation:") {
         let mut words = case.options();
         words.insert("name".into(), json!(class));
         registry.make_layer("Activation", json!({ "activation": words }).as_object().unwrap())?
@@ -18,8 +21,8 @@ pub fn run<F: Scalar>(case: &Case, class: &str) -> Result<Results<F>, Stop> {
         registry.make_layer(class, &case.options())?
     };
     let inputs = case.several::<F>("input");
-    let symbols: Vec<Symbol<F>> = inputs.iter().map(|input| Input::of::<F>(&input.shape()[1..])).collect();
-    let output = call(&layer.named("layer"), &symbols);
+    let symbols: Vec<Symbol<F>> = inputs.iter().map(|input| Input::of::<F>(input.shape()[1..].to_vec())).collect();
+    let output = call(layer.named("layer"), &symbols);
     let outputs: Vec<Symbol<F>> = (0..case.several::<F>("grad_output").len()).map(|i| output.output(i)).collect();
     let mut model = ModelBuilder::new(&symbols, &outputs).build()?;
     let weights: Vec<(String, ArrayD<F>)> =

@@ -1,6 +1,7 @@
 //! Runs reference cases, numbers from Keras, PyTorch and scikit-learn, through the public API and compares.
 //!
 //! Cases lie in folders below `tests/reference`, or below `$GRADUS_REFERENCE`; see `tests/reference/generate`.
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::needless_for_each)]
 
 mod callbacks;
 mod case;

@@ -27,7 +27,9 @@ fn track<F: Scalar, M: Metric<F> + Configured>(case: &Case) -> Result<Results<F>
     let all: Vec<usize> = (0..prediction.shape()[0]).collect();
     let batches: Vec<Vec<usize>> = match case.call["batches"].as_array() {
         Some(batches) => {
-            let rows = |batch: &serde_json::Value| batch.as_array().unwrap().iter().map(|row| row.as_u64().unwrap() as usize).collect();
+            let rows = |batch: &serde_json::Value| {
+                batch.as_array().unwrap().iter().map(|row| row.as_u64().unwrap() as usize).collect()
+            };
             batches.iter().map(rows).collect()
         }
         None => vec![all],

@@ -18,7 +18,8 @@ pub fn run<F: Scalar>(case: &Case) -> Result<Results<F>, Stop> {
         .enumerate()
         .map(|(i, loss)| json!({ "loss": loss, "weight": weights.get(i).unwrap_or(&Value::Null) }))
         .collect();
-    model.compile(Compile::from_config(&json!({ "optimizer": config["optimizer"], "outputs": outputs }), &registry)?)?;
+    model
+        .compile(Compile::from_config(&json!({ "optimizer": config["optimizer"], "outputs": outputs }), &registry)?)?;
     let given: Vec<(String, ArrayD<F>)> =
         case.below("param.").into_iter().map(|(name, value)| (name.replacen('.', "/", 1), value)).collect();
     model.set_weights(given.iter().map(|(path, value)| (path, value)))?;
@@ -40,7 +41,7 @@ pub fn run<F: Scalar>(case: &Case) -> Result<Results<F>, Stop> {
         let options = || {
             let options = Fit::new().batch_size(batch.len()).epochs(1).shuffle(false).verbose(0);
             let options = options.class_weight(class_weights.iter().copied());
-            w.iter().fold(options, |options, weights| options.sample_weight(weights))
+            w.iter().fold(options, Fit::sample_weight)
         };
         if step == 0 {
             for (path, grad) in model.gradients_on_batch(x.as_slice(), y.as_slice(), options())? {

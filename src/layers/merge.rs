@@ -1,0 +1,556 @@
+//! Layers that make one tensor of several.
+
+use super::axes::{self, Axes};
+use super::{Context, Description, GradInputs, Grads, Inputs, MaskRule, MultiLayer, ParamBuilder};
+use crate::config::layer_options;
+use crate::error::show;
+use crate::kernels::dot::{self, Operand};
+use crate::kernels::{broadcast, elementwise, reorder};
+use crate::{Error, Result, Scalar, Tensor};
+
+/// What an elementwise merge makes of the values in one place.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Merge {
+    Sum,
+    Difference,
+    Product,
+    Mean,
+    Largest,
+    Smallest,
+}
+
+/// What the elementwise merges keep between forward and backward.
+#[derive(Debug, Default)]
+pub struct MergeCache<F> {
+    /// For [`Merge::Largest`] and [`Merge::Smallest`]: which input a value of the output came from.
+    winner: Vec<u32>,
+    /// An input's gradient before it is summed over the places where the input was repeated.
+    part: Vec<F>,
+}
+
+impl Merge {
+    /// The shape that all inputs fit, repeated where they have size 1.
+    fn build(self, inputs: &[&[usize]]) -> Result<Vec<Vec<usize>>> {
+        if inputs.len() < 2 || self == Self::Difference && inputs.len() != 2 {
+            let expected = if self == Self::Difference { "two tensors" } else { "at least two tensors" };
+            return Err(Error::option("inputs", expected, inputs.len()));
+        }
+        let rank = inputs.iter().map(|input| input.len()).max().unwrap_or(0);
+        let mut shape = vec![1; rank];
+        for (number, input) in inputs.iter().enumerate() {
+            for (i, &size) in input.iter().enumerate() {
+                let axis = &mut shape[rank - input.len() + i];
+                if *axis == 1 {
+                    *axis = size;
+                } else if size != 1 && size != *axis {
+                    let before = show(inputs[number - 1]);
+                    let expected = format!("input {number} with axes like those before it, {before}, or of size 1");
+                    return Err(Error::shape(expected, input));
+                }
+            }
+        }
+        Ok(vec![shape])
+    }
+
+    fn sign<F: Scalar>(self) -> F {
+        if self == Self::Smallest { -F::one() } else { F::one() }
+    }
+
+    fn forward<F: Scalar>(self, inputs: Inputs<'_, F>, output: &mut Tensor<F>, cache: &mut MergeCache<F>) {
+        let (to, y) = output.view_mut().into_parts();
+        let first = inputs.get(0);
+        broadcast::assign(&first, first.shape(), to, y);
+        if matches!(self, Self::Largest | Self::Smallest) {
+            cache.winner.clear();
+            cache.winner.resize(y.len(), 0);
+        }
+        for number in 1..inputs.len() {
+            let x = inputs.get(number);
+            let from = x.shape();
+            match self {
+                Self::Sum | Self::Mean => broadcast::add(&x, from, to, y),
+                Self::Difference => broadcast::subtract(&x, from, to, y),
+                Self::Product => broadcast::multiply(&x, from, to, y),
+                Self::Largest | Self::Smallest => {
+                    // There are no 2³² inputs.
+                    #[allow(clippy::cast_possible_truncation)]
+                    broadcast::extremum(self.sign(), &x, from, to, number as u32, y, &mut cache.winner);
+                }
+            }
+        }
+        if self == Self::Mean {
+            elementwise::scale(F::one() / F::of(inputs.len() as f64), y);
+        }
+    }
+
+    fn backward<F: Scalar>(
+        self,
+        inputs: Inputs<'_, F>,
+        grad_output: &Tensor<F>,
+        grad_inputs: &mut GradInputs<'_, F>,
+        cache: &mut MergeCache<F>,
+    ) {
+        let (to, grad_y) = (grad_output.shape(), grad_output.data());
+        let MergeCache { winner, part } = cache;
+        for number in 0..inputs.len() {
+            grad_inputs.write(number, |grad_x| {
+                let (from, grad_x) = grad_x.into_parts();
+                match self {
+                    Self::Sum | Self::Mean | Self::Difference => {
+                        broadcast::sum_back(grad_y, from, to, grad_x);
+                        if self == Self::Mean {
+                            elementwise::scale(F::one() / F::of(inputs.len() as f64), grad_x);
+                        } else if self == Self::Difference && number == 1 {
+                            elementwise::scale(-F::one(), grad_x);
+                        }
+                    }
+                    Self::Product => {
+                        part.clear();
+                        part.extend_from_slice(grad_y);
+                        for other in (0..inputs.len()).filter(|&other| other != number) {
+                            let x = inputs.get(other);
+                            broadcast::multiply(&x, x.shape(), to, part);
+                        }
+                        broadcast::sum_back(part, from, to, grad_x);
+                    }
+                    Self::Largest | Self::Smallest => {
+                        part.resize(grad_y.len(), F::zero());
+                        #[allow(clippy::cast_possible_truncation)]
+                        broadcast::extremum_backward(winner, number as u32, grad_y, part);
+                        broadcast::sum_back(part, from, to, grad_x);
+                    }
+                }
+            });
+        }
+    }
+}
+
+/// An elementwise merge: its documentation, its name, what it does.
+macro_rules! merge_layer {
+    ($(#[$meta:meta])* $layer:ident, $merge:expr) => {
+        layer_options! {
+            $(#[$meta])*
+            pub struct $layer {}
+        }
+
+        impl<F: Scalar> MultiLayer<F> for $layer {
+            type Cache = MergeCache<F>;
+
+            fn build(&self, inputs: &[&[usize]], _: &mut ParamBuilder<'_, F>) -> Result<Vec<Vec<usize>>> {
+                $merge.build(inputs)
+            }
+
+            fn forward(
+                &self,
+                inputs: Inputs<'_, F>,
+                outputs: &mut [Tensor<F>],
+                cache: &mut MergeCache<F>,
+                _: &Context<'_, F>,
+            ) {
+                $merge.forward(inputs, &mut outputs[0], cache);
+            }
+
+            fn backward(
+                &self,
+                inputs: Inputs<'_, F>,
+                _: &[Tensor<F>],
+                grad_outputs: &mut [Tensor<F>],
+                grad_inputs: &mut GradInputs<'_, F>,
+                _: &mut Grads<'_, F>,
+                cache: &mut MergeCache<F>,
+                _: &Context<'_, F>,
+            ) {
+                $merge.backward(inputs, &grad_outputs[0], grad_inputs, cache);
+            }
+
+            fn describe(&self) -> Description {
+                Description::of(self)
+            }
+
+            fn mask_rule(&self) -> MaskRule {
+                MaskRule::Common
+            }
+        }
+    };
+}
+
+merge_layer! {
+    /// The sum of several tensors, value by value: where a residual connection joins again.
+    ///
+    /// y = x₀ + x₁ + …; each input's gradient is the output's, summed over axes along which the input was repeated.
+    ///
+    /// # Shapes
+    /// Two or more tensors → the largest size of each axis. An axis of size 1 is repeated, and an input with fewer axes
+    /// gets those that it lacks after the batch: (batch, 4) goes with (batch, 3, 4). No parameters.
+    ///
+    /// A mask passes if all inputs have the same one; otherwise the output has none.
+    /// # Errors
+    /// When built: fewer than two inputs, or two sizes of an axis that differ and are not 1.
+    /// # Example
+    /// ```
+    /// use gradus::prelude::*;
+    ///
+    /// let x = Input::new([4]);
+    /// let hidden = x.apply(Dense::new(4).activation(Relu));
+    /// let model = ModelBuilder::new([&x], [&call(Add::new(), [&x, &hidden])]).build()?;
+    /// assert_eq!(model.output_shape(0), [4]);
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    /// # Source
+    /// Keras `Add`.
+    Add, Merge::Sum
+}
+
+merge_layer! {
+    /// The difference of two tensors, value by value.
+    ///
+    /// y = x₀ − x₁; the gradient of x₁ is the output's, negated.
+    ///
+    /// # Shapes
+    /// Exactly two tensors; sizes and masks as in [`Add`]. No parameters.
+    /// # Errors
+    /// When built: not two inputs, or two sizes of an axis that differ and are not 1.
+    /// # Example
+    /// ```
+    /// use gradus::prelude::*;
+    ///
+    /// let (a, b) = (Input::new([2]), Input::new([2]));
+    /// let model = ModelBuilder::new([&a, &b], [&call(Subtract::new(), [&a, &b])]).build()?;
+    /// let y = model.predict((&array![[3.0f32, 5.0]], &array![[1.0f32, 1.0]]))?;
+    /// assert_eq!(y, array![[2.0f32, 4.0]].into_dyn());
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    /// # Source
+    /// Keras `Subtract`.
+    Subtract, Merge::Difference
+}
+
+merge_layer! {
+    /// The product of several tensors, value by value: gates, and attention over channels.
+    ///
+    /// y = x₀·x₁·…; an input's gradient is the output's times the product of the others.
+    ///
+    /// # Shapes
+    /// As in [`Add`]. No parameters.
+    /// # Errors
+    /// When built: fewer than two inputs, or two sizes of an axis that differ and are not 1.
+    /// # Example
+    /// ```
+    /// use gradus::prelude::*;
+    ///
+    /// let x = Input::new([8, 8, 16]);
+    /// let gate = Input::new([1, 1, 16]);
+    /// let model = ModelBuilder::new([&x, &gate], [&call(Multiply::new(), [&x, &gate])]).build()?;
+    /// assert_eq!(model.output_shape(0), [8, 8, 16]);
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    /// # Source
+    /// Keras `Multiply`.
+    Multiply, Merge::Product
+}
+
+merge_layer! {
+    /// The mean of several tensors, value by value.
+    ///
+    /// y = (x₀ + x₁ + … + xₙ₋₁)/n
+    ///
+    /// # Shapes
+    /// As in [`Add`]. No parameters.
+    /// # Errors
+    /// When built: fewer than two inputs, or two sizes of an axis that differ and are not 1.
+    /// # Example
+    /// ```
+    /// use gradus::prelude::*;
+    ///
+    /// let (a, b) = (Input::new([2]), Input::new([2]));
+    /// let model = ModelBuilder::new([&a, &b], [&call(Average::new(), [&a, &b])]).build()?;
+    /// let y = model.predict((&array![[3.0f32, 5.0]], &array![[1.0f32, 1.0]]))?;
+    /// assert_eq!(y, array![[2.0f32, 3.0]].into_dyn());
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    /// # Source
+    /// Keras `Average`.
+    Average, Merge::Mean
+}
+
+merge_layer! {
+    /// The largest of several tensors, value by value.
+    ///
+    /// y = max(x₀, x₁, …). The gradient goes to the input that was the largest: of equal ones to the first, where Keras
+    /// may share it. A NaN wins over every number.
+    ///
+    /// # Shapes
+    /// As in [`Add`]. No parameters.
+    /// # Errors
+    /// When built: fewer than two inputs, or two sizes of an axis that differ and are not 1.
+    /// # Example
+    /// ```
+    /// use gradus::prelude::*;
+    ///
+    /// let (a, b) = (Input::new([2]), Input::new([2]));
+    /// let model = ModelBuilder::new([&a, &b], [&call(Maximum::new(), [&a, &b])]).build()?;
+    /// let y = model.predict((&array![[3.0f32, 5.0]], &array![[1.0f32, 7.0]]))?;
+    /// assert_eq!(y, array![[3.0f32, 7.0]].into_dyn());
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    /// # Source
+    /// Keras `Maximum`.
+    Maximum, Merge::Largest
+}
+
+merge_layer! {
+    /// The smallest of several tensors, value by value.
+    ///
+    /// y = min(x₀, x₁, …). The gradient goes to the input that was the smallest: of equal ones to the first, where Keras
+    /// may share it. A NaN wins over every number.
+    ///
+    /// # Shapes
+    /// As in [`Add`]. No parameters.
+    /// # Errors
+    /// When built: fewer than two inputs, or two sizes of an axis that differ and are not 1.
+    /// # Example
+    /// ```
+    /// use gradus::prelude::*;
+    ///
+    /// let (a, b) = (Input::new([2]), Input::new([2]));
+    /// let model = ModelBuilder::new([&a, &b], [&call(Minimum::new(), [&a, &b])]).build()?;
+    /// let y = model.predict((&array![[3.0f32, 5.0]], &array![[1.0f32, 7.0]]))?;
+    /// assert_eq!(y, array![[1.0f32, 5.0]].into_dyn());
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    /// # Source
+    /// Keras `Minimum`.
+    Minimum, Merge::Smallest
+}
+
+layer_options! {
+    /// Several tensors one behind the other along an axis.
+    ///
+    /// # Shapes
+    /// Tensors that differ in the size of one axis at most → that size is their sum. No parameters.
+    ///
+    /// A mask passes if all inputs have the same one and the axis is not time; otherwise the output has none.
+    /// # Defaults
+    /// `axis` −1, the last.
+    /// # Errors
+    /// When built: no input, `axis` is the batch or beyond the last, or another axis differs.
+    /// # Example
+    /// ```
+    /// use gradus::prelude::*;
+    ///
+    /// let (a, b) = (Input::new([2]), Input::new([1]));
+    /// let model = ModelBuilder::new([&a, &b], [&call(Concatenate::new(), [&a, &b])]).build()?;
+    /// let y = model.predict((&array![[3.0f32, 5.0]], &array![[1.0f32]]))?;
+    /// assert_eq!(y, array![[3.0f32, 5.0, 1.0]].into_dyn());
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    /// # Source
+    /// Keras `Concatenate`.
+    pub struct Concatenate {
+        /// The axis, counted with the batch as 0, or from the end if negative. Default: −1.
+        axis: isize = -1,
+    }
+}
+
+impl Concatenate {
+    fn resolved(&self, rank: usize) -> Result<usize> {
+        axes::resolve("axis", self.axis, rank)
+    }
+
+    /// How many neighbours of a tensor of this shape stay together.
+    fn stretch(&self, shape: &[usize]) -> usize {
+        let axis = self.resolved(shape.len()).expect("`build` checked the axis");
+        shape[axis..].iter().product()
+    }
+}
+
+impl<F: Scalar> MultiLayer<F> for Concatenate {
+    type Cache = ();
+
+    fn build(&self, inputs: &[&[usize]], _: &mut ParamBuilder<'_, F>) -> Result<Vec<Vec<usize>>> {
+        let Some((&first, others)) = inputs.split_first() else {
+            return Err(Error::option("inputs", "at least one tensor", 0));
+        };
+        let axis = self.resolved(first.len() + 1)? - 1;
+        let mut shape = first.to_vec();
+        for (number, input) in others.iter().enumerate() {
+            let differs = |i: usize| i != axis && input[i] != first[i];
+            if input.len() != first.len() || (0..first.len()).any(differs) {
+                let expected =
+                    format!("input {} like input 0, {}, but for axis {}", number + 1, show(first), self.axis);
+                return Err(Error::shape(expected, input));
+            }
+            shape[axis] += input[axis];
+        }
+        Ok(vec![shape])
+    }
+
+    fn forward(&self, inputs: Inputs<'_, F>, outputs: &mut [Tensor<F>], (): &mut (), _: &Context<'_, F>) {
+        let all = self.stretch(outputs[0].shape());
+        let mut from = 0;
+        for number in 0..inputs.len() {
+            let x = inputs.get(number);
+            let len = self.stretch(x.shape());
+            reorder::place(&x, len, all, from, outputs[0].data_mut());
+            from += len;
+        }
+    }
+
+    fn backward(
+        &self,
+        inputs: Inputs<'_, F>,
+        outputs: &[Tensor<F>],
+        grad_outputs: &mut [Tensor<F>],
+        grad_inputs: &mut GradInputs<'_, F>,
+        _: &mut Grads<'_, F>,
+        (): &mut (),
+        _: &Context<'_, F>,
+    ) {
+        let all = self.stretch(outputs[0].shape());
+        let mut from = 0;
+        for number in 0..inputs.len() {
+            let len = self.stretch(inputs.get(number).shape());
+            grad_inputs.write(number, |mut grad_x| {
+                reorder::place_backward(grad_outputs[0].data(), len, all, from, &mut grad_x);
+            });
+            from += len;
+        }
+    }
+
+    fn describe(&self) -> Description {
+        Description::of(self)
+    }
+
+    fn mask_rule(&self) -> MaskRule {
+        MaskRule::Common
+    }
+}
+
+layer_options! {
+    /// The product of two tensors, sample by sample, summed over one axis of each: how much two vectors, or the vectors
+    /// of two sequences, point the same way.
+    ///
+    /// z[…, …′] = Σₖ x₀[…, k, …]·x₁[…′, k, …′], where k runs along `axes`. With `normalize` each of the vectors is first
+    /// divided by its length (but by no less than 1e-7), and the products are cosines.
+    ///
+    /// # Shapes
+    /// (batch, a…) and (batch, b…) → (batch, a… without its axis, b… without its axis); of two vectors (batch, 1). No
+    /// parameters, no mask.
+    /// # Defaults
+    /// `normalize` false.
+    /// # Errors
+    /// When built: not two inputs, an axis that is the batch or that an input does not have, or two axes of different
+    /// sizes.
+    /// # Example
+    /// ```
+    /// use gradus::prelude::*;
+    ///
+    /// let (a, b) = (Input::new([2]), Input::new([2]));
+    /// let model = ModelBuilder::new([&a, &b], [&call(Dot::new(1), [&a, &b])]).build()?;
+    /// let y = model.predict((&array![[3.0f32, 5.0]], &array![[1.0f32, 2.0]]))?;
+    /// assert_eq!(y, array![[13.0f32]].into_dyn());
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    /// # Source
+    /// Keras `Dot`.
+    pub struct Dot(
+        /// The axis of each input that is summed over, `[2, 1]`, or one for both, `1`; the batch is axis 0.
+        axes: Axes => impl Into<Axes>,
+    ) {
+        /// Whether vectors are divided by their lengths. Default: false.
+        normalize: bool = false,
+    }
+}
+
+/// With [`Dot::normalize`]: both inputs with vectors of length 1.
+#[derive(Debug, Default)]
+pub struct DotCache<F> {
+    units: [Vec<F>; 2],
+}
+
+impl Dot {
+    /// Input number `i`, of the shape `input` without its batch, as an operand.
+    fn operand(&self, i: usize, input: &[usize]) -> Result<Operand> {
+        Ok(Operand::new(input, self.axes.resolve("axes", i, input.len() + 1)? - 1))
+    }
+
+    fn operands<F: Scalar>(&self, inputs: Inputs<'_, F>) -> [Operand; 2] {
+        [0, 1].map(|i| self.operand(i, &inputs.get(i).shape()[1..]).expect("`build` checked the axes"))
+    }
+}
+
+impl<F: Scalar> MultiLayer<F> for Dot {
+    type Cache = DotCache<F>;
+
+    fn build(&self, inputs: &[&[usize]], _: &mut ParamBuilder<'_, F>) -> Result<Vec<Vec<usize>>> {
+        let &[a, b] = inputs else {
+            return Err(Error::option("inputs", "two tensors", inputs.len()));
+        };
+        if !matches!(self.axes.as_slice().len(), 1 | 2) {
+            return Err(Error::option(
+                "axes",
+                "one axis, or one for each input",
+                format!("{:?}", self.axes.as_slice()),
+            ));
+        }
+        let (of_a, of_b) = (self.operand(0, a)?, self.operand(1, b)?);
+        if of_a.len != of_b.len {
+            let expected = format!("input 1 with an axis of size {} to go with that of {}", of_a.len, show(a));
+            return Err(Error::shape(expected, b));
+        }
+        let mut shape = Vec::new();
+        for (i, input) in inputs.iter().enumerate() {
+            let axis = self.axes.resolve("axes", i, input.len() + 1)? - 1;
+            shape.extend_from_slice(&input[..axis]);
+            shape.extend_from_slice(&input[axis + 1..]);
+        }
+        Ok(vec![if shape.is_empty() { vec![1] } else { shape }])
+    }
+
+    fn forward(&self, inputs: Inputs<'_, F>, outputs: &mut [Tensor<F>], cache: &mut DotCache<F>, _: &Context<'_, F>) {
+        let [of_a, of_b] = self.operands(inputs);
+        let z = outputs[0].data_mut();
+        if self.normalize {
+            for (i, (of, unit)) in [of_a, of_b].iter().zip(&mut cache.units).enumerate() {
+                let x = inputs.get(i);
+                unit.resize(x.len(), F::zero());
+                dot::unit(&x, of.len, of.inner, unit);
+            }
+            let [a, b] = &cache.units;
+            dot::dot(a, of_a, b, of_b, z);
+        } else {
+            dot::dot(&inputs.get(0), of_a, &inputs.get(1), of_b, z);
+        }
+    }
+
+    fn backward(
+        &self,
+        inputs: Inputs<'_, F>,
+        _: &[Tensor<F>],
+        grad_outputs: &mut [Tensor<F>],
+        grad_inputs: &mut GradInputs<'_, F>,
+        _: &mut Grads<'_, F>,
+        cache: &mut DotCache<F>,
+        _: &Context<'_, F>,
+    ) {
+        let of @ [of_a, of_b] = self.operands(inputs);
+        let grad_z = grad_outputs[0].data();
+        let [a, b] = [0, 1].map(|i| if self.normalize { &cache.units[i] } else { inputs.get(i).data() });
+        for (i, operand) in of.iter().enumerate() {
+            grad_inputs.write(i, |mut grad_x| {
+                if i == 0 {
+                    dot::dot_backward_x(grad_z, of_a, b, of_b, &mut grad_x);
+                } else {
+                    dot::dot_backward_y(grad_z, a, of_a, of_b, &mut grad_x);
+                }
+                if self.normalize {
+                    dot::unit_backward(&inputs.get(i), operand.len, operand.inner, &mut grad_x);
+                }
+            });
+        }
+    }
+
+    fn describe(&self) -> Description {
+        Description::of(self)
+    }
+}
