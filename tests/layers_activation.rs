@@ -1,6 +1,6 @@
 //! Activations that are layers of their own, and the layers that hardly do anything: values, gradients by differences,
 //! configurations.
-#![allow(clippy::unwrap_used, clippy::float_cmp)]
+#![allow(clippy::unwrap_used, clippy::float_cmp, clippy::cast_possible_truncation)]
 
 use gradus::config::Config;
 use gradus::prelude::*;
@@ -149,7 +149,7 @@ fn a_penalty_on_activations_is_in_the_gradient() {
     assert_eq!(y.array(), x.view().into_dyn());
     model.backward(&mut pass, &Array2::<f64>::zeros((2, 3))).unwrap();
     for (grad, x) in pass.input_gradient(0).unwrap().iter().zip(&x) {
-        assert!((grad - 0.5 * (l1 * x.signum() + 2.0 * l2 * x)).abs() < 1e-12);
+        assert!((grad - (0.5 * l1 * x.signum() + l2 * x)).abs() < 1e-12);
     }
 }
 
@@ -194,4 +194,22 @@ fn every_layer_is_made_from_keras_configuration_and_written_back() {
         let again = Model::<f64>::from_config(&model.to_config().unwrap(), &registry).unwrap();
         assert_eq!(again.to_config().unwrap().to_string(), saved);
     }
+}
+
+#[test]
+fn a_softmax_layer_trains_as_the_activation_does() {
+    fn trained<M>(last: impl IntoLayer<f32, M>) -> Vec<(String, ArrayD<f32>)> {
+        let mut model = Sequential::new()
+            .input([4])
+            .add(Dense::new(3))
+            .add(last)
+            .compile(CategoricalCrossentropy::new(), SGD::new())
+            .build()
+            .unwrap();
+        let x = numbers(&[32, 4], 3).mapv(|x| 9.0 * x as f32);
+        let y = Array2::from_shape_fn((32, 3), |(row, class)| f32::from(u8::from(row % 3 == class)));
+        model.fit(&x, &y, Fit::new().epochs(3).verbose(0)).unwrap();
+        model.get_weights()
+    }
+    assert_eq!(trained(SoftmaxLayer::new()), trained(Activation::Softmax));
 }

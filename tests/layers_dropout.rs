@@ -226,14 +226,14 @@ fn bad_options_are_refused_by_name() {
 
 #[test]
 fn configurations_are_keras_and_come_back() {
-    fn config(json: serde_json::Value) -> Config {
+    fn config(json: &serde_json::Value) -> Config {
         json.as_object().unwrap().clone()
     }
-    let given = config(serde_json::json!({"rate": 0.5, "seed": 3, "noise_shape": [null, 1, 4]}));
+    let given = config(&serde_json::json!({"rate": 0.5, "seed": 3, "noise_shape": [null, 1, 4]}));
     let layer = Dropout::from_config(&given).unwrap();
     let written = layer.to_config();
     assert_eq!((&written["rate"], &written["seed"]), (&given["rate"], &given["seed"]));
     assert_eq!(written["noise_shape"], given["noise_shape"]);
-    assert!(Dropout::from_config(&config(serde_json::json!({"rate": 0.5, "noise": 1}))).is_err());
+    assert!(Dropout::from_config(&config(&serde_json::json!({"rate": 0.5, "noise": 1}))).is_err());
     assert!(Dropout::from_config(&Config::new()).is_err());
 }

@@ -1,6 +1,7 @@
 //! Layers that make one tensor of several: values, gradients by differences, repeated axes, masks, refusals.
 #![allow(clippy::type_complexity, clippy::cast_possible_wrap)]
 #![allow(clippy::unwrap_used, clippy::float_cmp)]
+#![allow(clippy::type_complexity)] // tables of cases
 
 use gradus::config::Configured;
 use gradus::layers::{MaskRule, MultiLayer};
@@ -204,7 +205,7 @@ fn dot_sums_over_an_axis_of_each() {
             let y = model.predict(&inputs[..]).unwrap();
             for (row, y) in y.outer_iter().enumerate() {
                 let [a, b] = [0, 1].map(|i| {
-                    let axis = axes[i].rem_euclid(samples[i].len() as isize + 1).unsigned_abs() - 1;
+                    let axis = axes[i].rem_euclid(samples[i].len().cast_signed() + 1).unsigned_abs() - 1;
                     let mut sample = inputs[i].index_axis(Axis(0), row).to_owned();
                     if normalize {
                         for mut lane in sample.lanes_mut(Axis(axis)) {

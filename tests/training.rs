@@ -283,8 +283,7 @@ fn validation_changes_nothing_in_training() -> gradus::Result<()> {
     let (x, y) = (rows(30, 3), targets(30));
     let (mut with, mut without) = (small(Adam::new()), small(Adam::new()));
     let weights = Array1::from_shape_fn(30, |i| 0.5 + (i % 3) as f64);
-    let history =
-        with.fit(&x, &y, quiet(8, 4).sample_weight(&weights).validation_data(&x, &y).validation_freq(2))?;
+    let history = with.fit(&x, &y, quiet(8, 4).sample_weight(&weights).validation_data(&x, &y).validation_freq(2))?;
     without.fit(&x, &y, quiet(8, 4).sample_weight(&weights))?;
     assert_eq!(with.get_weights(), without.get_weights());
     assert_eq!((history.get("loss").len(), history.get("val_loss").len()), (4, 2));
@@ -363,14 +362,10 @@ fn softmax_and_crossentropy_together_are_softmax_and_crossentropy_apart() -> gra
     let loss = SparseCategoricalCrossentropy::new;
     let mut together =
         start().add(Dense::new(3).activation(Softmax)).compile(loss(), SGD::new().learning_rate(0.5)).build()?;
-    let mut apart =
-        start().add(Dense::new(3)).add(Veiled).compile(loss(), SGD::new().learning_rate(0.5)).build()?;
-    let mut layer =
-        start().add(Dense::new(3)).add(Softmax).compile(loss(), SGD::new().learning_rate(0.5)).build()?;
-    let mut logits = start()
-        .add(Dense::new(3))
-        .compile(loss().from_logits(true), SGD::new().learning_rate(0.5))
-        .build()?;
+    let mut apart = start().add(Dense::new(3)).add(Veiled).compile(loss(), SGD::new().learning_rate(0.5)).build()?;
+    let mut layer = start().add(Dense::new(3)).add(Softmax).compile(loss(), SGD::new().learning_rate(0.5)).build()?;
+    let mut logits =
+        start().add(Dense::new(3)).compile(loss().from_logits(true), SGD::new().learning_rate(0.5)).build()?;
     for model in [&mut together, &mut apart, &mut layer, &mut logits] {
         model.fit(&x, &labels, quiet(8, 5))?;
     }
@@ -416,8 +411,16 @@ fn callbacks_are_told_of_everything_in_order() -> gradus::Result<()> {
     let fit = quiet(4, 4).initial_epoch(2).steps_per_epoch(2).validation_split(0.2).callback(&mut counting);
     small(SGD::new()).fit(&x, &y, fit)?;
     let expected = [
-        "begin 2", "epoch 2 of 4", "batch 0", "batch 1", "end with loss val_loss",
-        "epoch 3 of 4", "batch 0", "batch 1", "end with loss val_loss", "done",
+        "begin 2",
+        "epoch 2 of 4",
+        "batch 0",
+        "batch 1",
+        "end with loss val_loss",
+        "epoch 3 of 4",
+        "batch 0",
+        "batch 1",
+        "end with loss val_loss",
+        "done",
     ];
     assert_eq!(counting.calls, expected);
     Ok(())
@@ -766,8 +769,16 @@ fn shared_layers_skips_and_models_inside_models_have_the_gradients_of_difference
     let names: Vec<&str> = report.tensors.iter().map(|tensor| tensor.name.as_str()).collect();
     assert_eq!(
         names,
-        ["input", "input_1", "encoder/kernel", "encoder/bias", "inner/dense/kernel", "inner/dense/bias",
-         "first/kernel", "first/bias"]
+        [
+            "input",
+            "input_1",
+            "encoder/kernel",
+            "encoder/bias",
+            "inner/dense/kernel",
+            "inner/dense/bias",
+            "first/kernel",
+            "first/bias"
+        ]
     );
     // Over several shards.
     check_model(&model, (&rows(19, 3), &rows(19, 3)))?;

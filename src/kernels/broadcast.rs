@@ -201,6 +201,8 @@ mod tests {
             .collect()
     }
 
+    type Kernel = fn(&[f64], &[usize], &[usize], &mut [f64]);
+
     const SHAPES: [(&[usize], &[usize]); 12] = [
         (&[2, 3], &[2, 3]),
         (&[2, 1], &[2, 3]),
@@ -226,8 +228,7 @@ mod tests {
                 let expect = |f: fn(f64, f64) -> f64| -> Vec<f64> {
                     places.iter().zip(&start).map(|(&at, &y)| f(y, x[at])).collect()
                 };
-                #[allow(clippy::type_complexity)] // that of the kernels
-                let run = |f: fn(&[f64], &[usize], &[usize], &mut [f64])| {
+                let run = |f: Kernel| {
                     let mut y = start.clone();
                     f(&x, from, to, &mut y);
                     y

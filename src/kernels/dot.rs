@@ -120,7 +120,7 @@ const SHORTEST: f64 = 1e-7;
 
 kernel! {
     /// y = x / max(‖x‖, 1e-7) along an axis: vectors of length 1. `x` and `y` (outer, axis, inner).
-    pub fn unit<F>(x: &[F], axis: usize, inner: usize, y: &mut [F]) {
+    pub fn unit_vectors<F>(x: &[F], axis: usize, inner: usize, y: &mut [F]) {
         for (x, y) in x.chunks_exact(axis * inner).zip(y.chunks_exact_mut(axis * inner)) {
             for i in 0..inner {
                 let mut squares = F::zero();
@@ -137,9 +137,9 @@ kernel! {
 }
 
 kernel! {
-    /// Backward of [`unit()`], from its input, in place of `grad`: ∂L/∂x = (g − u·Σ u·g)/‖x‖ with u = x/‖x‖; for vectors
+    /// Backward of [`unit_vectors`], from its input, in place of `grad`: ∂L/∂x = (g − u·Σ u·g)/‖x‖ with u = x/‖x‖; for vectors
     /// shorter than 1e-7, g/1e-7.
-    pub fn unit_backward<F>(x: &[F], axis: usize, inner: usize, grad: &mut [F]) {
+    pub fn unit_vectors_backward<F>(x: &[F], axis: usize, inner: usize, grad: &mut [F]) {
         for (x, grad) in x.chunks_exact(axis * inner).zip(grad.chunks_exact_mut(axis * inner)) {
             for i in 0..inner {
                 let (mut squares, mut along) = (F::zero(), F::zero());

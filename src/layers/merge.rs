@@ -514,7 +514,7 @@ impl<F: Scalar> MultiLayer<F> for Dot {
             for (i, (of, unit)) in [of_a, of_b].iter().zip(&mut cache.units).enumerate() {
                 let x = inputs.get(i);
                 unit.resize(x.len(), F::zero());
-                dot::unit(&x, of.len, of.inner, unit);
+                dot::unit_vectors(&x, of.len, of.inner, unit);
             }
             let [a, b] = &cache.units;
             dot::dot(a, of_a, b, of_b, z);
@@ -544,7 +544,7 @@ impl<F: Scalar> MultiLayer<F> for Dot {
                     dot::dot_backward_y(grad_z, a, of_a, of_b, &mut grad_x);
                 }
                 if self.normalize {
-                    dot::unit_backward(&inputs.get(i), operand.len, operand.inner, &mut grad_x);
+                    dot::unit_vectors_backward(&inputs.get(i), operand.len, operand.inner, &mut grad_x);
                 }
             });
         }

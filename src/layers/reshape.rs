@@ -129,7 +129,8 @@ impl<F: Scalar> Layer<F> for Reshape {
             })
         };
         let mut known = self.target_shape.iter().filter(|&&axis| axis != -1);
-        let known = known.try_fold(1usize, |n, &axis| n.checked_mul(usize::try_from(axis).ok()?)).ok_or_else(refused)?;
+        let known =
+            known.try_fold(1usize, |n, &axis| n.checked_mul(usize::try_from(axis).ok()?)).ok_or_else(refused)?;
         let open = self.target_shape.iter().filter(|&&axis| axis == -1).count();
         let values = volume(input);
         let fits = match open {

@@ -352,7 +352,8 @@ impl<'a, F: Scalar> Builder<'a, F> {
                 output: Vec::new(),
             };
             let mut params = ParamBuilder::new(&mut self.graph.specs, &mut self.params, self.seed, &name);
-            entry.output = build_layer(operation, &shapes, &mut params).map_err(|error| name_layer(&entry, after, error))?;
+            entry.output =
+                build_layer(operation, &shapes, &mut params).map_err(|error| name_layer(&entry, after, error))?;
             entry.specs.end = self.graph.specs.len();
             let outputs = entry.output.clone();
             self.graph.layers.push(entry);
