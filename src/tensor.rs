@@ -99,6 +99,11 @@ impl<'a, F: Scalar> View<'a, F> {
         Self { shape, data }
     }
 
+    /// [`shape`](Self::shape), for as long as its owner lives.
+    pub(crate) fn axes(&self) -> &'a [usize] {
+        self.shape
+    }
+
     /// The values, row-major, for as long as their owner lives.
     pub fn data(&self) -> &'a [F] {
         self.data

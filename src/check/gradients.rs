@@ -278,8 +278,8 @@ impl GradientCheck {
             "check_training",
             &model,
             compiled,
-            x.into_inputs(),
-            y.into_inputs(),
+            x.into_inputs().into_vec(),
+            y.into_inputs().into_vec(),
             None,
         )?;
         let mut compiled = compiled.clone();
@@ -349,7 +349,7 @@ fn trained_params(model: &Model<f64>) -> Vec<(String, Vec<usize>, std::ops::Rang
 
 /// Arrays of one's own.
 fn arrays<'a>(x: impl IntoInputs<'a, f64>) -> Vec<ArrayD<f64>> {
-    x.into_inputs().into_iter().map(|given| given.into_owned().into_array()).collect()
+    x.into_inputs().into_vec().into_iter().map(|given| given.into_owned().into_array()).collect()
 }
 
 /// The model that is one layer with all its outputs.

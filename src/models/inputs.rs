@@ -1,6 +1,7 @@
 //! What users hand in: arrays of any rank and layout, one or several.
 
 use std::borrow::Cow;
+use std::ops::Deref;
 
 use ndarray::{ArrayBase, Data, Dimension};
 
@@ -9,7 +10,7 @@ use crate::{Error, Result, Scalar, Tensor};
 /// A tensor that a user handed in: row-major values, borrowed where they lie so already.
 #[derive(Clone, Debug)]
 pub struct Given<'a, F: Scalar> {
-    pub(crate) shape: Vec<usize>,
+    pub(crate) shape: &'a [usize],
     pub(crate) values: Column<'a, F>,
 }
 
@@ -64,14 +65,14 @@ impl<F: Scalar> Given<'_, F> {
     /// A tensor of its own.
     pub(crate) fn into_owned(self) -> Tensor<F> {
         let mut tensor = Tensor::default();
-        tensor.reshape(&self.shape);
+        tensor.reshape(self.shape);
         tensor.data_mut().copy_from_slice(&self.scalars());
         tensor
     }
 
     /// A tensor of its own whose rows have the shape `row`, which may differ from the given one in axes of size 1.
     pub(crate) fn fit_rows(self, call: &str, what: &str, row: &[usize]) -> Result<Tensor<F>> {
-        check_rows_loosely(call, what, row, &self.shape)?;
+        check_rows_loosely(call, what, row, self.shape)?;
         let mut shape = vec![self.rows()];
         shape.extend_from_slice(row);
         let mut tensor = self.into_owned();
@@ -148,20 +149,60 @@ where
             Some(slice) => Cow::Borrowed(slice),
             None => Cow::Owned(self.iter().copied().collect()),
         };
-        Given { shape: self.shape().to_vec(), values: T::column(values) }
+        Given { shape: self.shape(), values: T::column(values) }
     }
 }
 
 impl<'a, F: Scalar> IntoTensor<'a, F> for crate::View<'a, F> {
     fn into_tensor(self) -> Given<'a, F> {
-        Given { shape: self.shape().to_vec(), values: Column::Scalars(Cow::Borrowed(self.data())) }
+        Given { shape: self.axes(), values: Column::Scalars(Cow::Borrowed(self.data())) }
+    }
+}
+
+/// All that a call was given. Of few tensors it needs no memory of its own, so that a training step allocates nothing.
+#[derive(Clone, Debug)]
+pub enum Several<'a, F: Scalar> {
+    /// One array.
+    One([Given<'a, F>; 1]),
+    /// A tuple of two.
+    Two([Given<'a, F>; 2]),
+    /// A tuple of three.
+    Three([Given<'a, F>; 3]),
+    /// A tuple of four.
+    Four([Given<'a, F>; 4]),
+    /// A slice.
+    Many(Vec<Given<'a, F>>),
+}
+
+impl<'a, F: Scalar> Deref for Several<'a, F> {
+    type Target = [Given<'a, F>];
+    fn deref(&self) -> &Self::Target {
+        match self {
+            Self::One(given) => given,
+            Self::Two(given) => given,
+            Self::Three(given) => given,
+            Self::Four(given) => given,
+            Self::Many(given) => given,
+        }
+    }
+}
+
+impl<'a, F: Scalar> Several<'a, F> {
+    pub(crate) fn into_vec(self) -> Vec<Given<'a, F>> {
+        match self {
+            Self::One(given) => given.into(),
+            Self::Two(given) => given.into(),
+            Self::Three(given) => given.into(),
+            Self::Four(given) => given.into(),
+            Self::Many(given) => given,
+        }
     }
 }
 
 /// One array, or several for a model of several inputs or outputs: a tuple of references, or a slice of arrays.
 pub trait IntoInputs<'a, F: Scalar> {
     /// As the model takes them, in order.
-    fn into_inputs(self) -> Vec<Given<'a, F>>;
+    fn into_inputs(self) -> Several<'a, F>;
 }
 
 impl<'a, F, T, S, D> IntoInputs<'a, F> for &'a ArrayBase<S, D>
@@ -171,39 +212,39 @@ where
     S: Data<Elem = T>,
     D: Dimension,
 {
-    fn into_inputs(self) -> Vec<Given<'a, F>> {
-        vec![self.into_tensor()]
+    fn into_inputs(self) -> Several<'a, F> {
+        Several::One([self.into_tensor()])
     }
 }
 
 impl<'a, F: Scalar> IntoInputs<'a, F> for crate::View<'a, F> {
-    fn into_inputs(self) -> Vec<Given<'a, F>> {
-        vec![self.into_tensor()]
+    fn into_inputs(self) -> Several<'a, F> {
+        Several::One([self.into_tensor()])
     }
 }
 
 macro_rules! tuples {
-    ($($name:ident)+) => {
+    ($count:ident: $($name:ident)+) => {
         impl<'a, F: Scalar, $($name: IntoTensor<'a, F>),+> IntoInputs<'a, F> for ($($name,)+) {
             #[allow(non_snake_case)]
-            fn into_inputs(self) -> Vec<Given<'a, F>> {
+            fn into_inputs(self) -> Several<'a, F> {
                 let ($($name,)+) = self;
-                vec![$($name.into_tensor()),+]
+                Several::$count([$($name.into_tensor()),+])
             }
         }
     };
 }
 
-tuples!(A B);
-tuples!(A B C);
-tuples!(A B C D);
+tuples!(Two: A B);
+tuples!(Three: A B C);
+tuples!(Four: A B C D);
 
 impl<'a, F: Scalar, T> IntoInputs<'a, F> for &'a [T]
 where
     &'a T: IntoTensor<'a, F>,
 {
-    fn into_inputs(self) -> Vec<Given<'a, F>> {
-        self.iter().map(IntoTensor::into_tensor).collect()
+    fn into_inputs(self) -> Several<'a, F> {
+        Several::Many(self.iter().map(IntoTensor::into_tensor).collect())
     }
 }
 
@@ -219,7 +260,9 @@ pub(crate) fn check_inputs<F: Scalar>(
         return Err(Error::data(call, wanted, format!("{}", given.len())));
     }
     for (input, given) in expected.iter().zip(given) {
-        check_rows(call, &format!("input `{}`", input.name), &input.shape, &given.shape)?;
+        if given.shape.get(1..) != Some(&input.shape[..]) {
+            check_rows(call, &format!("input `{}`", input.name), &input.shape, given.shape)?;
+        }
     }
     let rows = given[0].rows();
     if let Some(other) = given.iter().find(|other| other.rows() != rows) {

@@ -67,7 +67,7 @@ impl<F: Scalar> Model<F> {
         let shards = &mut pass.shards[..used];
         self.threads.enter(|| {
             let load = |shard: &mut Shard<F>| {
-                for (input, given) in shard.inputs.iter_mut().zip(&inputs) {
+                for (input, given) in shard.inputs.iter_mut().zip(inputs.iter()) {
                     input.set_rows(shard.rows.len());
                     given.gather(shard.rows.clone(), input.data_mut());
                 }
@@ -99,7 +99,7 @@ impl<F: Scalar> Model<F> {
             return Err(Error::data("backward", expected, format!("{}", grads.len())));
         }
         for (i, grad) in grads.iter().enumerate() {
-            check_rows("backward", "a gradient", self.output_shape(i), &grad.shape)?;
+            check_rows("backward", "a gradient", self.output_shape(i), grad.shape)?;
             if grad.rows() != pass.batch {
                 return Err(Error::data("backward", format!("{} rows", pass.batch), format!("{}", grad.rows())));
             }

@@ -34,6 +34,8 @@ pub struct Driver<F: Scalar> {
     pub(crate) calls: u64,
     /// A rate that a callback set in place of the optimizer's own.
     pub(crate) rate: Option<f64>,
+    /// The gradients of a [`step`](Self::step), which changes them.
+    gradients: Vec<F>,
     /// Which layers train, and the runs of weights that one step changes: worked out once.
     trains: Vec<bool>,
     runs: Vec<Range<usize>>,
@@ -88,6 +90,7 @@ impl<F: Scalar> Driver<F> {
             params,
             calls: 0,
             rate: None,
+            gradients: Vec::new(),
             trains: Vec::new(),
             runs: Vec::new(),
             optimizer,
@@ -134,12 +137,14 @@ impl<F: Scalar> Driver<F> {
         if !reduce::all_finite(&pass.gradients) {
             return Err(Error::data("Driver::step", "finite gradients", "a NaN or an infinity"));
         }
-        let mut gradients = pass.gradients.clone();
+        let mut gradients = std::mem::take(&mut self.gradients);
+        gradients.clone_from(&pass.gradients);
         let graph = model.graph.clone();
         model.update_state(pass);
         let threads = model.threads.clone();
         let (params, trains) = (&mut model.params, &model.trains);
         threads.enter(|| self.apply(&graph, trains, params, &mut gradients));
+        self.gradients = gradients;
         Ok(())
     }
 

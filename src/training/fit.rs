@@ -97,7 +97,7 @@ impl<'a, F: Scalar> Fit<'a, F> {
 
     /// Rows to validate with after each epoch.
     pub fn validation_data(mut self, x: impl IntoInputs<'a, F>, y: impl IntoInputs<'a, F>) -> Self {
-        self.validation_data = Some((x.into_inputs(), y.into_inputs()));
+        self.validation_data = Some((x.into_inputs().into_vec(), y.into_inputs().into_vec()));
         self
     }
 
@@ -215,7 +215,7 @@ pub(crate) fn checked_arrays<'a, F: Scalar>(
         let (sample, output) = (model.output_shape(i), &model.graph.output_names[i]);
         let row = objective.loss.target_shape(sample)?;
         let class = objective.loss.describe().class;
-        check_rows_loosely(call, &format!("a target for output `{output}` ({class})"), &row, &given.shape).map_err(
+        check_rows_loosely(call, &format!("a target for output `{output}` ({class})"), &row, given.shape).map_err(
             |error| match class.as_str() {
                 "CategoricalCrossentropy" => {
                     error.advise("use `to_categorical` on labels, or SparseCategoricalCrossentropy")
@@ -249,7 +249,7 @@ pub(crate) fn checked_arrays<'a, F: Scalar>(
         let Some(given) = given else { continue };
         let mut values = vec![rows];
         values.extend(compiled.objectives[i].loss.values_shape(model.output_shape(i)));
-        crate::losses::reduction::check_weights(call, &values, &given.shape)?;
+        crate::losses::reduction::check_weights(call, &values, given.shape)?;
         if let Some((row, value)) = given.not_finite() {
             return Err(Error::data(call, "finite sample weights", format!("{value} at row {row}")));
         }
@@ -305,7 +305,7 @@ impl<F: Scalar> Model<F> {
         options.check()?;
         let compiled = self.compiled_or("fit")?;
         let weights = options.sample_weight.take();
-        let mut training = checked_arrays("fit", self, compiled, x.into_inputs(), y.into_inputs(), weights)?;
+        let mut training = checked_arrays("fit", self, compiled, x.into_inputs().into_vec(), y.into_inputs().into_vec(), weights)?;
         let validation = match options.validation_data.take() {
             Some((x, y)) => Some(checked_arrays("fit, validation_data", self, compiled, x, y, None)?),
             None if options.validation_split > 0.0 => {
