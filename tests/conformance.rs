@@ -1,6 +1,6 @@
 //! Every built-in layer, put through everything that a layer must hold. A new layer is added here.
 
-use gradus::check::{LayerCheck, check_layer};
+use gradus::check::{LayerCheck, check_layer, check_multi_layer};
 use gradus::constraints::Constraint;
 use gradus::prelude::*;
 
@@ -66,6 +66,59 @@ fn activations() -> gradus::Result<()> {
         check_layer(Dense::new(3).activation(activation), &[2, 4])?;
     }
     Ok(())
+}
+
+#[test]
+fn activation_layers() -> gradus::Result<()> {
+    check_layer(ReLU::new(), &[5])?;
+    LayerCheck::new(&[5]).range(-7.0, 7.0).check(ReLU::new().max_value(2.0).negative_slope(0.1).threshold(0.5))?;
+    check_layer(LeakyReLU::new(), &[2, 3])?;
+    check_layer(ELU::new().alpha(0.5), &[5])?;
+    check_layer(PReLU::new(), &[5])?;
+    check_layer(PReLU::new().shared_axes([1, 2]), &[2, 3, 4])?;
+    check_layer(PReLU::new().alpha_regularizer(Regularizer::L2(0.1)), &[2, 3])?;
+    check_layer(SoftmaxLayer::new(), &[5])?;
+    check_layer(SoftmaxLayer::new().axis(1), &[3, 4])?;
+    check_layer(SoftmaxLayer::new().axis([-1, -2]), &[2, 3, 4])?;
+    check_layer(ActivityRegularization::new().l1(0.1).l2(0.2), &[5])?;
+    check_layer(Identity::new(), &[2, 3])?;
+    check_layer(Rescaling::new(2.5).offset(-1.0), &[2, 3])
+}
+
+#[test]
+fn noise() -> gradus::Result<()> {
+    check_layer(Dropout::new(0.4), &[7])?;
+    check_layer(Dropout::new(0.4).seed(3).name("drop"), &[3, 4])?;
+    check_layer(Dropout::new(0.5).noise_shape([None, Some(1), None]), &[3, 4])?;
+    check_layer(Dropout::new(0.0), &[7])?;
+    check_layer(SpatialDropout1D::new(0.4), &[3, 4])?;
+    check_layer(SpatialDropout2D::new(0.4), &[2, 3, 4])?;
+    check_layer(SpatialDropout3D::new(0.4), &[2, 2, 3, 4])?;
+    check_layer(GaussianNoise::new(0.3), &[7])?;
+    check_layer(GaussianDropout::new(0.3), &[7])?;
+    check_layer(AlphaDropout::new(0.3), &[3, 4])
+}
+
+#[test]
+fn merges() -> gradus::Result<()> {
+    let pair: [&[usize]; 2] = [&[2, 3], &[2, 3]];
+    let spread: [&[usize]; 3] = [&[2, 3], &[1, 3], &[3]];
+    check_multi_layer(Add::new(), &pair)?;
+    check_multi_layer(Subtract::new(), &pair)?;
+    check_multi_layer(Multiply::new(), &pair)?;
+    check_multi_layer(Average::new(), &pair)?;
+    check_multi_layer(Maximum::new(), &pair)?;
+    check_multi_layer(Minimum::new(), &pair)?;
+    check_multi_layer(Add::new(), &spread)?;
+    check_multi_layer(Multiply::new(), &spread)?;
+    check_multi_layer(Average::new(), &spread)?;
+    check_multi_layer(Maximum::new(), &spread)?;
+    check_multi_layer(Minimum::new(), &spread)?;
+    check_multi_layer(Concatenate::new(), &[&[2, 3], &[2, 1], &[2, 4]])?;
+    check_multi_layer(Concatenate::new().axis(1), &[&[2, 3], &[1, 3]])?;
+    check_multi_layer(Dot::new(1), &[&[4], &[4]])?;
+    check_multi_layer(Dot::new([2, 1]), &[&[2, 3], &[3, 4]])?;
+    check_multi_layer(Dot::new([1, 1]).normalize(true), &[&[3], &[3]])
 }
 
 #[test]

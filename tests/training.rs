@@ -101,7 +101,7 @@ fn a_model_can_be_sent_and_shared() {
 #[test]
 fn mnist_gives_the_same_bits_on_any_number_of_threads() -> gradus::Result<()> {
     let (x, y) = digits(1000)?;
-    let mut first: Option<(History, Vec<(String, ArrayD<f32>)>, Score)> = None;
+    let mut first = None;
     for threads in [1, 2, 4] {
         let mut model = digit_model(Adam::new())?;
         model.set_threads(threads)?;
@@ -111,10 +111,7 @@ fn mnist_gives_the_same_bits_on_any_number_of_threads() -> gradus::Result<()> {
         assert!(losses[1] < losses[0], "{losses:?}");
         let score = model.evaluate(&x, &y)?;
         let now = (history, model.get_weights(), score);
-        match &first {
-            None => first = Some(now),
-            Some(first) => assert_eq!(first, &now, "{threads} threads"),
-        }
+        assert_eq!(first.get_or_insert_with(|| now.clone()), &now, "{threads} threads");
     }
     Ok(())
 }
@@ -172,7 +169,7 @@ fn without_shuffling_fit_is_its_steps_in_order() -> gradus::Result<()> {
         for start in [0, 8, 16] {
             let end = 22.min(start + 8);
             let loss = stepped.train_on_batch(&x.slice(s![start..end, ..]), &y.slice(s![start..end, ..]))?.loss;
-            total += loss * (end - start) as f64;
+            total += loss * f64::from(end - start);
         }
         // The last batch has fewer rows and counts less.
         assert_eq!(history.get("loss")[epoch], total / 22.0);
@@ -189,8 +186,8 @@ fn a_training_loop_of_ones_own_is_fit() -> gradus::Result<()> {
     let mut model = small(Adam::new());
     let mut optimizer = Driver::new(Adam::new(), &model)?;
     let mut pass = model.pass();
-    for step in 0..9 {
-        let rows = s![8 * (step as usize % 3)..8 * (step as usize % 3 + 1), ..];
+    for (step, batch) in (0..9).zip([0, 1, 2].into_iter().cycle()) {
+        let rows = s![8 * batch..8 * (batch + 1), ..];
         model.forward(&mut pass, &x.slice(rows), Mode::Training { seed: 0, step })?;
         let (_, grad) = MeanSquaredError::new().value_and_gradient(pass.output(0), &y.slice(rows))?;
         model.backward(&mut pass, &grad)?;
@@ -871,7 +868,7 @@ proptest! {
     /// Whatever the sizes, one step on one thread and on three leaves the same bits.
     #[test]
     fn any_batch_gives_the_same_bits_on_any_number_of_threads(count in 1usize..200, units in 1usize..40) {
-        let (x, y) = (rows(count, 3).mapv(|x| x as f32), targets(count).mapv(|y| y as f32));
+        let (x, y) = (rows(count, 3).mapv(f32::of), targets(count).mapv(f32::of));
         let step = |threads| -> gradus::Result<_> {
             let mut model = Sequential::new()
                 .input([3])
