@@ -114,9 +114,10 @@ impl<F: Scalar> Model<F> {
         Ok(predictor.into_arrays())
     }
 
-    /// A predictor for up to `batch` rows at once that owns all its memory: [`Predictor::run`] allocates nothing.
+    /// A predictor for up to `batch` rows at once that owns all its memory: [`Predictor::run`] allocates nothing, from
+    /// the first time on.
     pub fn predictor(&self, batch: usize) -> Predictor<'_, F> {
-        Predictor::new(self, self.graph.outputs.clone(), batch)
+        Predictor::new(self, self.graph.outputs.clone(), batch).warmed_up()
     }
 
     /// A table of the layers, their output shapes and parameters. It prints like Keras's.

@@ -40,25 +40,32 @@ impl<'m, F: Scalar> Predictor<'m, F> {
         let plan = Plan::new(graph, false, &frozen, false, &vec![false; graph.outputs.len()]);
         let outputs = slots.iter().map(|&slot| Tensor::without_rows(&graph.shapes[slot])).collect();
         let shards = (0..most_rows.div_ceil(SHARD_ROWS).max(1)).map(|number| Shard::new(number, graph)).collect();
-        let mut predictor = Self { model, plan, slots, shards, outputs, most_rows };
-        // Every shard takes its memory now, at the largest size.
-        let count = predictor.shards.len();
+        Self { model, plan, slots, shards, outputs, most_rows }
+    }
+
+    /// Takes all memory now, that of the layers too: every shard runs once, on as many rows of zeros as it ever will.
+    pub(crate) fn warmed_up(mut self) -> Self {
+        let graph = &self.model.graph;
+        let rows = self.most_rows.min(SHARD_ROWS);
+        let zeros: Vec<Vec<F>> =
+            graph.inputs.iter().map(|input| vec![F::zero(); rows * volume(&input.shape)]).collect();
+        let feeds: Vec<&[F]> = zeros.iter().map(Vec::as_slice).collect();
         let run = Run {
             graph,
-            params: &model.params,
-            plan: &predictor.plan,
+            params: &self.model.params,
+            plan: &self.plan,
             mode: Mode::Inference,
-            batch: most_rows,
+            batch: rows,
             penalties: false,
         };
-        for shard in &mut predictor.shards {
-            let rows = shard_rows(most_rows, shard.number, count);
-            shard.set_rows(&run, rows.start..(rows.end + 1).min(most_rows.max(rows.end)));
+        for shard in &mut self.shards {
+            shard.set_rows(&run, 0..rows);
+            shard.forward(&run, 0..graph.nodes.len(), Feeds::Batch(&feeds), &[]);
         }
-        for output in &mut predictor.outputs {
-            output.set_rows(most_rows);
+        for output in &mut self.outputs {
+            output.set_rows(self.most_rows);
         }
-        predictor
+        self
     }
 
     /// Writes the model's (first) output for the rows in `x` to `out`: both row-major, as many rows as `x` has, at
