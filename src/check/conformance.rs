@@ -281,7 +281,8 @@ impl Subject<'_> {
         }
         model.params.copy_from_slice(&self.f64.params);
         let x = self.check.batch::<f64>(3, 16);
-        let passed = run_pass(&model, &mut model.pass_with_input_gradients(), &x, None, TRAINING).map_err(text)?;
+        let passed = run_pass(&model, &mut model.pass_with_input_gradients().with_penalties(true), &x, None, TRAINING)
+            .map_err(text)?;
         let own = self.double(&x, TRAINING)?;
         if same_bits(&own, &passed) {
             Ok(())
@@ -477,7 +478,8 @@ impl Subject<'_> {
         let x = self.check.batch::<f64>(3, 11);
         let all = self.double(&x, TRAINING)?;
         if self.f64.graph.specs.iter().any(|spec| spec.learned) && self.f64.trains[0] {
-            let without_inputs = run_pass(&self.f64, &mut self.f64.pass(), &x, None, TRAINING).map_err(text)?;
+            let without_inputs =
+                run_pass(&self.f64, &mut self.f64.pass().with_penalties(true), &x, None, TRAINING).map_err(text)?;
             if !same(&without_inputs.gradients, &all.gradients) {
                 return Err("without gradients of inputs, those of the parameters are others".into());
             }

@@ -103,6 +103,7 @@ impl<'a, F: Scalar> ParamBuilder<'a, F> {
         }
         let start = self.values.len();
         let len = checked_volume(shape)?;
+        self.values.try_reserve(len).map_err(|_| Error::shape("a tensor that fits into memory", shape))?;
         self.values.resize(start + len, F::zero());
         let mut rng = random::rng(self.seed, format!("{}/{name}", self.path));
         initializer.fill(shape, &mut self.values[start..], &mut rng)?;

@@ -128,8 +128,9 @@ impl<F: Scalar> Layer<F> for Reshape {
                 format!("{:?}", self.target_shape)
             })
         };
-        let known = self.target_shape.iter().filter(|&&axis| axis != -1);
-        let known: usize = known.map(|&axis| usize::try_from(axis).map_err(|_| refused())).product::<Result<_>>()?;
+        let mut known = self.target_shape.iter().filter(|&&axis| axis != -1);
+        let known =
+            known.try_fold(1usize, |n, &axis| n.checked_mul(usize::try_from(axis).ok()?)).ok_or_else(refused)?;
         let open = self.target_shape.iter().filter(|&&axis| axis == -1).count();
         let values = volume(input);
         let fits = match open {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::operation::{AnyLayer, LayerKind, Operation};
 use crate::layers::{Description, InputSlot, MaskRule, ParamBuilder, ParamSpec};
+use crate::tensor::checked_volume;
 use crate::{Error, Result, Scalar, random};
 
 /// What a model is made of, as its user said it.
@@ -157,6 +158,17 @@ fn snake_case(class: &str) -> String {
     name
 }
 
+/// Builds a layer, and refuses outputs that no machine could hold.
+fn build_layer<F: Scalar>(
+    operation: &Arc<dyn Operation<F>>,
+    inputs: &[&[usize]],
+    params: &mut ParamBuilder<'_, F>,
+) -> Result<Vec<Vec<usize>>> {
+    let outputs = operation.build(inputs, params)?;
+    outputs.iter().try_for_each(|output| checked_volume(output).map(|_| ()))?;
+    Ok(outputs)
+}
+
 /// The state of [`Graph::build`].
 struct Builder<'a, F: Scalar> {
     graph: Graph<F>,
@@ -235,6 +247,7 @@ impl<'a, F: Scalar> Builder<'a, F> {
         if shape.contains(&0) {
             return Err(Error::shape("an input without empty axes", shape).within(format!("input `{name}`")));
         }
+        checked_volume(shape).map_err(|error| error.within(format!("input `{name}`")))?;
         self.graph.entry_names[entry].clone_from(&name);
         self.graph.inputs.push(InputEntry { name, shape: shape.to_vec() });
         let outputs = self.add_node(None, &[], &[shape.to_vec()]);
@@ -326,7 +339,8 @@ impl<'a, F: Scalar> Builder<'a, F> {
                 output: Vec::new(),
             };
             let mut params = ParamBuilder::new(&mut self.graph.specs, &mut self.params, self.seed, &name);
-            entry.output = operation.build(&shapes, &mut params).map_err(|error| name_layer(&entry, after, error))?;
+            entry.output =
+                build_layer(operation, &shapes, &mut params).map_err(|error| name_layer(&entry, after, error))?;
             entry.specs.end = self.graph.specs.len();
             let outputs = entry.output.clone();
             self.graph.layers.push(entry);
@@ -344,7 +358,8 @@ impl<'a, F: Scalar> Builder<'a, F> {
         shapes: &[&[usize]],
     ) -> Result<Vec<Vec<usize>>> {
         let (mut specs, mut values) = (Vec::new(), Vec::new());
-        let outputs = operation.build(shapes, &mut ParamBuilder::new(&mut specs, &mut values, self.seed, ""))?;
+        let mut params = ParamBuilder::new(&mut specs, &mut values, self.seed, "");
+        let outputs = build_layer(operation, shapes, &mut params)?;
         let own = self.graph.layer_specs(number);
         match own.iter().zip(&specs).find(|(a, b)| a.shape != b.shape) {
             Some((own, _)) => Err(Error::shape(

@@ -1,0 +1,889 @@
+//! What holds of training as a whole: what `fit` does with rows, weights, epochs, threads, frozen and shared layers.
+
+use std::sync::Mutex;
+
+use gradus::Model;
+use gradus::prelude::*;
+use ndarray::s;
+use proptest::prelude::*;
+
+/// 1000 images of MNIST as numbers from 0 to 1, with their labels.
+fn digits(rows: usize) -> gradus::Result<(Array3<f32>, Array1<u8>)> {
+    let (train, _) = datasets::mnist::load()?;
+    let images = train.images.slice(s![..rows, .., ..]).mapv(|p| f32::from(p) / 255.0);
+    Ok((images, train.labels.slice(s![..rows]).to_owned()))
+}
+
+fn digit_model(optimizer: impl Optimizer<f32> + 'static) -> gradus::Result<Model> {
+    Sequential::new()
+        .input([28, 28])
+        .add(Flatten::new())
+        .add(Dense::new(32).activation(Relu))
+        .add(Dense::new(10).activation(Softmax))
+        .compile(SparseCategoricalCrossentropy::new(), optimizer)
+        .metric(Accuracy::new())
+        .build()
+}
+
+/// Rows that are all different, in `f64`.
+fn rows(count: usize, features: usize) -> Array2<f64> {
+    Array2::from_shape_fn((count, features), |(i, j)| ((3 * i + 7 * j + i * j) % 23) as f64 / 11.0 - 1.0)
+}
+
+fn targets(count: usize) -> Array2<f64> {
+    Array2::from_shape_fn((count, 1), |(i, _)| ((5 * i) % 7) as f64 / 3.0 - 1.0)
+}
+
+fn small(optimizer: impl Optimizer<f64> + 'static) -> Model<f64> {
+    Sequential::f64()
+        .input([3])
+        .add(Dense::new(4).activation(Tanh))
+        .add(Dense::new(1))
+        .compile(MeanSquaredError::new(), optimizer)
+        .build()
+        .expect("a good model")
+}
+
+/// A batch at once, without shuffling, silent.
+fn quiet<'a>(batch: usize, epochs: usize) -> Fit<'a, f64> {
+    Fit::new().batch_size(batch).epochs(epochs).shuffle(false).verbose(0)
+}
+
+fn assert_near(a: &Model<f64>, b: &Model<f64>, tolerance: f64) {
+    let (a, b) = (a.get_weights(), b.get_weights());
+    assert_eq!(a.len(), b.len());
+    for ((path, a), (_, b)) in a.iter().zip(&b) {
+        for (a, b) in a.iter().zip(b) {
+            assert!((a - b).abs() <= tolerance * b.abs().max(1.0), "{path}: {a} and {b}");
+        }
+    }
+}
+
+/// The sum of any number of tensors of one shape.
+#[derive(Clone)]
+struct Total;
+
+impl<F: Scalar> MultiLayer<F> for Total {
+    type Cache = ();
+    fn build(&self, inputs: &[&[usize]], _: &mut ParamBuilder<'_, F>) -> gradus::Result<Vec<Vec<usize>>> {
+        Ok(vec![inputs[0].to_vec()])
+    }
+    fn forward(&self, inputs: Inputs<'_, F>, outputs: &mut [Tensor<F>], (): &mut (), _: &Context<'_, F>) {
+        outputs[0].data_mut().copy_from_slice(&inputs.get(0));
+        for i in 1..inputs.len() {
+            outputs[0].data_mut().iter_mut().zip(inputs.get(i).iter()).for_each(|(y, &x)| *y += x);
+        }
+    }
+    fn backward(
+        &self,
+        inputs: Inputs<'_, F>,
+        _: &[Tensor<F>],
+        grad_outputs: &mut [Tensor<F>],
+        grad_inputs: &mut GradInputs<'_, F>,
+        _: &mut Grads<'_, F>,
+        (): &mut (),
+        _: &Context<'_, F>,
+    ) {
+        for i in 0..inputs.len() {
+            grad_inputs.write(i, |mut grad| grad.copy_from_slice(grad_outputs[0].data()));
+        }
+    }
+}
+
+#[test]
+fn a_model_can_be_sent_and_shared() {
+    fn sent_and_shared<T: Send + Sync>() {}
+    sent_and_shared::<Model<f32>>();
+    sent_and_shared::<Model<f64>>();
+    sent_and_shared::<Error>();
+}
+
+#[test]
+fn mnist_gives_the_same_bits_on_any_number_of_threads() -> gradus::Result<()> {
+    let (x, y) = digits(1000)?;
+    let mut first: Option<(History, Vec<(String, ArrayD<f32>)>, Score)> = None;
+    for threads in [1, 2, 4] {
+        let mut model = digit_model(Adam::new())?;
+        model.set_threads(threads)?;
+        let fit = Fit::new().batch_size(96).epochs(2).validation_split(0.1).verbose(0);
+        let history = model.fit(&x, &y, fit)?;
+        let losses = history.get("loss");
+        assert!(losses[1] < losses[0], "{losses:?}");
+        let score = model.evaluate(&x, &y)?;
+        let now = (history, model.get_weights(), score);
+        match &first {
+            None => first = Some(now),
+            Some(first) => assert_eq!(first, &now, "{threads} threads"),
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn one_model_predicts_for_many_threads_at_once() -> gradus::Result<()> {
+    let (x, _) = digits(200)?;
+    let model = digit_model(Adam::new())?;
+    let alone = model.predict(&x)?;
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..4).map(|_| scope.spawn(|| model.predict(&x))).collect();
+        for worker in workers {
+            assert_eq!(worker.join().expect("no panic").expect("a good input"), alone);
+        }
+    });
+    Ok(())
+}
+
+#[test]
+fn bytes_train_as_the_numbers_they_are() -> gradus::Result<()> {
+    let (train, _) = datasets::mnist::load()?;
+    let bytes = train.images.slice(s![..200, .., ..]).to_owned();
+    let numbers = bytes.mapv(f32::from);
+    let labels = train.labels.slice(s![..200]).to_owned();
+    let (mut a, mut b) = (digit_model(SGD::new().learning_rate(1e-4))?, digit_model(SGD::new().learning_rate(1e-4))?);
+    a.fit(&bytes, &labels, Fit::new().verbose(0))?;
+    b.fit(&numbers, &to_whole(&labels), Fit::new().verbose(0))?;
+    assert_eq!(a.get_weights(), b.get_weights());
+    assert_eq!(a.predict(&bytes)?, b.predict(&numbers)?);
+    Ok(())
+}
+
+/// Labels of another type.
+fn to_whole(labels: &Array1<u8>) -> Array1<i64> {
+    labels.mapv(i64::from)
+}
+
+#[test]
+fn the_loss_falls_in_f64_too() -> gradus::Result<()> {
+    let mut model = small(Adam::new().learning_rate(0.05));
+    let x = rows(40, 3);
+    let y = Array2::from_shape_fn((40, 1), |(i, _)| x[[i, 0]] * x[[i, 1]] + 0.5 * x[[i, 2]]);
+    let losses = model.fit(&x, &y, quiet(8, 60))?.get("loss");
+    assert!(losses[59] < 0.2 * losses[0], "{losses:?}");
+    Ok(())
+}
+
+#[test]
+fn without_shuffling_fit_is_its_steps_in_order() -> gradus::Result<()> {
+    let (x, y) = (rows(22, 3), targets(22));
+    let (mut fitted, mut stepped) = (small(Adam::new()), small(Adam::new()));
+    let history = fitted.fit(&x, &y, quiet(8, 2))?;
+    for epoch in 0..2 {
+        let mut total = 0.0;
+        for start in [0, 8, 16] {
+            let end = 22.min(start + 8);
+            let loss = stepped.train_on_batch(&x.slice(s![start..end, ..]), &y.slice(s![start..end, ..]))?.loss;
+            total += loss * (end - start) as f64;
+        }
+        // The last batch has fewer rows and counts less.
+        assert_eq!(history.get("loss")[epoch], total / 22.0);
+    }
+    assert_eq!(fitted.get_weights(), stepped.get_weights());
+    Ok(())
+}
+
+#[test]
+fn a_training_loop_of_ones_own_is_fit() -> gradus::Result<()> {
+    let (x, y) = (rows(24, 3), targets(24));
+    let mut fitted = small(Adam::new());
+    fitted.fit(&x, &y, quiet(8, 3))?;
+    let mut model = small(Adam::new());
+    let mut optimizer = Driver::new(Adam::new(), &model)?;
+    let mut pass = model.pass();
+    for step in 0..9 {
+        let rows = s![8 * (step as usize % 3)..8 * (step as usize % 3 + 1), ..];
+        model.forward(&mut pass, &x.slice(rows), Mode::Training { seed: 0, step })?;
+        let (_, grad) = MeanSquaredError::new().value_and_gradient(pass.output(0), &y.slice(rows))?;
+        model.backward(&mut pass, &grad)?;
+        optimizer.step(&mut model, &pass)?;
+    }
+    assert_near(&model, &fitted, 1e-13);
+    Ok(())
+}
+
+/// A data set that remembers which rows it was asked for.
+struct Remembering {
+    asked: Mutex<Vec<usize>>,
+    count: usize,
+}
+
+impl Dataset<f64> for &Remembering {
+    fn len(&self) -> usize {
+        self.count
+    }
+    fn input_shapes(&self) -> Vec<Vec<usize>> {
+        vec![vec![3]]
+    }
+    fn target_shapes(&self) -> Vec<Vec<usize>> {
+        vec![vec![1]]
+    }
+    fn gather(&self, rows: &[usize], batch: &mut Batch<'_, f64>) -> gradus::Result<()> {
+        self.asked.lock().expect("no panic").extend(rows);
+        batch.input(0).fill(0.5);
+        batch.target(0).fill(1.0);
+        Ok(())
+    }
+}
+
+#[test]
+fn an_epoch_sees_every_row_once_in_a_new_order() -> gradus::Result<()> {
+    let mut model = small(SGD::new());
+    model.set_threads(1)?;
+    let set = Remembering { asked: Mutex::new(Vec::new()), count: 50 };
+    model.fit_dataset(&&set, Fit::new().batch_size(7).epochs(2).verbose(0))?;
+    let asked = set.asked.into_inner().expect("no panic");
+    let (first, second) = asked.split_at(50);
+    let sorted = |rows: &[usize]| {
+        let mut rows = rows.to_vec();
+        rows.sort_unstable();
+        rows
+    };
+    let all: Vec<usize> = (0..50).collect();
+    assert_eq!((sorted(first), sorted(second)), (all.clone(), all.clone()));
+    assert!(first != all && second != all && first != second);
+
+    let set = Remembering { asked: Mutex::new(Vec::new()), count: 50 };
+    model.fit_dataset(&&set, Fit::new().batch_size(7).shuffle(false).verbose(0))?;
+    assert_eq!(set.asked.into_inner().expect("no panic"), all);
+    Ok(())
+}
+
+#[test]
+fn the_seed_decides_the_order() -> gradus::Result<()> {
+    let (x, y) = (rows(30, 3), targets(30));
+    let trained = |seed: u64| {
+        let mut model = small(SGD::new());
+        model.set_seed(seed);
+        model.fit(&x, &y, Fit::new().batch_size(4).epochs(2).verbose(0)).map(|_| model.get_weights())
+    };
+    assert_eq!(trained(1)?, trained(1)?);
+    assert_ne!(trained(1)?, trained(2)?);
+    Ok(())
+}
+
+#[test]
+fn validation_takes_the_last_rows_before_shuffling() -> gradus::Result<()> {
+    let (x, y) = (rows(40, 3), targets(40));
+    for shuffle in [false, true] {
+        let (mut split, mut apart) = (small(Adam::new()), small(Adam::new()));
+        let (x_train, y_train) = (x.slice(s![..30, ..]), y.slice(s![..30, ..]));
+        let (x_val, y_val) = (x.slice(s![30.., ..]), y.slice(s![30.., ..]));
+        let options = || Fit::new().batch_size(8).epochs(3).shuffle(shuffle).verbose(0);
+        let history = split.fit(&x, &y, options().validation_split(0.25))?;
+        let expected = apart.fit(&x_train, &y_train, options().validation_data(&x_val, &y_val))?;
+        assert_eq!(history, expected);
+        assert_eq!(split.get_weights(), apart.get_weights());
+        let last = *history.get("val_loss").last().expect("three epochs");
+        assert!((last - split.evaluate(&x_val, &y_val)?.loss).abs() < 1e-14);
+    }
+    Ok(())
+}
+
+#[test]
+fn validation_changes_nothing_in_training() -> gradus::Result<()> {
+    let (x, y) = (rows(30, 3), targets(30));
+    let (mut with, mut without) = (small(Adam::new()), small(Adam::new()));
+    let weights = Array1::from_shape_fn(30, |i| 0.5 + (i % 3) as f64);
+    let history = with.fit(&x, &y, quiet(8, 4).sample_weight(&weights).validation_data(&x, &y).validation_freq(2))?;
+    without.fit(&x, &y, quiet(8, 4).sample_weight(&weights))?;
+    assert_eq!(with.get_weights(), without.get_weights());
+    assert_eq!((history.get("loss").len(), history.get("val_loss").len()), (4, 2));
+    Ok(())
+}
+
+fn classifier(optimizer: impl Optimizer<f64> + 'static) -> gradus::Result<Model<f64>> {
+    Sequential::f64()
+        .input([3])
+        .add(Dense::new(5).activation(Tanh))
+        .add(Dense::new(3).activation(Softmax))
+        .compile(SparseCategoricalCrossentropy::new(), optimizer)
+        .metric(Accuracy::new())
+        .build()
+}
+
+#[test]
+fn class_weights_are_sample_weights_by_class() -> gradus::Result<()> {
+    let x = rows(30, 3);
+    let labels = Array1::from_shape_fn(30, |i| (i * i) % 3);
+    let by_class = [0.5, 1.0, 3.0];
+    let by_sample = labels.mapv(|label| by_class[label]);
+    let one_hot = to_categorical_f64(&labels, 3)?;
+    let (mut a, mut b) = (classifier(Adam::new())?, classifier(Adam::new())?);
+    let first = a.fit(&x, &labels, quiet(8, 2).class_weight([(0, 0.5), (2, 3.0)]))?;
+    let second = b.fit(&x, &labels, quiet(8, 2).sample_weight(&by_sample))?;
+    assert_eq!(first, second);
+    assert_eq!(a.get_weights(), b.get_weights());
+    // The same with one-hot rows.
+    let mut c = classifier(Adam::new())?;
+    c.compile(Compile::new(Adam::new()).loss(CategoricalCrossentropy::new()))?;
+    c.fit(&x, &one_hot, quiet(8, 2).class_weight([(0, 0.5), (2, 3.0)]))?;
+    assert_near(&a, &c, 1e-9);
+    Ok(())
+}
+
+#[test]
+fn weights_are_divided_by_the_number_of_rows_and_not_by_their_sum() -> gradus::Result<()> {
+    let (x, y) = (rows(8, 3), targets(8));
+    let (mut once, mut twice) = (small(SGD::new().learning_rate(0.1)), small(SGD::new().learning_rate(0.05)));
+    once.fit(&x, &y, quiet(8, 1))?;
+    twice.fit(&x, &y, quiet(8, 1).sample_weight(&Array1::from_elem(8, 2.0)))?;
+    assert_near(&once, &twice, 1e-13);
+    Ok(())
+}
+
+#[test]
+fn softmax_and_crossentropy_together_are_softmax_and_crossentropy_apart() -> gradus::Result<()> {
+    /// Softmax, of which the loss knows nothing.
+    #[derive(Clone)]
+    struct Veiled;
+    impl<F: Scalar> Layer<F> for Veiled {
+        type Cache = ();
+        fn build(&self, input: &[usize], params: &mut ParamBuilder<'_, F>) -> gradus::Result<Vec<usize>> {
+            Layer::<F>::build(&Softmax, input, params)
+        }
+        fn forward(&self, x: View<'_, F>, y: ViewMut<'_, F>, cache: &mut (), cx: &Context<'_, F>) {
+            Layer::forward(&Softmax, x, y, cache, cx);
+        }
+        fn backward(
+            &self,
+            x: View<'_, F>,
+            y: View<'_, F>,
+            grad_y: ViewMut<'_, F>,
+            grad_x: Option<ViewMut<'_, F>>,
+            grads: &mut Grads<'_, F>,
+            cache: &mut (),
+            cx: &Context<'_, F>,
+        ) {
+            Layer::backward(&Softmax, x, y, grad_y, grad_x, grads, cache, cx);
+        }
+    }
+    let x = rows(20, 3);
+    let labels = Array1::from_shape_fn(20, |i| i % 3);
+    let start = || Sequential::f64().input([3]).add(Dense::new(5).activation(Tanh));
+    let loss = SparseCategoricalCrossentropy::new;
+    let mut together =
+        start().add(Dense::new(3).activation(Softmax)).compile(loss(), SGD::new().learning_rate(0.5)).build()?;
+    let mut apart = start().add(Dense::new(3)).add(Veiled).compile(loss(), SGD::new().learning_rate(0.5)).build()?;
+    let mut layer = start().add(Dense::new(3)).add(Softmax).compile(loss(), SGD::new().learning_rate(0.5)).build()?;
+    let mut logits =
+        start().add(Dense::new(3)).compile(loss().from_logits(true), SGD::new().learning_rate(0.5)).build()?;
+    for model in [&mut together, &mut apart, &mut layer, &mut logits] {
+        model.fit(&x, &labels, quiet(8, 5))?;
+    }
+    assert_near(&together, &apart, 1e-6);
+    assert_near(&together, &layer, 1e-12);
+    assert_near(&together, &logits, 1e-12);
+    Ok(())
+}
+
+/// Counts what it is told.
+#[derive(Default)]
+struct Counting {
+    calls: Vec<String>,
+}
+
+impl<F: Scalar> Callback<F> for Counting {
+    fn on_train_begin(&mut self, state: &mut EpochState<'_, F>) -> gradus::Result<()> {
+        self.calls.push(format!("begin {}", state.epoch));
+        Ok(())
+    }
+    fn on_epoch_begin(&mut self, state: &mut EpochState<'_, F>) -> gradus::Result<()> {
+        self.calls.push(format!("epoch {} of {}", state.epoch, state.epochs));
+        Ok(())
+    }
+    fn on_batch_end(&mut self, _: &mut EpochState<'_, F>, batch: usize, _: f64) -> gradus::Result<()> {
+        self.calls.push(format!("batch {batch}"));
+        Ok(())
+    }
+    fn on_epoch_end(&mut self, _: &mut EpochState<'_, F>, logs: &Logs) -> gradus::Result<()> {
+        self.calls.push(format!("end with {}", logs.names().join(" ")));
+        Ok(())
+    }
+    fn on_train_end(&mut self, _: &mut EpochState<'_, F>) -> gradus::Result<()> {
+        self.calls.push("done".into());
+        Ok(())
+    }
+}
+
+#[test]
+fn callbacks_are_told_of_everything_in_order() -> gradus::Result<()> {
+    let mut counting = Counting::default();
+    let (x, y) = (rows(20, 3), targets(20));
+    let fit = quiet(4, 4).initial_epoch(2).steps_per_epoch(2).validation_split(0.2).callback(&mut counting);
+    small(SGD::new()).fit(&x, &y, fit)?;
+    let expected = [
+        "begin 2",
+        "epoch 2 of 4",
+        "batch 0",
+        "batch 1",
+        "end with loss val_loss",
+        "epoch 3 of 4",
+        "batch 0",
+        "batch 1",
+        "end with loss val_loss",
+        "done",
+    ];
+    assert_eq!(counting.calls, expected);
+    Ok(())
+}
+
+#[test]
+fn a_training_in_two_parts_is_the_training_in_one() -> gradus::Result<()> {
+    let (x, y) = (rows(20, 3), targets(20));
+    let (mut whole, mut parts) = (small(Adam::new()), small(Adam::new()));
+    let options = || Fit::new().batch_size(8).verbose(0);
+    let history = whole.fit(&x, &y, options().epochs(5))?;
+    parts.fit(&x, &y, options().epochs(2))?;
+    let rest = parts.fit(&x, &y, options().initial_epoch(2).epochs(5))?;
+    assert_eq!(rest.epochs(), [2, 3, 4]);
+    assert_eq!(rest.get("loss"), history.get("loss")[2..]);
+    assert_eq!(whole.get_weights(), parts.get_weights());
+    Ok(())
+}
+
+#[test]
+fn history_holds_every_figure_of_every_epoch() -> gradus::Result<()> {
+    let (x, labels) = (rows(20, 3), Array1::from_shape_fn(20, |i| i % 3));
+    let mut model = classifier(Adam::new())?;
+    let history = model.fit(&x, &labels, quiet(8, 3).validation_split(0.2))?;
+    assert_eq!(history.names(), ["loss", "accuracy", "val_loss", "val_accuracy"]);
+    assert_eq!(history.epochs(), [0, 1, 2]);
+    for name in history.names() {
+        assert_eq!(history.get(&name).len(), 3);
+    }
+    assert!(history.get("recall").is_empty());
+    assert_eq!(history.last().expect("three epochs")["val_loss"], history.get("val_loss")[2]);
+    assert_eq!(history.to_csv().lines().count(), 4);
+    // No epochs, nothing done.
+    let before = model.get_weights();
+    let none = model.fit(&x, &labels, quiet(8, 0))?;
+    assert!(none.epochs().is_empty() && none.last().is_none());
+    assert_eq!(model.get_weights(), before);
+    Ok(())
+}
+
+/// Gives each epoch the loss that a list says: the model is y = w·1 with target 0, and w is set before each epoch.
+struct Script<'a>(&'a [f64]);
+
+impl Callback<f64> for Script<'_> {
+    fn on_epoch_begin(&mut self, state: &mut EpochState<'_, f64>) -> gradus::Result<()> {
+        let weight = ArrayD::from_elem(vec![1, 1], self.0[state.epoch].sqrt());
+        state.model_mut().set_weights([("dense/kernel", &weight)])
+    }
+}
+
+/// Trains by a script; returns the epochs that were run and the loss of the weights that are left.
+fn scripted(losses: &[f64], stopping: &mut EarlyStopping<f64>) -> gradus::Result<(usize, f64)> {
+    let mut model = Sequential::f64()
+        .input([1])
+        .add(Dense::new(1).use_bias(false))
+        .compile(MeanSquaredError::new(), SGD::new().learning_rate(0.0))
+        .build()?;
+    let fit = quiet(1, losses.len()).callback(Script(losses)).callback(stopping);
+    let history = model.fit(&array![[1.0]], &array![[0.0]], fit)?;
+    Ok((history.epochs().len(), model.weight("dense/kernel")?[[0, 0]].powi(2)))
+}
+
+fn stopping() -> EarlyStopping<f64> {
+    EarlyStopping::default().monitor("loss")
+}
+
+#[test]
+fn early_stopping_keeps_the_conventions_of_keras() -> gradus::Result<()> {
+    let near = |a: f64, b: f64| (a - b).abs() < 1e-9;
+    // Two epochs without a gain are borne; the weights are the last ones.
+    let mut two = stopping().patience(2);
+    let (epochs, left) = scripted(&[4.0, 1.0, 9.0, 2.0, 0.5], &mut two)?;
+    assert_eq!((epochs, two.stopped_epoch(), two.best_epoch()), (4, Some(3), 1));
+    assert!(near(left, 2.0));
+    // Patience 0: the first epoch without a gain is the last, though never the very first.
+    let mut none = stopping();
+    assert_eq!(scripted(&[4.0, 5.0, 1.0], &mut none)?.0, 2);
+    let mut none = stopping().baseline(0.1);
+    assert_eq!(scripted(&[4.0, 3.0, 2.0, 5.0], &mut none)?.0, 4, "gains never end a training");
+    // A gain of less than min_delta is none.
+    let mut delta = stopping().patience(2).min_delta(0.5);
+    assert_eq!(scripted(&[4.0, 3.9, 3.8, 1.0], &mut delta)?.0, 3);
+    // A gain that is not better than the baseline does not renew the patience.
+    let mut baseline = stopping().patience(2).baseline(1.0);
+    assert_eq!(scripted(&[4.0, 3.0, 3.5, 0.5], &mut baseline)?.0, 3);
+    // More is better.
+    let mut most = stopping().patience(1).mode(Monitor::Max);
+    assert_eq!(scripted(&[1.0, 2.0, 1.5, 3.0], &mut most)?.0, 3);
+    // The best weights come back, stopped or not.
+    let mut best = stopping().patience(1).restore_best_weights(true);
+    let (epochs, left) = scripted(&[4.0, 1.0, 9.0, 0.1], &mut best)?;
+    assert!(epochs == 3 && near(left, 1.0), "{epochs} {left}");
+    let mut best = stopping().patience(9).restore_best_weights(true);
+    let (epochs, left) = scripted(&[4.0, 1.0, 9.0], &mut best)?;
+    assert!(epochs == 3 && near(left, 1.0) && best.stopped_epoch().is_none());
+    // Epochs before start_from_epoch count for nothing.
+    let mut late = stopping().patience(1).start_from_epoch(2).restore_best_weights(true);
+    let (epochs, left) = scripted(&[0.1, 5.0, 4.0, 3.0, 3.5, 1.0], &mut late)?;
+    assert!(epochs == 5 && near(left, 3.0), "{epochs} {left}");
+    // Used again, it starts anew.
+    assert_eq!(scripted(&[9.0, 8.0, 7.0, 6.0, 6.5, 1.0], &mut late)?.0, 5);
+    Ok(())
+}
+
+#[test]
+fn a_closure_can_set_the_rate_and_end_the_training() -> gradus::Result<()> {
+    let mut rates = Vec::new();
+    let fit = quiet(4, 10).on_epoch_end(|state, _| {
+        rates.push(state.learning_rate());
+        if state.epoch == 2 {
+            state.stop_training();
+        }
+        state.set_learning_rate(state.learning_rate() / 2.0)
+    });
+    small(SGD::new().learning_rate(0.4)).fit(&rows(8, 3), &targets(8), fit)?;
+    assert_eq!(rates, [0.4, 0.2, 0.1]);
+    Ok(())
+}
+
+#[test]
+fn the_losses_of_several_outputs_add_up_with_their_weights() -> gradus::Result<()> {
+    let build = |weights: [f64; 2]| {
+        let x = Input::f64([3]);
+        let hidden = x.apply(Dense::new(4).activation(Tanh));
+        let price = hidden.apply(Dense::new(1).name("price"));
+        let kind = hidden.apply(Dense::new(3).activation(Softmax).name("kind"));
+        let compile = Compile::new(SGD::new())
+            .loss(MeanSquaredError::new())
+            .weight(weights[0])
+            .loss(SparseCategoricalCrossentropy::new())
+            .weight(weights[1])
+            .metric(Accuracy::new());
+        ModelBuilder::new([&x], [&price, &kind]).compile(compile).build()
+    };
+    let (x, price, kind) = (rows(10, 3), targets(10), Array1::from_shape_fn(10, |i| i % 3));
+    let loss = |weights| build(weights)?.test_on_batch(&x, (&price, &kind)).map(|score| score.loss);
+    let (first, second) = (loss([1.0, 0.0])?, loss([0.0, 1.0])?);
+    assert!((loss([0.3, 2.0])? - (0.3 * first + 2.0 * second)).abs() < 1e-14);
+    let model = build([0.3, 2.0])?;
+    let predicted = model.predict_all(&x)?;
+    assert!((MeanSquaredError::new().call(&predicted[0], &price)? - first).abs() < 1e-14);
+    check_training(&model, &x, (&price, &kind))?;
+    check_model(&model, &x)?;
+    let mut model = model;
+    let history = model.fit(&x, (&price, &kind), quiet(4, 2))?;
+    assert_eq!(history.names(), ["loss", "kind_accuracy"]);
+    Ok(())
+}
+
+#[test]
+fn frozen_layers_stay_and_pass_gradients_on() -> gradus::Result<()> {
+    let (x, y) = (rows(16, 3), targets(16));
+    let mut model = Sequential::f64()
+        .input([3])
+        .add(Dense::new(4).activation(Gelu).name("first"))
+        .add(Dense::new(4).activation(Gelu).name("middle").kernel_regularizer(Regularizer::L2(0.1)))
+        .add(Dense::new(1).name("last"))
+        .compile(MeanSquaredError::new(), Adam::new().weight_decay(0.1).use_ema(true))
+        .build()?;
+    model.set_trainable("middle", false)?;
+    let start = model.clone();
+    model.fit(&x, &y, quiet(8, 3))?;
+    for path in ["middle/kernel", "middle/bias"] {
+        assert_eq!(model.weight(path)?, start.weight(path)?);
+    }
+    for path in ["first/kernel", "first/bias", "last/kernel"] {
+        assert_ne!(model.weight(path)?, start.weight(path)?);
+    }
+    check_training(&model, &x, &y)?;
+    // Frozen in front, too, where no backward pass runs at all; and thawed again.
+    model.set_trainable("first", false)?;
+    let before = model.clone();
+    model.fit(&x, &y, quiet(8, 1))?;
+    assert_eq!(model.weight("first/kernel")?, before.weight("first/kernel")?);
+    check_training(&model, &x, &y)?;
+    model.set_trainable("middle", true)?;
+    model.fit(&x, &y, quiet(8, 1))?;
+    assert_ne!(model.weight("middle/kernel")?, before.weight("middle/kernel")?);
+    check_training(&model, &x, &y)?;
+    // Everything frozen: nothing changes, and nothing fails.
+    for layer in ["first", "middle", "last"] {
+        model.set_trainable(layer, false)?;
+    }
+    let before = model.get_weights();
+    model.fit(&x, &y, quiet(8, 1))?;
+    assert_eq!(model.get_weights(), before);
+    Ok(())
+}
+
+#[test]
+fn a_layer_thawed_late_has_an_average_of_its_own_weights() -> gradus::Result<()> {
+    let (x, y) = (rows(16, 3), targets(16));
+    let mut model = small(SGD::new().learning_rate(1e-3).use_ema(true).ema_momentum(0.9));
+    model.set_trainable("dense", false)?;
+    model.fit(&x, &y, quiet(8, 2))?;
+    let before = model.weight("dense/kernel")?;
+    model.set_trainable("dense", true)?;
+    model.fit(&x, &y, quiet(8, 1))?;
+    // Two small steps: the average is near the weights, not near zero.
+    let moved = (&model.weight("dense/kernel")? - &before).mapv(f64::abs).sum() / before.mapv(f64::abs).sum();
+    assert!(moved < 0.05, "the weights moved by {moved} of their size");
+    Ok(())
+}
+
+#[test]
+fn gradients_of_two_half_batches_make_the_step_of_one() -> gradus::Result<()> {
+    let (x, y) = (rows(24, 3), targets(24));
+    for momentum in [0.0, 0.9] {
+        let sgd = || SGD::new().learning_rate(0.1).momentum(momentum);
+        let (mut whole, mut halves) = (small(sgd()), small(sgd().gradient_accumulation_steps(2)));
+        whole.fit(&x, &y, quiet(8, 2))?;
+        halves.fit(&x, &y, quiet(4, 2))?;
+        assert_near(&whole, &halves, 1e-13);
+    }
+    // Between updates nothing moves.
+    let mut model = small(SGD::new().gradient_accumulation_steps(3));
+    let before = model.get_weights();
+    for _ in 0..2 {
+        model.train_on_batch(&x, &y)?;
+    }
+    assert_eq!(model.get_weights(), before);
+    model.train_on_batch(&x, &y)?;
+    assert_ne!(model.get_weights(), before);
+    Ok(())
+}
+
+#[test]
+fn the_moving_average_replaces_the_weights_at_the_end() -> gradus::Result<()> {
+    let (x, y) = (rows(24, 3), targets(24));
+    let mut plain = small(SGD::new().learning_rate(0.2));
+    let mut average: Option<Vec<ArrayD<f64>>> = None;
+    for _ in 0..2 {
+        for start in [0, 8, 16] {
+            plain.train_on_batch(&x.slice(s![start..start + 8, ..]), &y.slice(s![start..start + 8, ..]))?;
+            let now: Vec<ArrayD<f64>> = plain.get_weights().into_iter().map(|(_, weight)| weight).collect();
+            average = Some(match average {
+                None => now,
+                Some(old) => old.iter().zip(&now).map(|(old, now)| old * 0.8 + now * (1.0 - 0.8)).collect(),
+            });
+        }
+    }
+    let mut averaged = small(SGD::new().learning_rate(0.2).use_ema(true).ema_momentum(0.8));
+    averaged.fit(&x, &y, quiet(8, 2))?;
+    for ((path, weight), expected) in averaged.get_weights().iter().zip(average.expect("six steps")) {
+        let apart = (weight - &expected).mapv(f64::abs).fold(0.0, |a: f64, &b| a.max(b));
+        assert!(apart < 1e-13, "{path}: {apart}");
+    }
+    Ok(())
+}
+
+#[test]
+fn constraints_hold_after_every_update() -> gradus::Result<()> {
+    use gradus::constraints::Constraint;
+    let mut model = Sequential::f64()
+        .input([3])
+        .add(Dense::new(4).kernel_constraint(Constraint::NonNeg))
+        .add(Dense::new(1))
+        .compile(MeanSquaredError::new(), SGD::new().learning_rate(0.5))
+        .build()?;
+    model.fit(&rows(16, 3), &targets(16), quiet(8, 2))?;
+    assert!(model.weight("dense/kernel")?.iter().all(|&w| w >= 0.0));
+    Ok(())
+}
+
+#[test]
+fn a_generator_learns_through_a_discriminator() -> gradus::Result<()> {
+    let generator = Sequential::f64()
+        .input([2])
+        .add(Dense::new(5).activation(Gelu))
+        .add(Dense::new(3).activation(Tanh))
+        .name("generator")
+        .seed(1)
+        .build()?;
+    let discriminator = Sequential::f64()
+        .input([3])
+        .add(Dense::new(4).activation(LeakyRelu { negative_slope: 0.2 }))
+        .add(Dense::new(1).activation(Sigmoid))
+        .name("discriminator")
+        .seed(2)
+        .build()?;
+    let noise = rows(20, 2);
+    let ones = Array2::from_elem((20, 1), 1.0);
+    let loss = BinaryCrossentropy::new();
+
+    // By hand, through the gradient of the discriminator's input.
+    let mode = Mode::Training { seed: 0, step: 0 };
+    let (mut first, mut second) = (generator.pass(), discriminator.pass_with_input_gradients());
+    generator.forward(&mut first, &noise, mode)?;
+    discriminator.forward(&mut second, first.output(0), mode)?;
+    let (_, grad) = loss.value_and_gradient(second.output(0), &ones)?;
+    discriminator.backward(&mut second, &grad)?;
+    generator.backward(&mut first, second.input_gradient(0).expect("asked for"))?;
+
+    // As one model.
+    let mut gan = Sequential::f64()
+        .input([2])
+        .add(generator.clone())
+        .add(discriminator.clone())
+        .compile(loss.clone(), SGD::new().learning_rate(0.1))
+        .build()?;
+    assert_eq!(gan.layer_names()[..2], ["generator/dense", "generator/dense_1"]);
+    let mut pass = gan.pass();
+    gan.forward(&mut pass, &noise, mode)?;
+    let (_, grad) = loss.value_and_gradient(pass.output(0), &ones)?;
+    gan.backward(&mut pass, &grad)?;
+    let apart = [first.gradients(), second.gradients()].concat();
+    for (one, apart) in pass.gradients().iter().zip(&apart) {
+        assert!((one - apart).abs() < 1e-14);
+    }
+    check_model(&gan, &noise)?;
+    check_training(&gan, &noise, &ones)?;
+
+    // With the discriminator frozen, only the generator moves.
+    gan.set_trainable("discriminator", false)?;
+    let before = gan.clone();
+    gan.fit(&noise, &ones, quiet(10, 2))?;
+    for ((path, now), (_, then)) in gan.get_weights().iter().zip(before.get_weights()) {
+        assert_eq!(path.starts_with("discriminator"), *now == then, "{path}");
+    }
+    // The parts are copies, and stay as they were.
+    assert_eq!(generator.weight("dense/kernel")?, before.weight("generator/dense/kernel")?);
+    Ok(())
+}
+
+/// Two inputs through one shared encoder, a skip, a model inside, and two outputs.
+fn knot() -> gradus::Result<Model<f64>> {
+    let inner = Sequential::f64().input([4]).add(Dense::new(4).activation(Tanh)).name("inner").build()?;
+    let (a, b) = (Input::f64([3]), Input::f64([3]));
+    let encoder = shared(Dense::new(4).activation(Gelu).name("encoder"));
+    let (left, right) = (a.apply(&encoder), b.apply(&encoder));
+    let inner = shared(inner);
+    let deep = left.apply(&inner).apply(&inner);
+    // `left` is used three times, `deep` twice, and one tensor is given to a layer twice.
+    let skip = call(Total, [&left, &deep, &right, &deep]);
+    let reshaped = skip.apply(Reshape::new([2, 2])).apply(Flatten::new());
+    let twice = call(Total, [&reshaped, &reshaped]);
+    let first = twice.apply(Dense::new(2).name("first"));
+    ModelBuilder::new([&a, &b], [&first, &left]).build()
+}
+
+#[test]
+fn shared_layers_skips_and_models_inside_models_have_the_gradients_of_differences() -> gradus::Result<()> {
+    let model = knot()?;
+    let (a, b) = (rows(3, 3), rows(3, 3).mapv(|x| 0.7 - x));
+    let report = check_model(&model, (&a, &b))?;
+    let names: Vec<&str> = report.tensors.iter().map(|tensor| tensor.name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "input",
+            "input_1",
+            "encoder/kernel",
+            "encoder/bias",
+            "inner/dense/kernel",
+            "inner/dense/bias",
+            "first/kernel",
+            "first/bias"
+        ]
+    );
+    // Over several shards.
+    check_model(&model, (&rows(19, 3), &rows(19, 3)))?;
+    Ok(())
+}
+
+#[test]
+fn an_output_that_is_an_input_or_a_reshape_of_another_is_differentiated() -> gradus::Result<()> {
+    let x = Input::f64([4]);
+    let hidden = x.apply(Dense::new(4).activation(Gelu));
+    let folded = hidden.apply(Reshape::new([2, 2]));
+    let model = ModelBuilder::new([&x], [&hidden, &folded, &x]).build()?;
+    let outputs = model.predict_all(&rows(2, 4))?;
+    assert_eq!((outputs[1].shape(), outputs[2].shape()), (&[2, 2, 2][..], &[2, 4][..]));
+    assert_eq!(outputs[2], rows(2, 4).into_dyn());
+    check_model(&model, &rows(3, 4))?;
+    Ok(())
+}
+
+#[test]
+fn evaluate_is_the_loss_of_predict() -> gradus::Result<()> {
+    let mut model = classifier(Adam::new())?;
+    let (x, labels) = (rows(300, 3), Array1::from_shape_fn(300, |i| i % 3));
+    model.fit(&x, &labels, quiet(32, 2))?;
+    let score = model.evaluate(&x, &labels)?;
+    let predicted = model.predict(&x)?;
+    assert!((SparseCategoricalCrossentropy::new().call(&predicted, &labels)? - score.loss).abs() < 1e-12);
+    let right = predicted.rows().into_iter().zip(&labels).filter(|(row, label)| {
+        let best = row.iter().enumerate().fold(0, |best, (i, p)| if *p > row[best] { i } else { best });
+        best == **label
+    });
+    assert!((right.count() as f64 / 300.0 - score["accuracy"]).abs() < 1e-12);
+    // Row by row, all at once, and through a predictor.
+    let mut predictor = model.predictor(128);
+    let mut out = vec![0.0; 3 * 100];
+    predictor.run(x.slice(s![..100, ..]).as_slice().expect("contiguous"), &mut out)?;
+    assert_eq!(out[..], predicted.as_slice().expect("contiguous")[..300]);
+    Ok(())
+}
+
+#[test]
+fn arrays_of_any_layout_are_the_same_numbers() -> gradus::Result<()> {
+    let mut model = small(SGD::new());
+    let (x, y) = (rows(12, 3), targets(12));
+    let mut other = model.clone();
+    let columns = x.t().as_standard_layout().to_owned();
+    model.fit(&x, &y, quiet(4, 2))?;
+    other.fit(&columns.t(), &y.slice(s![..;1, ..]), quiet(4, 2))?;
+    assert_eq!(model.get_weights(), other.get_weights());
+    assert_eq!(model.predict(&x.slice(s![..;-1, ..]))?, model.predict(&x)?.slice(s![..;-1, ..]).into_dyn());
+    Ok(())
+}
+
+#[test]
+fn a_clone_goes_its_own_way() -> gradus::Result<()> {
+    let (x, y) = (rows(16, 3), targets(16));
+    let mut model = small(Adam::new());
+    model.fit(&x, &y, quiet(8, 2))?;
+    let (mut clone, kept) = (model.clone(), model.get_weights());
+    clone.fit(&x, &y, quiet(8, 1))?;
+    assert_eq!(model.get_weights(), kept);
+    assert_ne!(clone.get_weights(), kept);
+    // The optimizer's state was cloned too: the original takes the same steps.
+    model.fit(&x, &y, quiet(8, 1))?;
+    assert_eq!(model.get_weights(), clone.get_weights());
+    Ok(())
+}
+
+#[test]
+fn penalties_are_in_the_loss() -> gradus::Result<()> {
+    let mut model = Sequential::f64()
+        .input([3])
+        .add(Dense::new(2).kernel_regularizer(Regularizer::L2(0.5)).activity_regularizer(Regularizer::L1(0.3)))
+        .compile(MeanSquaredError::new(), SGD::new())
+        .build()?;
+    let (x, y) = (rows(20, 3), Array2::from_elem((20, 2), 0.5));
+    let predicted = model.predict(&x)?;
+    let kernel: f64 = model.weight("dense/kernel")?.iter().map(|w| 0.5 * w * w).sum();
+    let activity: f64 = predicted.iter().map(|y| 0.3 * y.abs()).sum::<f64>() / 20.0;
+    let expected = MeanSquaredError::new().call(&predicted, &y)? + kernel + activity;
+    for loss in [model.evaluate(&x, &y)?.loss, model.train_on_batch(&x, &y)?.loss] {
+        assert!((loss - expected).abs() < 1e-12, "{loss} {expected}");
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+
+    /// Whatever the sizes, one step on one thread and on three leaves the same bits.
+    #[test]
+    fn any_batch_gives_the_same_bits_on_any_number_of_threads(count in 1usize..200, units in 1usize..40) {
+        let (x, y) = (rows(count, 3).mapv(|x| x as f32), targets(count).mapv(|y| y as f32));
+        let step = |threads| -> gradus::Result<_> {
+            let mut model = Sequential::new()
+                .input([3])
+                .add(Dense::new(units).activation(Silu))
+                .add(Dense::new(1))
+                .compile(MeanSquaredError::new(), RMSprop::new())
+                .build()?;
+            model.set_threads(threads)?;
+            let loss = model.train_on_batch(&x, &y)?.loss;
+            Ok((loss, model.get_weights()))
+        };
+        let (one, three) = (step(1), step(3));
+        prop_assert_eq!(one.expect("a good model"), three.expect("a good model"));
+    }
+}
