@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use crate::class_config::checked;
 use crate::config::{self, Config, Setting};
 use crate::kernels::activation as kernels;
 use crate::kernels::softmax;
@@ -165,16 +166,18 @@ impl Activation {
                 Err(Error::option("axis", format!("an axis of {rank} other than the batch"), axis))
             }
             Self::Softmax | Self::LogSoftmax if rank < 2 => Err(Error::option("axis", "an axis beside the batch", -1)),
-            Self::ReluWith { max_value: Some(most), .. } if *most < 0.0 => {
-                Err(Error::option("max_value", "at least 0", most))
+            Self::ReluWith { max_value, negative_slope, threshold } => {
+                if let Some(most) = max_value.filter(|most| !(*most >= 0.0)) {
+                    return Err(Error::option("max_value", "at least 0", most));
+                }
+                checked("negative_slope", *negative_slope, *negative_slope >= 0.0, "at least 0")?;
+                checked("threshold", *threshold, true, "a finite number")
             }
-            Self::ReluWith { negative_slope: slope, .. } | Self::LeakyRelu { negative_slope: slope }
-                if *slope < 0.0 =>
-            {
-                Err(Error::option("negative_slope", "at least 0", slope))
+            Self::LeakyRelu { negative_slope } => {
+                checked("negative_slope", *negative_slope, *negative_slope >= 0.0, "at least 0")
             }
-            Self::Elu { alpha } if *alpha < 0.0 => Err(Error::option("alpha", "at least 0", alpha)),
-            Self::Celu { alpha } if *alpha == 0.0 => Err(Error::option("alpha", "other than 0", alpha)),
+            Self::Elu { alpha } => checked("alpha", *alpha, *alpha >= 0.0, "at least 0"),
+            Self::Celu { alpha } => checked("alpha", *alpha, *alpha != 0.0, "other than 0"),
             _ => Ok(()),
         }
     }

@@ -144,7 +144,7 @@ fn a_penalty_on_activations_is_in_the_gradient() {
     let (l1, l2) = (0.3, 0.7);
     let model = model(ActivityRegularization::new().l1(l1).l2(l2), &[3]).unwrap();
     let x = array![[1.0, -2.0, 0.5], [4.0, 0.25, -1.0]];
-    let mut pass = model.pass_with_input_gradients();
+    let mut pass = model.pass_with_input_gradients().with_penalties(true);
     let y = model.forward(&mut pass, &x, Mode::Training { seed: 0, step: 0 }).unwrap();
     assert_eq!(y.array(), x.view().into_dyn());
     model.backward(&mut pass, &Array2::<f64>::zeros((2, 3))).unwrap();

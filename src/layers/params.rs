@@ -91,6 +91,11 @@ impl<'a, F: Scalar> ParamBuilder<'a, F> {
         self.push(name, shape, initializer.borrow(), false)
     }
 
+    /// What has been added so far.
+    pub(crate) fn added(&self) -> &[ParamSpec] {
+        &self.specs[self.first..]
+    }
+
     fn push(
         &mut self,
         name: &str,

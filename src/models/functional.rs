@@ -196,6 +196,9 @@ impl<F: Scalar> ModelBuilder<F> {
             reached.insert(origin.number, origin);
         }
         let problem = |problem: String| Error::Graph { model: self.name.clone(), problem };
+        if self.outputs.is_empty() {
+            return Err(problem("it has no outputs".into()));
+        }
         let mut entries = Vec::new();
         let mut position = BTreeMap::new();
         for symbol in &self.inputs {

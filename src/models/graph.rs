@@ -158,14 +158,27 @@ fn snake_case(class: &str) -> String {
     name
 }
 
-/// Builds a layer, and refuses outputs that no machine could hold.
+/// Builds a layer, and refuses penalties and constraints that do not fit its parameters, and outputs that no machine
+/// could hold.
 fn build_layer<F: Scalar>(
     operation: &Arc<dyn Operation<F>>,
     inputs: &[&[usize]],
     params: &mut ParamBuilder<'_, F>,
 ) -> Result<Vec<Vec<usize>>> {
     let outputs = operation.build(inputs, params)?;
-    outputs.iter().try_for_each(|output| checked_volume(output).map(|_| ()))?;
+    for spec in params.added() {
+        let regularizer = spec.regularizer.as_ref().map_or(Ok(()), |it| it.check(&spec.shape));
+        let constraint = || spec.constraint.as_ref().map_or(Ok(()), |it| it.check(&spec.shape));
+        regularizer.and_then(|()| constraint()).map_err(|error| error.within(format!("`{}`", spec.name)))?;
+    }
+    let on_output = operation.describe().activity_regularizer;
+    for output in &outputs {
+        checked_volume(output)?;
+        if let Some(regularizer) = &on_output {
+            let whole = [&[1], output.as_slice()].concat();
+            regularizer.check(&whole).map_err(|error| error.within("`activity_regularizer`"))?;
+        }
+    }
     Ok(outputs)
 }
 

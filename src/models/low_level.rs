@@ -1,5 +1,7 @@
 //! The steps that `fit` is made of, for training loops of one's own.
 
+use std::sync::Arc;
+
 use ndarray::ArrayD;
 
 use super::Model;
@@ -11,6 +13,9 @@ use crate::kernels::elementwise;
 use crate::layers::{Feeds, Mode, ParamSpec};
 use crate::regularizers::Regularizer;
 use crate::{Error, Result, Scalar, Tensor, View};
+
+/// What a call needs that was given the pass of another model.
+const OWN_PASS: &str = "a pass of this model: make one with `pass`, once for many steps";
 
 impl<F: Scalar> Model<F> {
     /// Runs `x` forward, keeping in `pass` what [`backward`](Self::backward) needs, and returns the (first) output.
@@ -34,18 +39,22 @@ impl<F: Scalar> Model<F> {
     /// ```
     ///
     /// # Errors
-    /// If the inputs do not have the shapes that the model takes.
+    /// If the inputs do not have the shapes that the model takes, or `pass` is not one of this model or its clones.
     pub fn forward<'a, 'p>(&self, pass: &'p mut Pass<F>, x: impl IntoInputs<'a, F>, mode: Mode) -> Result<View<'p, F>> {
         let inputs = x.into_inputs();
         let rows = check_inputs("forward", &self.graph.inputs, &inputs)?;
         let training = matches!(mode, Mode::Training { .. });
+        if !Arc::ptr_eq(&pass.graph, &self.graph) {
+            return Err(Error::NotReady { call: "forward", needs: OWN_PASS });
+        }
         let was_training = pass.mode.is_none_or(|mode| matches!(mode, Mode::Training { .. }));
-        if training != was_training || pass.plan.nodes.len() != self.graph.nodes.len() {
+        if training != was_training || pass.trains != self.trains {
+            pass.trains.clone_from(&self.trains);
             let fused = vec![false; self.graph.outputs.len()];
             pass.plan = Plan::new(&self.graph, training, &self.trains, pass.wants_input_gradients, &fused);
         }
         pass.set_rows(&self.graph, rows);
-        pass.mode = Some(mode);
+        (pass.mode, pass.gone_back) = (Some(mode), false);
         let run = Run {
             graph: &self.graph,
             params: &self.params,
@@ -82,6 +91,9 @@ impl<F: Scalar> Model<F> {
         let Some(mode) = pass.mode else {
             return Err(Error::NotReady { call: "backward", needs: "run `forward` with this pass first" });
         };
+        if !Arc::ptr_eq(&pass.graph, &self.graph) {
+            return Err(Error::NotReady { call: "backward", needs: OWN_PASS });
+        }
         if grads.len() != self.graph.outputs.len() {
             let expected = format!("a gradient for each of {} outputs", self.graph.outputs.len());
             return Err(Error::data("backward", expected, format!("{}", grads.len())));
@@ -127,6 +139,7 @@ impl<F: Scalar> Model<F> {
                 gather(grad, &pass.shards[..used], pass.batch, |shard| shard.grad(run.plan, slot));
             }
         }
+        pass.gone_back = true;
         Ok(())
     }
 

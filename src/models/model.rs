@@ -242,7 +242,8 @@ impl<F: Scalar> Model<F> {
 
     fn new_pass(&self, input_gradients: bool) -> Pass<F> {
         let fused = vec![false; self.graph.outputs.len()];
-        Pass::new(Plan::new(&self.graph, true, &self.trains, input_gradients, &fused), input_gradients)
+        let plan = Plan::new(&self.graph, true, &self.trains, input_gradients, &fused);
+        Pass::new(&self.graph, &self.trains, plan, input_gradients)
     }
 }
 

@@ -1,7 +1,9 @@
 //! A batch going through a model: cut into shards, forward, backward, joined in shard order.
 
 use std::ops::Range;
+use std::sync::Arc;
 
+use super::graph::Graph;
 use super::plan::Plan;
 use super::shard::{Run, Shard};
 use crate::layers::{Feeds, Mode};
@@ -42,13 +44,19 @@ pub(crate) fn shard_rows(batch: usize, number: usize, count: usize) -> Range<usi
 /// The workspace of a batch: everything that a forward and a backward pass write, reused from step to step.
 ///
 /// Made by [`Model::pass`](super::Model::pass).
-pub struct Pass<F> {
+pub struct Pass<F: Scalar> {
     pub(crate) shards: Vec<Shard<F>>,
     /// How many of the shards the present batch uses.
     pub(crate) used: usize,
     pub(crate) batch: usize,
     pub(crate) totals: Vec<F>,
     pub(crate) plan: Plan,
+    /// The graph that it was made for.
+    pub(crate) graph: Arc<Graph<F>>,
+    /// Which layers the plan trains.
+    pub(crate) trains: Vec<bool>,
+    /// Whether the gradients are those of the last forward pass.
+    pub(crate) gone_back: bool,
     pub(crate) wants_input_gradients: bool,
     pub(crate) penalties: bool,
     /// The mode of the forward pass whose values it holds.
@@ -59,8 +67,11 @@ pub struct Pass<F> {
 }
 
 impl<F: Scalar> Pass<F> {
-    pub(crate) fn new(plan: Plan, wants_input_gradients: bool) -> Self {
+    pub(crate) fn new(graph: &Arc<Graph<F>>, trains: &[bool], plan: Plan, wants_input_gradients: bool) -> Self {
         Self {
+            graph: graph.clone(),
+            trains: trains.to_vec(),
+            gone_back: false,
             shards: Vec::new(),
             used: 0,
             batch: 0,
@@ -76,7 +87,7 @@ impl<F: Scalar> Pass<F> {
     }
 
     /// Cuts a batch of `rows` rows into shards.
-    pub(crate) fn set_rows(&mut self, graph: &super::graph::Graph<F>, rows: usize) {
+    pub(crate) fn set_rows(&mut self, graph: &Graph<F>, rows: usize) {
         self.batch = rows;
         self.used = shard_count(rows);
         for number in self.shards.len()..self.used {

@@ -28,6 +28,8 @@ pub struct Driver<F: Scalar> {
     pub(crate) accumulated: Vec<F>,
     /// The moving average of the weights.
     pub(crate) average: Vec<F>,
+    /// How many values the model's parameters have.
+    params: usize,
     /// Calls of `step`.
     pub(crate) calls: u64,
     /// A rate that a callback set in place of the optimizer's own.
@@ -83,6 +85,7 @@ impl<F: Scalar> Driver<F> {
                 Vec::new()
             },
             average: if common.use_ema { vec![F::zero(); params] } else { Vec::new() },
+            params,
             calls: 0,
             rate: None,
             trains: Vec::new(),
@@ -118,8 +121,16 @@ impl<F: Scalar> Driver<F> {
     /// with state (moving statistics) write it.
     ///
     /// # Errors
-    /// If a gradient is not finite; the model is then as it was.
+    /// If no backward pass went before, the pass or this optimizer was made for another model, or a gradient is not
+    /// finite; the model is then as it was.
     pub fn step(&mut self, model: &mut Model<F>, pass: &Pass<F>) -> Result<()> {
+        if !Arc::ptr_eq(&pass.graph, &model.graph) || self.params != model.params.len() {
+            let needs = "a pass of this model, and an optimizer made for it";
+            return Err(Error::NotReady { call: "Driver::step", needs });
+        }
+        if !pass.gone_back {
+            return Err(Error::NotReady { call: "Driver::step", needs: "run `backward` with this pass first" });
+        }
         if !reduce::all_finite(&pass.gradients) {
             return Err(Error::data("Driver::step", "finite gradients", "a NaN or an infinity"));
         }

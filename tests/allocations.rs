@@ -1,0 +1,289 @@
+//! A warm training step and a predictor allocate nothing, for every built-in activation, loss and optimizer.
+//!
+//! The allocator counts for the whole process, so this file has one test and no others beside it.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::backtrace::Backtrace;
+use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+
+use gradus::Model;
+use gradus::prelude::*;
+
+/// The system's allocator, which counts while it is asked to.
+struct Counting;
+
+static COUNTS: AtomicBool = AtomicBool::new(false);
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+
+thread_local!(static TRACING: Cell<bool> = const { Cell::new(false) });
+
+impl Counting {
+    fn count(size: usize) {
+        // Where the first of a run comes from is worth more than how many there are.
+        if COUNTS.load(Relaxed) && !TRACING.replace(true) {
+            if COUNT.fetch_add(1, Relaxed) == 0 && std::env::var_os("GRADUS_TRACE_ALLOCATIONS").is_some() {
+                eprintln!("{size} bytes from\n{}", Backtrace::force_capture());
+            }
+            TRACING.set(false);
+        }
+    }
+}
+
+#[allow(unsafe_code)] // a global allocator has no safe form; every call goes to the system's
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        Self::count(layout.size());
+        // SAFETY: the caller keeps to the contract of `GlobalAlloc`, which is the system's too.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        Self::count(layout.size());
+        // SAFETY: as above.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        Self::count(size);
+        // SAFETY: as above.
+        unsafe { System.realloc(at, layout, size) }
+    }
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { System.dealloc(at, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// How often `work` allocates.
+fn allocations<R>(work: impl FnOnce() -> R) -> (usize, R) {
+    COUNT.store(0, Relaxed);
+    COUNTS.store(true, Relaxed);
+    let result = work();
+    COUNTS.store(false, Relaxed);
+    (COUNT.load(Relaxed), result)
+}
+
+/// Counts from the end of one step to the end of a later one of the same epoch.
+struct Between {
+    from: usize,
+    to: usize,
+    counted: Option<usize>,
+}
+
+impl<F: Scalar> Callback<F> for Between {
+    fn on_batch_end(&mut self, _: &mut EpochState<'_, F>, batch: usize, _: f64) -> gradus::Result<()> {
+        if batch == self.to {
+            COUNTS.store(false, Relaxed);
+            self.counted = Some(COUNT.load(Relaxed));
+        }
+        if batch == self.from {
+            COUNT.store(0, Relaxed);
+            COUNTS.store(true, Relaxed);
+        }
+        Ok(())
+    }
+}
+
+/// What a warm step of `fit` allocates: 8 steps of two shards each, after four that warm up.
+fn steps_of_fit<F: Scalar>(model: &mut Model<F>, x: &Array2<F>, y: &Array2<F>) -> usize
+where
+    for<'a> &'a Array2<F>: IntoInputs<'a, F>,
+{
+    let mut between = Between { from: 3, to: 11, counted: None };
+    model.fit(x, y, Fit::new().batch_size(32).verbose(0).callback(&mut between)).expect("good data");
+    between.counted.expect("twelve steps")
+}
+
+const ROWS: usize = 32 * 12;
+
+fn features() -> Array2<f32> {
+    Array2::from_shape_fn((ROWS, 6), |(i, j)| ((3 * i + 5 * j) % 13) as f32 / 6.0 - 1.0)
+}
+
+/// One-hot rows of 4 classes, which every loss takes.
+fn one_hot() -> Array2<f32> {
+    Array2::from_shape_fn((ROWS, 4), |(i, j)| f32::from(u8::from(i % 4 == j)))
+}
+
+fn model(hidden: Activation, last: Activation, loss: impl Loss<f32> + 'static, optimizer: impl Optimizer<f32> + 'static) -> Model {
+    Sequential::new()
+        .input([6])
+        .add(Dense::new(16).activation(hidden))
+        .add(Dense::new(12).activation(Relu))
+        .add(Dense::new(4).activation(last))
+        .compile(loss, optimizer)
+        .metric(Accuracy::new())
+        .build()
+        .expect("a good model")
+}
+
+fn activations() -> Vec<Activation> {
+    vec![
+        Linear,
+        Relu,
+        ReluWith { max_value: Some(2.0), negative_slope: 0.1, threshold: 0.5 },
+        LeakyRelu { negative_slope: 0.2 },
+        Relu6,
+        Elu { alpha: 1.0 },
+        Selu,
+        Celu { alpha: 1.3 },
+        Gelu,
+        GeluTanh,
+        Sigmoid,
+        HardSigmoid,
+        LogSigmoid,
+        Tanh,
+        HardTanh,
+        TanhShrink,
+        Softmax,
+        LogSoftmax,
+        SoftmaxOver { axis: 1 },
+        Softplus,
+        Softsign,
+        Silu,
+        HardSilu,
+        Mish,
+        Exponential,
+        Activation::Custom(CustomActivation::new("square", |x| x * x, |x| 2.0 * x)),
+    ]
+}
+
+/// Collects what was not nothing.
+struct Found(Vec<String>);
+
+impl Found {
+    fn expect_none(&mut self, what: &str, count: usize) {
+        if count > 0 {
+            self.0.push(format!("{what}: {count} allocations"));
+        }
+    }
+}
+
+/// Models of every activation, loss and optimizer under a name each, to be trained on [`features`] and [`one_hot`].
+fn models() -> Vec<(String, Model)> {
+    let mut models = Vec::new();
+    for activation in activations() {
+        let name = format!("{activation:?}");
+        models.push((name, model(activation, Softmax, CategoricalCrossentropy::new(), Adam::new())));
+    }
+    let mut loss = |name: &str, last: Activation, loss: Box<dyn Fn(Activation) -> Model>| {
+        models.push((name.to_owned(), loss(last)));
+    };
+    loss("softmax apart", Tanh, Box::new(|last| model(Tanh, last, MeanSquaredError::new(), SGD::new())));
+    loss("mean absolute error", Linear, Box::new(|last| model(Tanh, last, MeanAbsoluteError::new(), SGD::new())));
+    loss("sigmoid", Sigmoid, Box::new(|last| model(Tanh, last, BinaryCrossentropy::new(), SGD::new())));
+    loss("not joined", Softplus, Box::new(|last| model(Tanh, last, BinaryCrossentropy::new(), SGD::new())));
+    loss(
+        "logits",
+        Linear,
+        Box::new(|last| model(Tanh, last, CategoricalCrossentropy::new().from_logits(true), SGD::new())),
+    );
+    loss(
+        "smoothing",
+        Softmax,
+        Box::new(|last| model(Tanh, last, CategoricalCrossentropy::new().label_smoothing(0.1), SGD::new())),
+    );
+    loss(
+        "weighted mean",
+        Linear,
+        Box::new(|last| {
+            let loss = MeanSquaredError::new().reduction(Reduction::MeanWithSampleWeight);
+            model(Tanh, last, loss, SGD::new())
+        }),
+    );
+    fn with(optimizer: impl Optimizer<f32> + 'static) -> Model {
+        model(Tanh, Softmax, CategoricalCrossentropy::new(), optimizer)
+    }
+    models.extend([
+        ("SGD".into(), with(SGD::new())),
+        ("SGD with momentum".into(), with(SGD::new().momentum(0.9).nesterov(true).dampening(0.1))),
+        ("Adam".into(), with(Adam::new())),
+        ("Adam with amsgrad".into(), with(Adam::new().amsgrad(true))),
+        ("AdamW".into(), with(AdamW::new())),
+        ("RMSprop".into(), with(RMSprop::new().momentum(0.9).centered(true))),
+        ("clipnorm".into(), with(SGD::new().clipnorm(0.1))),
+        ("clipvalue".into(), with(SGD::new().clipvalue(0.1))),
+        ("global_clipnorm".into(), with(SGD::new().global_clipnorm(0.1))),
+        ("decay".into(), with(SGD::new().weight_decay(0.1))),
+        ("decay as a penalty".into(), with(SGD::new().weight_decay(0.1).decoupled_weight_decay(false))),
+        ("average".into(), with(SGD::new().use_ema(true).ema_overwrite_frequency(2))),
+        ("accumulation".into(), with(SGD::new().gradient_accumulation_steps(3))),
+        ("schedule".into(), with(SGD::new().learning_rate(ExponentialDecay::new(0.1, 10.0, 0.5)))),
+    ]);
+    let penalized = Sequential::new()
+        .input([6])
+        .add(Reshape::new([2, 3]))
+        .add(Permute::new([2, 1]))
+        .add(Flatten::new())
+        .add(RepeatVector::new(2))
+        .add(
+            Dense::new(5)
+                .kernel_regularizer(Regularizer::L2(0.1))
+                .bias_regularizer(Regularizer::L1(0.1))
+                .activity_regularizer(Regularizer::L1L2 { l1: 0.1, l2: 0.1 })
+                .kernel_constraint(gradus::constraints::Constraint::NonNeg),
+        )
+        .add(Flatten::new())
+        .add(Dense::new(4).activation(Softmax))
+        .compile(CategoricalCrossentropy::new(), Adam::new())
+        .build()
+        .expect("a good model");
+    models.push(("shapes, penalties and constraints".into(), penalized));
+    models
+}
+
+#[test]
+fn warm_steps_allocate_nothing() {
+    let (x, y) = (features(), one_hot());
+    let mut found = Found(Vec::new());
+    for threads in [1, 2] {
+        for (name, mut model) in models() {
+            model.set_threads(threads).expect("so many threads");
+            let count = steps_of_fit(&mut model, &x, &y);
+            // An idle thread of rayon may take its first job at any time, and makes room for its queue once.
+            let again = if count > 0 { steps_of_fit(&mut model, &x, &y) } else { 0 };
+            found.expect_none(&format!("fit, {threads} threads, {name}"), count.min(again));
+        }
+    }
+
+    // A loop of one's own.
+    for threads in [1, 2] {
+        let mut model = model(Gelu, Softmax, CategoricalCrossentropy::new(), Adam::new());
+        model.set_threads(threads).expect("so many threads");
+        let mut optimizer = Driver::new(Adam::new(), &model).expect("good options");
+        let mut pass = model.pass();
+        let grad = y.mapv(|t| t - 0.25);
+        let mut least = [usize::MAX; 3];
+        for step in 0..8 {
+            let mode = Mode::Training { seed: 0, step };
+            let (forward, _) = allocations(|| model.forward(&mut pass, &x, mode).map(|_| ()));
+            let (backward, _) = allocations(|| model.backward(&mut pass, &grad));
+            let (update, _) = allocations(|| optimizer.step(&mut model, &pass));
+            for (least, count) in least.iter_mut().zip([forward, backward, update]) {
+                *least = (*least).min(count);
+            }
+        }
+        for (what, count) in ["forward", "backward", "step"].into_iter().zip(least) {
+            found.expect_none(&format!("{what} by hand, {threads} threads"), count);
+        }
+    }
+
+    // Predictors, from the first run on.
+    for (name, model) in models() {
+        for rows in [1, 7, 64, 200] {
+            let mut predictor = model.predictor(rows);
+            let input = &x.as_slice().expect("contiguous")[..6 * rows];
+            let mut out = vec![0.0; 4 * rows];
+            let count = (0..3).map(|_| allocations(|| predictor.run(input, &mut out)).0).min();
+            if rows <= 64 {
+                let mut fresh = model.predictor(rows);
+                let (first, _) = allocations(|| fresh.run(input, &mut out));
+                found.expect_none(&format!("the first run of a predictor of {rows} rows, {name}"), first);
+            }
+            found.expect_none(&format!("a predictor of {rows} rows, {name}"), count.unwrap_or(0));
+        }
+    }
+    assert!(found.0.is_empty(), "{:#?}", found.0);
+}
