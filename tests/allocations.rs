@@ -120,7 +120,12 @@ fn one_hot() -> Array2<f32> {
     Array2::from_shape_fn((ROWS, 4), |(i, j)| f32::from(u8::from(i % 4 == j)))
 }
 
-fn model(hidden: Activation, last: Activation, loss: impl Loss<f32> + 'static, optimizer: impl Optimizer<f32> + 'static) -> Model {
+fn model(
+    hidden: Activation,
+    last: Activation,
+    loss: impl Loss<f32> + 'static,
+    optimizer: impl Optimizer<f32> + 'static,
+) -> Model {
     Sequential::new()
         .input([6])
         .add(Dense::new(16).activation(hidden))

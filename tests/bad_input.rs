@@ -65,7 +65,10 @@ fn inputs_of_wrong_shape() {
         |model| model.fit(&Array3::<f32>::zeros((8, 3, 1)), &y, silent()),
         &["fit: ", "(batch, 3)", "received (8, 3, 1)"],
     );
-    refuses_and_changes_nothing(|model| model.predict(&array![0.0f32, 1.0, 2.0]), &["(batch, 3)", "received (3)", "batch axis"]);
+    refuses_and_changes_nothing(
+        |model| model.predict(&array![0.0f32, 1.0, 2.0]),
+        &["(batch, 3)", "received (3)", "batch axis"],
+    );
     refuses_and_changes_nothing(|model| model.predict(&ndarray::arr0(0.0f32)), &["predict", "received ()"]);
     refuses_and_changes_nothing(|model| model.evaluate(&Array2::<f32>::zeros((8, 2)), &y), &["evaluate: ", "(8, 2)"]);
     refuses_and_changes_nothing(|model| model.predict((&x, &x)), &["1 inputs (input)", "received 2"]);
@@ -187,10 +190,7 @@ fn a_loss_that_is_no_longer_finite_ends_the_training_before_its_step() -> gradus
         .add(Dense::new(1).use_bias(false))
         .compile(MeanSquaredError::new(), SGD::new().learning_rate(1e10))
         .build()?;
-    refuses(
-        again.fit(&x, &y, silent().epochs(50)),
-        &["the loss became", &format!("at step {steps}"), "learning rate"],
-    );
+    refuses(again.fit(&x, &y, silent().epochs(50)), &["the loss became", &format!("at step {steps}"), "learning rate"]);
     assert!(same(&again.get_weights(), &before));
     Ok(())
 }
@@ -311,7 +311,10 @@ fn models_that_are_not_ready() -> gradus::Result<()> {
         model.compile(Compile::new(SGD::new())),
         &["compile: expected a loss for each of 1 outputs (dense), received 0 losses"],
     );
-    refuses(model.compile(Compile::new(SGD::new()).metric(Accuracy::new())), &["compile: give a loss before its metrics"]);
+    refuses(
+        model.compile(Compile::new(SGD::new()).metric(Accuracy::new())),
+        &["compile: give a loss before its metrics"],
+    );
     let loss = MeanSquaredError::new().reduction(Reduction::None);
     refuses(model.compile(Compile::new(SGD::new()).loss(loss)), &["MeanSquaredError of output `dense`", "`reduction`"]);
     let weight = Compile::new(SGD::new()).loss(MeanSquaredError::new()).weight(f64::NAN);
@@ -395,7 +398,10 @@ fn graphs_that_are_none() {
     refuses(Sequential::new().input([3]).add(Dense::new(1).name("a/b")).build(), &["`name`", "`a/b`"]);
     refuses(Sequential::new().input([3]).add(Dense::new(1).name("")).build(), &["`name`"]);
     // One layer takes one tensor.
-    refuses(ModelBuilder::new([&a, &b], [&call(Dense::new(2), [&a, &b])]).build(), &["Dense", "one tensor", "2 tensors"]);
+    refuses(
+        ModelBuilder::new([&a, &b], [&call(Dense::new(2), [&a, &b])]).build(),
+        &["Dense", "one tensor", "2 tensors"],
+    );
     refuses(ModelBuilder::new([&a], [&call(Dense::new(2), [] as [&Symbol<f32>; 0])]).build(), &["0 tensors"]);
     // A shared layer fits all that it is given.
     let wide = Input::new([5]);
@@ -432,9 +438,16 @@ fn configurations_that_are_no_graph() {
     refuses(model(json!([input, unknown]), "a"), &["`Densely`", "`Dense`"]);
     let option = json!({ "class_name": "Dense", "name": "a", "config": { "units": 2, "unit": 3 }, "inbound_nodes": [[["x", 0, 0]]] });
     refuses(model(json!([input, option]), "a"), &["option `unit`", "`units`"]);
-    let kind = json!({ "class_name": "Dense", "name": "a", "config": { "units": "two" }, "inbound_nodes": [[["x", 0, 0]]] });
+    let kind =
+        json!({ "class_name": "Dense", "name": "a", "config": { "units": "two" }, "inbound_nodes": [[["x", 0, 0]]] });
     refuses(model(json!([input, kind]), "a"), &["`units`", "two"]);
-    for nonsense in [json!(null), json!(3), json!({}), json!({ "class_name": "Sequential" }), json!({ "class_name": "X", "config": {} })] {
+    for nonsense in [
+        json!(null),
+        json!(3),
+        json!({}),
+        json!({ "class_name": "Sequential" }),
+        json!({ "class_name": "X", "config": {} }),
+    ] {
         assert!(Model::<f32>::from_config(&nonsense, &Registry::standard()).is_err(), "{nonsense}");
     }
 }
@@ -496,11 +509,15 @@ fn options_of_losses() {
 #[test]
 fn weights_by_wrong_names_or_shapes() {
     refuses_and_changes_nothing(
-        |model| model.set_weights([("dense/kernel", &ArrayD::ones(vec![3, 4])), ("dense/weight", &ArrayD::ones(vec![4]))]),
+        |model| {
+            model.set_weights([("dense/kernel", &ArrayD::ones(vec![3, 4])), ("dense/weight", &ArrayD::ones(vec![4]))])
+        },
         &["no parameter `dense/weight`", "`dense/kernel`", "`kind/bias`"],
     );
     refuses_and_changes_nothing(
-        |model| model.set_weights([("dense/bias", &ArrayD::ones(vec![4])), ("dense/kernel", &ArrayD::ones(vec![4, 3]))]),
+        |model| {
+            model.set_weights([("dense/bias", &ArrayD::ones(vec![4])), ("dense/kernel", &ArrayD::ones(vec![4, 3]))])
+        },
         &["`dense/kernel` of shape (3, 4)", "received (4, 3)"],
     );
     refuses_and_changes_nothing(|model| model.weight("kernel"), &["no parameter `kernel`"]);

@@ -44,7 +44,8 @@ impl<F: Scalar> Model<F> {
     /// A model that is not compiled, wrong shapes, no rows, targets that the loss does not take, NaN or infinite data.
     pub fn evaluate<'a>(&mut self, x: impl IntoInputs<'a, F>, y: impl IntoInputs<'a, F>) -> Result<Score> {
         let compiled = self.compiled_or("evaluate")?;
-        let arrays = checked_arrays("evaluate", self, compiled, x.into_inputs().into_vec(), y.into_inputs().into_vec(), None)?;
+        let arrays =
+            checked_arrays("evaluate", self, compiled, x.into_inputs().into_vec(), y.into_inputs().into_vec(), None)?;
         self.evaluate_checked(&arrays, false)
     }
 
@@ -114,7 +115,14 @@ impl<F: Scalar> Model<F> {
         work: impl FnOnce(&mut Self, &mut Compiled<F>, &StepData<'_, F>) -> Result<f64> + Send,
     ) -> Result<Score> {
         let compiled = self.compiled_or(call)?;
-        let arrays = checked_arrays(call, self, compiled, x.into_inputs().into_vec(), y.into_inputs().into_vec(), options.sample_weight)?;
+        let arrays = checked_arrays(
+            call,
+            self,
+            compiled,
+            x.into_inputs().into_vec(),
+            y.into_inputs().into_vec(),
+            options.sample_weight,
+        )?;
         let class_weights = class_weights(&options.class_weight);
         let mut compiled = self.compiled.take().expect("checked above");
         compiled.workspace.prepare(self, &compiled.objectives, &arrays, training);

@@ -305,7 +305,8 @@ impl<F: Scalar> Model<F> {
         options.check()?;
         let compiled = self.compiled_or("fit")?;
         let weights = options.sample_weight.take();
-        let mut training = checked_arrays("fit", self, compiled, x.into_inputs().into_vec(), y.into_inputs().into_vec(), weights)?;
+        let mut training =
+            checked_arrays("fit", self, compiled, x.into_inputs().into_vec(), y.into_inputs().into_vec(), weights)?;
         let validation = match options.validation_data.take() {
             Some((x, y)) => Some(checked_arrays("fit, validation_data", self, compiled, x, y, None)?),
             None if options.validation_split > 0.0 => {
