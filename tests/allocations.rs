@@ -1,6 +1,16 @@
 //! A warm training step and a predictor allocate nothing, for every built-in activation, loss and optimizer.
 //!
 //! The allocator counts for the whole process, so this file has one test and no others beside it.
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    clippy::cast_lossless,
+    clippy::type_complexity,
+    clippy::items_after_statements,
+    clippy::needless_pass_by_value,
+    clippy::unwrap_used
+)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::backtrace::Backtrace;

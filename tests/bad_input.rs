@@ -1,5 +1,15 @@
 //! Whatever a user can get wrong gives an error that says who refused, what was expected and what came; and nothing has
 //! changed.
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    clippy::cast_lossless,
+    clippy::type_complexity,
+    clippy::items_after_statements,
+    clippy::needless_pass_by_value,
+    clippy::unwrap_used
+)]
 
 use gradus::Model;
 use gradus::constraints::Constraint;

@@ -1,4 +1,14 @@
 //! Every built-in layer, put through everything that a layer must hold. A new layer is added here.
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    clippy::cast_lossless,
+    clippy::type_complexity,
+    clippy::items_after_statements,
+    clippy::needless_pass_by_value,
+    clippy::unwrap_used
+)]
 
 use gradus::check::{LayerCheck, check_layer, check_multi_layer};
 use gradus::constraints::Constraint;

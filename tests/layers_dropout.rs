@@ -1,6 +1,5 @@
 //! Dropout and noise: how much is dropped, the same in both passes and for every split of the batch, nothing outside
 //! training.
-#![allow(clippy::needless_pass_by_value)]
 #![allow(clippy::unwrap_used, clippy::float_cmp)]
 
 use gradus::config::{Config, Configured};

@@ -1,7 +1,6 @@
 //! Layers that make one tensor of several: values, gradients by differences, repeated axes, masks, refusals.
-#![allow(clippy::type_complexity, clippy::cast_possible_wrap)]
-#![allow(clippy::unwrap_used, clippy::float_cmp)]
 #![allow(clippy::type_complexity)] // tables of cases
+#![allow(clippy::unwrap_used, clippy::float_cmp)]
 
 use gradus::config::Configured;
 use gradus::layers::{MaskRule, MultiLayer};

@@ -1,4 +1,14 @@
 //! What holds of training as a whole: what `fit` does with rows, weights, epochs, threads, frozen and shared layers.
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    clippy::cast_lossless,
+    clippy::type_complexity,
+    clippy::items_after_statements,
+    clippy::needless_pass_by_value,
+    clippy::unwrap_used
+)]
 
 use std::sync::Mutex;
 
