@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | data | noisy numbers, made here |
 //! | command | `cargo run --example custom_loss` |
-//! | expected | about 0.9 of the targets lie below the prediction |
+//! | expected | a share near 0.9 of the targets lies below the prediction (0.877 with seed 0) |
 
 mod arguments;
 

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | data | MNIST, 60,000 + 10,000 handwritten digits, 28×28; LeCun, Cortes, Burges; CC BY-SA 3.0; ships in `data/mnist` |
 //! | command | `cargo run --example mnist` (`-- --seed N --epochs N --threads N --smoke`) |
-//! | expected | test accuracy 0.975 to 0.981 after 10 epochs (seeds 0 to 5: see `docs/performance.md`) |
+//! | expected | test accuracy 0.9752 to 0.9785 after 10 epochs (seeds 0 to 5: see `docs/performance.md`) |
 
 mod arguments;
 
