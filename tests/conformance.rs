@@ -177,6 +177,35 @@ fn pooling() -> gradus::Result<()> {
 }
 
 #[test]
+fn normalization() -> gradus::Result<()> {
+    check_layer(BatchNormalization::new(), &[5])?;
+    check_layer(BatchNormalization::new().momentum(0.7).epsilon(0.1), &[3, 2, 9])?;
+    check_layer(BatchNormalization::new().axis(1), &[3, 4])?;
+    check_layer(BatchNormalization::new().axis(-2), &[2, 3, 4])?;
+    check_layer(BatchNormalization::new().scale(false), &[4])?;
+    check_layer(BatchNormalization::new().center(false).gamma_regularizer(Regularizer::L2(0.1)), &[4])?;
+    check_layer(BatchNormalization::new().center(false).scale(false), &[2, 3])?;
+    check_layer(BatchNormalization::new().trainable(false), &[2, 3])?;
+    check_layer(GroupNormalization::new().groups(2), &[3, 4])?;
+    check_layer(GroupNormalization::new().groups(-1), &[3, 2, 4])?;
+    check_layer(GroupNormalization::new().groups(1).epsilon(0.1).scale(false), &[6])?;
+    check_layer(GroupNormalization::new().groups(3).axis(1).center(false), &[6, 2, 3])?;
+    check_layer(LayerNormalization::new(), &[5])?;
+    check_layer(LayerNormalization::new().axis([1, 2, 3]), &[2, 3, 2])?;
+    check_layer(LayerNormalization::new().axis([1, -1]).epsilon(0.1), &[2, 3, 2])?;
+    check_layer(LayerNormalization::new().axis(1).center(false), &[4, 3])?;
+    check_layer(LayerNormalization::new().scale(false), &[2, 40])?;
+    check_layer(LayerNormalization::new().center(false).scale(false), &[3])?;
+    check_layer(LayerNormalization::new().rms_scaling(true), &[3, 5])?;
+    check_layer(RMSNormalization::new(), &[5])?;
+    check_layer(RMSNormalization::new().axis([2, 3]).epsilon(0.1), &[2, 3, 4])?;
+    check_layer(RMSNormalization::new().axis(1), &[4, 3])?;
+    check_layer(UnitNormalization::new(), &[5])?;
+    check_layer(UnitNormalization::new().axis([1, 2]), &[3, 4])?;
+    check_layer(UnitNormalization::new().axis(1), &[3, 4])
+}
+
+#[test]
 fn what_holds_a_function_of_ones_own_is_not_saved_as_something_else() -> gradus::Result<()> {
     /// Halves the rate at every step, and has no configuration.
     #[derive(Debug)]

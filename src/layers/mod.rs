@@ -12,6 +12,7 @@ mod dense;
 mod dropout;
 mod global_pool;
 mod merge;
+mod normalization;
 mod params;
 mod pool;
 mod prelu;
@@ -32,6 +33,9 @@ pub use global_pool::{
     GlobalAvgPool1D, GlobalAvgPool2D, GlobalAvgPool3D, GlobalMaxPool1D, GlobalMaxPool2D, GlobalMaxPool3D,
 };
 pub use merge::{Add, Average, Concatenate, Dot, Maximum, Minimum, Multiply, Subtract};
+pub use normalization::{
+    BatchNormalization, GroupNormalization, LayerNormalization, RMSNormalization, UnitNormalization,
+};
 pub use params::{Grads, ParamBuilder, ParamSpec, Params};
 pub use pool::{AvgPool1D, AvgPool2D, AvgPool3D, MaxPool1D, MaxPool2D, MaxPool3D};
 pub use prelu::PReLU;
