@@ -206,6 +206,26 @@ fn normalization() -> gradus::Result<()> {
 }
 
 #[test]
+fn padding_cropping_and_enlarging() -> gradus::Result<()> {
+    check_layer(ZeroPadding1D::new(), &[3, 2])?;
+    check_layer(ZeroPadding1D::new().padding([0, 3]), &[3, 2])?;
+    check_layer(ZeroPadding2D::new().padding([1, 2]), &[3, 2, 2])?;
+    check_layer(ZeroPadding2D::new().padding([[1, 0], [0, 2]]), &[3, 2, 2])?;
+    check_layer(ZeroPadding3D::new().padding([0, 1, 2]), &[2, 3, 2, 2])?;
+    check_layer(Cropping1D::new(), &[5, 2])?;
+    check_layer(Cropping1D::new().cropping([0, 2]), &[3, 2])?;
+    check_layer(Cropping2D::new(), &[3, 4, 2])?;
+    check_layer(Cropping2D::new().cropping([[1, 0], [0, 2]]), &[3, 4, 2])?;
+    check_layer(Cropping3D::new().cropping([[0, 1], [1, 1], [2, 0]]), &[2, 3, 4, 2])?;
+    check_layer(UpSampling1D::new().size(3), &[3, 2])?;
+    check_layer(UpSampling2D::new(), &[3, 2, 9])?;
+    check_layer(UpSampling2D::new().size([1, 3]), &[3, 2, 2])?;
+    check_layer(UpSampling2D::new().size([3, 2]).interpolation(Interpolation::Bilinear), &[3, 4, 2])?;
+    check_layer(UpSampling2D::new().interpolation(Interpolation::Bilinear), &[1, 2, 9])?;
+    check_layer(UpSampling3D::new().size([2, 1, 3]), &[2, 3, 2, 2])
+}
+
+#[test]
 fn what_holds_a_function_of_ones_own_is_not_saved_as_something_else() -> gradus::Result<()> {
     /// Halves the rate at every step, and has no configuration.
     #[derive(Debug)]

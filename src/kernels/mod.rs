@@ -26,6 +26,7 @@ pub mod pool;
 pub mod random;
 pub mod reduce;
 pub mod reorder;
+pub mod resample;
 pub mod row_norm;
 pub mod softmax;
 pub(crate) mod vector;

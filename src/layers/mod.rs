@@ -10,6 +10,7 @@ mod axes;
 mod context;
 mod dense;
 mod dropout;
+mod framing;
 mod global_pool;
 mod merge;
 mod normalization;
@@ -19,6 +20,7 @@ mod prelu;
 mod rescaling;
 mod reshape;
 mod spatial;
+mod up_sampling;
 
 pub use activation::{ELU, LeakyReLU, ReLU, SoftmaxLayer};
 pub use activity::ActivityRegularization;
@@ -29,6 +31,7 @@ pub use dense::Dense;
 pub use dropout::{
     AlphaDropout, Dropout, GaussianDropout, GaussianNoise, SpatialDropout1D, SpatialDropout2D, SpatialDropout3D,
 };
+pub use framing::{Cropping1D, Cropping2D, Cropping3D, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D};
 pub use global_pool::{
     GlobalAvgPool1D, GlobalAvgPool2D, GlobalAvgPool3D, GlobalMaxPool1D, GlobalMaxPool2D, GlobalMaxPool3D,
 };
@@ -41,7 +44,8 @@ pub use pool::{AvgPool1D, AvgPool2D, AvgPool3D, MaxPool1D, MaxPool2D, MaxPool3D}
 pub use prelu::PReLU;
 pub use rescaling::Rescaling;
 pub use reshape::{Flatten, Identity, Permute, RepeatVector, Reshape};
-pub use spatial::{DataFormat, Padding, PerAxis};
+pub use spatial::{Border, DataFormat, Padding, PerAxis};
+pub use up_sampling::{Interpolation, UpSampling1D, UpSampling2D, UpSampling3D};
 
 use crate::config::Config;
 use crate::regularizers::Regularizer;
