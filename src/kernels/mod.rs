@@ -15,6 +15,7 @@ pub mod conv;
 pub(crate) mod dispatch;
 pub mod dot;
 pub mod elementwise;
+pub mod gather;
 pub mod gemm;
 pub mod losses;
 pub mod math;
