@@ -135,7 +135,7 @@ kernel! {
 
 /// Cuts `len` columns into (start, length) of two vectors, one vector, and a rest.
 #[inline(always)]
-fn columns<V>(len: usize, vector: usize) -> impl Iterator<Item = (usize, usize)> {
+fn columns(len: usize, vector: usize) -> impl Iterator<Item = (usize, usize)> {
     let mut start = 0;
     std::iter::from_fn(move || {
         let rest = len - start;
@@ -159,7 +159,7 @@ kernel! {
         assert!(bias.is_none_or(|bias| bias.len() == n), "one bias a channel");
         let at_once = (SOURCE / plan.source_len.max(1)).max(1);
         for first in (0..samples).step_by(at_once) {
-            for (column, cols) in columns::<F>(n, I::Vector::LEN) {
+            for (column, cols) in columns(n, I::Vector::LEN) {
                 for class in &plan.classes {
                     let mut rows = Rows::new();
                     let flush = |rows: &mut Rows<F>| {
@@ -206,7 +206,7 @@ kernel! {
         let (n, full) = (geometry.filters, tile_rows::<F, I>());
         assert!(source.len() >= plan.sample_len() && grad_y.len() >= geometry.output_len());
         assert!(grad_kernel.len() >= plan.rows.len() * n);
-        for (column, cols) in columns::<F>(n, I::Vector::LEN) {
+        for (column, cols) in columns(n, I::Vector::LEN) {
             let mut rows = Rows::new();
             for (tap, &place) in plan.rows.iter().enumerate() {
                 // SAFETY: the plan's places lie inside the sample, and the columns inside the channels.

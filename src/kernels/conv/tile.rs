@@ -1,5 +1,6 @@
 //! The innermost loop: a few rows of a product, whose left side is runs of memory that begin anywhere.
 
+use std::cmp::Ordering;
 use std::marker::PhantomData;
 
 use super::Finish;
@@ -105,12 +106,10 @@ pub unsafe fn tile_each<F: Elementary, I: Instructions<F>>(
 ) {
     // SAFETY: the caller's promise.
     unsafe {
-        if cols < I::Vector::LEN {
-            sized::<F, I, 1, EACH_PART>(product, rows, shift, cols, onto, finish);
-        } else if cols == I::Vector::LEN {
-            sized::<F, I, 1, EACH>(product, rows, shift, cols, onto, finish);
-        } else {
-            sized::<F, I, 2, EACH>(product, rows, shift, cols, onto, finish);
+        match cols.cmp(&I::Vector::LEN) {
+            Ordering::Less => sized::<F, I, 1, EACH_PART>(product, rows, shift, cols, onto, finish),
+            Ordering::Equal => sized::<F, I, 1, EACH>(product, rows, shift, cols, onto, finish),
+            Ordering::Greater => sized::<F, I, 2, EACH>(product, rows, shift, cols, onto, finish),
         }
     }
 }
