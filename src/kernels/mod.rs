@@ -12,6 +12,7 @@
 pub mod activation;
 mod blocks;
 pub mod broadcast;
+pub mod conv;
 pub(crate) mod dispatch;
 pub mod dot;
 pub mod elementwise;

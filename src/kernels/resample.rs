@@ -258,11 +258,11 @@ mod tests {
     #[test]
     fn bilinear_values_lie_on_planes() {
         // x = 2·line + column is linear, so that inside all values are too.
-        let x: Vec<f64> = (0..12).map(|i| (2 * (i / 4) + i % 4) as f64).collect();
+        let x: Vec<f64> = (0..12).map(|i| f64::from(2 * (i / 4) + i % 4)).collect();
         let mut y = vec![0.0; 12 * 6];
         bilinear([3, 4], [2, 3], 1, &x, &mut y);
         for (i, &y) in y.iter().enumerate() {
-            let line = ((i / 12) as f64 + 0.5) / 2.0 - 0.5;
+            let line = ((i / 12) as f64 - 0.5) / 2.0;
             let column = ((i % 12) as f64 + 0.5) / 3.0 - 0.5;
             assert!((y - (2.0 * line.clamp(0.0, 2.0) + column.clamp(0.0, 3.0))).abs() < 1e-12);
         }

@@ -215,9 +215,9 @@ mod tests {
                         };
                         (at(1e-6) - at(-1e-6)) / 2e-6
                     };
-                    for i in 0..x.len() {
+                    for (i, got) in grad_x.iter().enumerate() {
                         let want = slope(&x, i, &|x| loss(&gamma, &beta, x));
-                        assert!((grad_x[i] - want).abs() < 1e-5, "{kind:?} of {n}: {} not {want}", grad_x[i]);
+                        assert!((got - want).abs() < 1e-5, "{kind:?} of {n}: {got} not {want}");
                     }
                     for i in 0..n {
                         let of_gamma = slope(&gamma, i, &|gamma| loss(gamma, &beta, &x));
