@@ -31,3 +31,4 @@ pub mod resample;
 pub mod row_norm;
 pub mod softmax;
 pub(crate) mod vector;
+pub mod warp;
