@@ -2,6 +2,8 @@
 //!
 //! This is the one path by which architectures are saved, loaded and read from other programs' files.
 
+pub(crate) mod class;
+
 use serde_json::{Map, Value, json};
 
 use crate::{Error, Result};

@@ -1,48 +1,37 @@
 //! An object as Keras writes it down: a name, or a class name with its options.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use super::{Config, class_and_config};
 use crate::{Error, Result};
 
 /// `"glorot_uniform"` or `{"class_name": "GlorotUniform", "config": {…}}`, taken apart.
-pub(crate) struct ClassConfig<'a> {
+pub(crate) struct ClassConfig {
     /// The name as it stands there.
-    pub class: &'a str,
-    options: Option<&'a Map<String, Value>>,
+    pub class: String,
+    options: Config,
 }
 
-impl<'a> ClassConfig<'a> {
+impl ClassConfig {
     /// `kind` says in an error what the value should have been: `initializer`.
-    pub fn read(kind: &'static str, value: &'a Value) -> Result<Self> {
-        let refuse = || Error::option(kind, r#"a name or {"class_name": …, "config": {…}}"#, value);
-        let (class, options) = match value {
-            Value::String(class) => (class.as_str(), None),
-            Value::Object(object) => {
-                let class = object.get("class_name").and_then(Value::as_str).ok_or_else(refuse)?;
-                match object.get("config") {
-                    None | Some(Value::Null) => (class, None),
-                    Some(Value::Object(options)) => (class, Some(options)),
-                    Some(_) => return Err(refuse()),
-                }
-            }
-            _ => return Err(refuse()),
-        };
+    pub fn read(kind: &str, value: &Value) -> Result<Self> {
+        let (class, options) = class_and_config(value).map_err(|error| error.within(kind))?;
         Ok(Self { class, options })
     }
 
     /// Refuses an option that is none of `names`, unless it is null.
     pub fn only(&self, names: &[&str]) -> Result<()> {
-        for (name, value) in self.options.into_iter().flatten() {
+        for (name, value) in &self.options {
             if !names.contains(&name.as_str()) && !value.is_null() {
-                return Err(Error::unknown("option", name, names.iter().copied()).within(self.class));
+                return Err(Error::unknown("option", name, names.iter().copied()).within(self.class.as_str()));
             }
         }
         Ok(())
     }
 
     /// The option `name`, if it is given and not null.
-    pub fn get(&self, name: &str) -> Option<&'a Value> {
-        self.options?.get(name).filter(|v| !v.is_null())
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.options.get(name).filter(|v| !v.is_null())
     }
 
     /// The number `name`, or its default.
@@ -51,7 +40,7 @@ impl<'a> ClassConfig<'a> {
     }
 
     /// The text `name`, or its default.
-    pub fn text(&self, name: &str, default: &'static str) -> Result<&'a str> {
+    pub fn text(&self, name: &str, default: &'static str) -> Result<&str> {
         self.get(name).map_or(Ok(default), |v| v.as_str().ok_or_else(|| Error::option(name, "a text", v)))
     }
 }
