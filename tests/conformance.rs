@@ -152,6 +152,31 @@ fn shapes() -> gradus::Result<()> {
 }
 
 #[test]
+fn pooling() -> gradus::Result<()> {
+    check_layer(MaxPool1D::new(), &[5, 3])?;
+    check_layer(MaxPool1D::new().pool_size(3).strides(1).padding(Same), &[4, 2])?;
+    check_layer(MaxPool2D::new(), &[4, 6, 3])?;
+    check_layer(MaxPool2D::new().pool_size([3, 2]).strides(1), &[5, 4, 2])?;
+    check_layer(MaxPool2D::new().pool_size(3).strides((2, 1)).padding(Same), &[5, 4, 9])?;
+    check_layer(MaxPool2D::new().pool_size(2).strides(3).data_format(DataFormat::ChannelsLast), &[6, 7, 1])?;
+    check_layer(MaxPool3D::new(), &[2, 4, 3, 2])?;
+    check_layer(MaxPool3D::new().pool_size((1, 3, 2)).strides(1).padding(Same), &[2, 3, 3, 2])?;
+    check_layer(AvgPool1D::new(), &[5, 3])?;
+    check_layer(AvgPool1D::new().pool_size(3).strides(2).padding(Same), &[4, 2])?;
+    check_layer(AvgPool2D::new(), &[4, 6, 3])?;
+    check_layer(AvgPool2D::new().pool_size([3, 2]).strides(1), &[5, 4, 2])?;
+    check_layer(AvgPool2D::new().pool_size(3).strides(2).padding(Same), &[5, 4, 9])?;
+    check_layer(AvgPool3D::new(), &[2, 4, 3, 2])?;
+    check_layer(AvgPool3D::new().pool_size(2).strides(1).padding(Same), &[2, 3, 3, 2])?;
+    check_layer(GlobalMaxPool1D::new(), &[5, 3])?;
+    check_layer(GlobalMaxPool2D::new().keepdims(true), &[3, 4, 2])?;
+    check_layer(GlobalMaxPool3D::new(), &[2, 3, 2, 3])?;
+    check_layer(GlobalAvgPool1D::new().keepdims(true), &[5, 3])?;
+    check_layer(GlobalAvgPool2D::new(), &[3, 4, 2])?;
+    check_layer(GlobalAvgPool3D::new().keepdims(true), &[2, 3, 2, 3])
+}
+
+#[test]
 fn what_holds_a_function_of_ones_own_is_not_saved_as_something_else() -> gradus::Result<()> {
     /// Halves the rate at every step, and has no configuration.
     #[derive(Debug)]

@@ -20,6 +20,7 @@ pub mod losses;
 pub mod math;
 pub mod noise;
 pub mod optimizer;
+pub mod pool;
 pub mod random;
 pub mod reduce;
 pub mod reorder;

@@ -10,11 +10,14 @@ mod axes;
 mod context;
 mod dense;
 mod dropout;
+mod global_pool;
 mod merge;
 mod params;
+mod pool;
 mod prelu;
 mod rescaling;
 mod reshape;
+mod spatial;
 
 pub use activation::{ELU, LeakyReLU, ReLU, SoftmaxLayer};
 pub use activity::ActivityRegularization;
@@ -25,11 +28,16 @@ pub use dense::Dense;
 pub use dropout::{
     AlphaDropout, Dropout, GaussianDropout, GaussianNoise, SpatialDropout1D, SpatialDropout2D, SpatialDropout3D,
 };
+pub use global_pool::{
+    GlobalAvgPool1D, GlobalAvgPool2D, GlobalAvgPool3D, GlobalMaxPool1D, GlobalMaxPool2D, GlobalMaxPool3D,
+};
 pub use merge::{Add, Average, Concatenate, Dot, Maximum, Minimum, Multiply, Subtract};
 pub use params::{Grads, ParamBuilder, ParamSpec, Params};
+pub use pool::{AvgPool1D, AvgPool2D, AvgPool3D, MaxPool1D, MaxPool2D, MaxPool3D};
 pub use prelu::PReLU;
 pub use rescaling::Rescaling;
 pub use reshape::{Flatten, Identity, Permute, RepeatVector, Reshape};
+pub use spatial::{DataFormat, Padding, PerAxis};
 
 use crate::config::Config;
 use crate::regularizers::Regularizer;
