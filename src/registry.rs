@@ -71,7 +71,9 @@ impl<F: Scalar> Registry<F> {
         };
         let registry = registry.with_layer_fn("Activation", |options, _| activation_layer(options));
         let registry = with_all!(registry, with_layer:
-            layers::ActivityRegularization, layers::AlphaDropout, layers::Dense, layers::Dropout, layers::ELU,
+            layers::ActivityRegularization, layers::AlphaDropout, layers::Conv1D, layers::Conv1DTranspose, layers::Conv2D,
+            layers::Conv2DTranspose, layers::Conv3D, layers::Conv3DTranspose, layers::DepthwiseConv1D,
+            layers::DepthwiseConv2D, layers::SeparableConv1D, layers::SeparableConv2D, layers::Dense, layers::Dropout, layers::ELU,
             layers::Flatten, layers::GaussianDropout, layers::GaussianNoise, layers::Identity, layers::LeakyReLU,
             layers::PReLU, layers::Permute, layers::ReLU, layers::RepeatVector, layers::Rescaling, layers::Reshape,
             layers::SoftmaxLayer, layers::SpatialDropout1D, layers::SpatialDropout2D, layers::SpatialDropout3D,

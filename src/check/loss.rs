@@ -198,7 +198,8 @@ impl<L: Loss<f64> + ?Sized> Case<'_, L> {
         let (mut values, mut gradient) = (Vec::new(), Vec::new());
         let each = weights.len() / rows;
         let of_batch = self.loss.of_batch();
-        let part_weights = if of_batch { [&weights[..]; 2] } else { [&weights[..middle * each], &weights[middle * each..]] };
+        let part_weights =
+            if of_batch { [&weights[..]; 2] } else { [&weights[..middle * each], &weights[middle * each..]] };
         for ((prediction, target), weights) in parts.iter().zip(part_weights) {
             let (part_values, part_gradient) = pass(prediction, target, weights, &joined);
             if of_batch {

@@ -11,6 +11,7 @@
 
 pub mod activation;
 pub mod broadcast;
+pub mod conv;
 pub(crate) mod dispatch;
 pub mod dot;
 pub mod elementwise;

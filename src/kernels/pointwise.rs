@@ -133,15 +133,7 @@ fn rows<F: Scalar>(p: &[F], t: &[F], n: usize, scale: F, v: &mut [F], value: imp
 }
 
 #[inline(always)]
-fn rows_back<F: Scalar>(
-    p: &[F],
-    t: &[F],
-    n: usize,
-    scale: F,
-    w: &[F],
-    grad_p: &mut [F],
-    slope: impl Fn(F, F) -> F,
-) {
+fn rows_back<F: Scalar>(p: &[F], t: &[F], n: usize, scale: F, w: &[F], grad_p: &mut [F], slope: impl Fn(F, F) -> F) {
     for (row, &w) in w.iter().enumerate() {
         let (cells, w) = (row * n..(row + 1) * n, w * scale);
         for ((grad, &p), &t) in grad_p[cells.clone()].iter_mut().zip(&p[cells.clone()]).zip(&t[cells]) {

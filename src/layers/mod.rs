@@ -8,6 +8,7 @@ mod activation;
 mod activity;
 mod axes;
 mod context;
+mod conv;
 mod dense;
 mod dropout;
 mod global_pool;
@@ -24,6 +25,10 @@ pub use activity::ActivityRegularization;
 pub use axes::Axes;
 pub use context::{Context, GradInputs, Inputs, Mode};
 pub(crate) use context::{Feeds, InputSlot, NodeShared, Values};
+pub use conv::{
+    Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D, Conv3DTranspose, DepthwiseConv1D, DepthwiseConv2D,
+    SeparableConv1D, SeparableConv2D,
+};
 pub use dense::Dense;
 pub use dropout::{
     AlphaDropout, Dropout, GaussianDropout, GaussianNoise, SpatialDropout1D, SpatialDropout2D, SpatialDropout3D,

@@ -94,6 +94,16 @@ impl From<(usize, usize, usize)> for PerAxis<3> {
     }
 }
 
+impl<const N: usize> Setting for PerAxis<N> {
+    fn to_value(&self) -> Value {
+        self.0.to_value()
+    }
+
+    fn from_value(value: &Value) -> Result<Self> {
+        <[usize; N]>::from_value(value).map(Self)
+    }
+}
+
 /// The axes of a sample that has N spatial ones and channels.
 ///
 /// # Errors

@@ -7,9 +7,9 @@ mod crossentropy;
 mod focal;
 mod margin;
 pub(crate) mod output;
-pub(crate) mod reduction;
 mod overlap;
 mod pointwise;
+pub(crate) mod reduction;
 
 pub use crossentropy::{BinaryCrossentropy, CategoricalCrossentropy, SparseCategoricalCrossentropy};
 pub use focal::{BinaryFocalCrossentropy, CategoricalFocalCrossentropy};

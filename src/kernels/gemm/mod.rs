@@ -6,10 +6,10 @@
 //!
 //! The result depends on the operands and the instruction set alone: one thread computes it, in one fixed order.
 
-mod pack;
+pub(super) mod pack;
 mod small;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod tile;
 
 use super::dispatch::{Instructions, kernel};
