@@ -99,8 +99,8 @@ def loss(spec):
 
 def start_weights(random, shape, dtype):
     """Kernels of He's size, small vectors; PReLU's slopes among them."""
-    if len(shape) == 2:
-        return random.normal(0, np.sqrt(1.5 / shape[0]), shape).astype(dtype)
+    if len(shape) >= 2:
+        return random.normal(0, np.sqrt(1.5 / np.prod(shape[:-1])), shape).astype(dtype)
     return random.uniform(0.05, 0.25, shape).astype(dtype)
 
 
@@ -438,6 +438,90 @@ def shapes():
     case(id, spec, config, [features(random, 20, 4, 3)], [features(random, 20, 2)])
 
 
+def normalized():
+    """Moving statistics over several steps, trained and frozen; batches of 20 rows and of 8."""
+    entropy = (CATEGORICAL, {})
+    for id, layers, optimizer, size, notes in [
+        ("batchnorm", [dense("first", 5), layer("BatchNormalization", "norm", momentum=0.8), layer("ReLU", "relu")],
+         ("SGD", {"learning_rate": 0.1, "momentum": 0.9}), 20, "moving statistics after every step"),
+        ("batchnorm_adam", [dense("first", 5), layer("BatchNormalization", "norm"), layer("ReLU", "relu")],
+         ("Adam", {"learning_rate": 0.01}), 8, ""),
+        ("batchnorm_frozen",
+         [dense("first", 5), layer("BatchNormalization", "norm", trainable=False), layer("ReLU", "relu")],
+         ("SGD", {"learning_rate": 0.1}), 20, "frozen, it runs in inference mode and keeps its statistics"),
+        ("batchnorm_twice", [layer("BatchNormalization", "norm"), dense("first", 5, "tanh"),
+                             layer("BatchNormalization", "norm_1", center=False, momentum=0.5)],
+         ("RMSprop", {"learning_rate": 0.01}), 20, "one seam behind the other"),
+        ("layernorm", [dense("first", 6), layer("LayerNormalization", "norm"), layer("ReLU", "relu"),
+                       layer("GroupNormalization", "groups", groups=2), layer("UnitNormalization", "unit")],
+         ("Adam", {"learning_rate": 0.01}), 8, ""),
+        ("batchnorm__f32", [dense("first", 5), layer("BatchNormalization", "norm", momentum=0.8), layer("ReLU", "relu")],
+         ("SGD", {"learning_rate": 0.1, "momentum": 0.9}), 20, ""),
+    ]:
+        random, dtype = rng(id + " data"), peer.dtype_of(id)
+        spec = sequential([4], *layers, dense("last", 3, "softmax"))
+        labels = one_hot(random.integers(0, 3, 40), 3, dtype=dtype)
+        config = training(entropy, optimizer, **steps(id, rows=40, size=size))
+        case(id, spec, config, [features(random, 40, 4).astype(dtype)], [labels], notes=notes)
+
+
+def conv(name, filters, kernel_size=3, **config):
+    return layer("Conv2D", name, filters=filters, kernel_size=kernel_size, **config)
+
+
+def images():
+    """Networks for small images: plain, normalized, with skips, and with an output for every pixel."""
+    pool, flat = layer("MaxPool2D", "pool"), layer("Flatten", "flatten")
+    for id, layers, optimizer in [
+        ("cnn", [conv("conv", 3, activation="relu"), pool, conv("conv_1", 4, 2, padding="same", activation="relu"),
+                 layer("AvgPool2D", "pool_1", pool_size=2, padding="same"), flat], ("RMSprop", {"learning_rate": 0.01})),
+        ("cnn_batchnorm", [conv("conv", 3, use_bias=False), layer("BatchNormalization", "norm", momentum=0.9),
+                           layer("ReLU", "relu"), pool, conv("conv_1", 5, padding="same"),
+                           layer("BatchNormalization", "norm_1"), layer("GlobalAvgPool2D", "mean")],
+         ("Adam", {"learning_rate": 0.01})),
+        ("cnn_batchnorm__f32", [conv("conv", 3, use_bias=False), layer("BatchNormalization", "norm", momentum=0.9),
+                                layer("ReLU", "relu"), pool, layer("ZeroPadding2D", "pad"), conv("conv_1", 5),
+                                layer("GlobalMaxPool2D", "most")], ("SGD", {"learning_rate": 0.05, "momentum": 0.9})),
+    ]:
+        random, dtype = rng(id + " data"), peer.dtype_of(id)
+        spec = sequential([8, 8, 2], *layers, dense("last", 3, "softmax"))
+        config = training((SPARSE, {}), optimizer, **steps(id, rows=32, size=16))
+        case(id, spec, config, [features(random, 32, 8, 8, 2).astype(dtype)], [random.integers(0, 3, 32)])
+
+    id = "residual"
+    random = rng(id + " data")
+    spec = functional(
+        ["x"], ["class"], entry("x", 6, 6, 2),
+        node(conv("stem", 4, padding="same", use_bias=False), ["x"]),
+        node(layer("BatchNormalization", "norm"), ["stem"]),
+        node(layer("ReLU", "relu"), ["norm"]),
+        node(conv("inner", 4, padding="same", use_bias=False), ["relu"]),
+        node(layer("BatchNormalization", "norm_1"), ["inner"]),
+        node(layer("Add", "sum"), ["relu", "norm_1"]),
+        node(layer("ReLU", "relu_1"), ["sum"]),
+        node(layer("GlobalAvgPool2D", "mean"), ["relu_1"]),
+        node(dense("class", 3, "softmax"), ["mean"]),
+    )
+    case(id, spec, training((SPARSE, {}), ("SGD", {"learning_rate": 0.05, "momentum": 0.9}), **steps(id, 32, 16)),
+         [features(random, 32, 6, 6, 2)], [random.integers(0, 3, 32)], notes="a skip around a seam")
+
+    id = "unet"
+    random = rng(id + " data")
+    spec = functional(
+        ["x"], ["pixels"], entry("x", 8, 8, 1),
+        node(conv("down", 3, padding="same", activation="relu"), ["x"]),
+        node(layer("MaxPool2D", "pool"), ["down"]),
+        node(conv("bottom", 4, padding="same", activation="relu"), ["pool"]),
+        node(layer("UpSampling2D", "up", interpolation="bilinear"), ["bottom"]),
+        node(layer("Cropping2D", "crop", cropping=1), ["up"]),
+        node(layer("ZeroPadding2D", "pad", padding=1), ["crop"]),
+        node(layer("Concatenate", "both"), ["down", "pad"]),
+        node(conv("pixels", 3, activation="softmax", padding="same"), ["both"]),
+    )
+    case(id, spec, training((SPARSE, {}), ("Adam", {"learning_rate": 0.01}), **steps(id, 32, 16)),
+         [features(random, 32, 8, 8, 1)], [random.integers(0, 3, (32, 8, 8))], notes="a loss a pixel")
+
+
 def mnist_script():
     """The Keras MNIST script: Flatten, Dense 128 relu, Dense 10 softmax, Adam; 100 steps on 320 images."""
     for id, side, notes, leave_out in [
@@ -464,5 +548,7 @@ penalties()
 weighted()
 graphs()
 shapes()
+normalized()
+images()
 mnist_script()
 group.write()

@@ -222,6 +222,203 @@ def layer(case, tensors):
     return result
 
 
+# Layers that have a twin by themselves, not within a model.
+
+
+def cells(config, size, axis):
+    """For every window along an axis, the cells that lie in it; padding is left out."""
+    of_axis = lambda value: value[axis] if isinstance(value, list) else value
+    pool = of_axis(config.get("pool_size", 2))
+    stride = of_axis(config["strides"]) if config.get("strides") else pool
+    before, count = 0, (size - pool) // stride + 1
+    if config.get("padding") == "same":
+        count = -(-size // stride)
+        before = max((count - 1) * stride + pool - size, 0) // 2
+    starts = [i * stride - before for i in range(count)]
+    return [range(max(start, 0), min(start + pool, size)) for start in starts]
+
+
+def first_of_largest(x):
+    """Over the middle axis of (batch, cells, channels)."""
+    place = np.argmax(np.where(np.isnan(x.real), np.inf, x.real), axis=1)
+    return np.take_along_axis(x, place[:, None], axis=1)[:, 0]
+
+
+def pooled(reduce):
+    def pool(config, params, inputs):
+        x = inputs[0]
+        sizes = x.shape[1:-1]
+        along = [cells(config, size, axis) for axis, size in enumerate(sizes)]
+        output = np.zeros((len(x), *map(len, along), x.shape[-1]), x.dtype)
+        for place in np.ndindex(*map(len, along)):
+            window = x[np.ix_(range(len(x)), *(axis[i] for axis, i in zip(along, place)), range(x.shape[-1]))]
+            output[(slice(None), *place)] = reduce(window.reshape(len(x), -1, x.shape[-1]))
+        return output
+
+    return pool
+
+
+def pooled_whole(reduce):
+    def pool(config, params, inputs):
+        x = inputs[0]
+        flat = x.reshape(len(x), -1, x.shape[-1])
+        if "mask" in params:
+            kept = params["mask"][:, :, None].astype(bool)
+            output = np.where(kept, flat, 0).sum(1) / kept.sum(1)
+        else:
+            output = reduce(flat)
+        return output.reshape(len(x), *[1] * (x.ndim - 2), -1) if config.get("keepdims") else output
+
+    return pool
+
+
+def sides(value, rank):
+    """Before and behind along each of `rank` axes."""
+    if isinstance(value, int):
+        return [(value, value)] * rank
+    if rank == 1:
+        return [tuple(value)]
+    return [tuple(one) if isinstance(one, list) else (one, one) for one in value]
+
+
+def zero_padding(config, params, inputs):
+    return np.pad(inputs[0], [(0, 0), *sides(config.get("padding", 1), inputs[0].ndim - 2), (0, 0)])
+
+
+def cropping(config, params, inputs):
+    default = 0 if inputs[0].ndim == 4 else 1
+    pairs = sides(config.get("cropping", default), inputs[0].ndim - 2)
+    return inputs[0][(slice(None), *(slice(a, n - b) for (a, b), n in zip(pairs, inputs[0].shape[1:])))]
+
+
+def up_sampling(config, params, inputs):
+    x, rank = inputs[0], inputs[0].ndim - 2
+    times = config.get("size", 2)
+    times = times if isinstance(times, list) else [times] * rank
+    for axis, factor in enumerate(times, 1):
+        if config.get("interpolation") == "bilinear":
+            place = np.clip((np.arange(x.shape[axis] * factor) + 0.5) / factor - 0.5, 0, x.shape[axis] - 1)
+            low = np.floor(place).astype(int)
+            share = (place - low).reshape([-1 if i == axis else 1 for i in range(x.ndim)])
+            high = np.minimum(low + 1, x.shape[axis] - 1)
+            x = x.take(low, axis) * (1 - share) + x.take(high, axis) * share
+        else:
+            x = x.repeat(factor, axis)
+    return x
+
+
+def along(values, axis, rank):
+    """A vector so that it goes along one of `rank` axes."""
+    return np.reshape(values, [-1 if i == axis % rank else 1 for i in range(rank)])
+
+
+def batch_normalization(config, params, inputs):
+    x, axis = inputs[0], config.get("axis", -1)
+    mean, variance = (along(value, axis, x.ndim) for value in batch_statistics(config, params, x))
+    y = (x - mean) / np.sqrt(variance + config.get("epsilon", 1e-3))
+    y = y * along(params["gamma"], axis, x.ndim) if "gamma" in params else y
+    return y + along(params["beta"], axis, x.ndim) if "beta" in params else y
+
+
+def batch_statistics(config, params, x):
+    """In training those of the batch, of the steps that a mask leaves."""
+    if not params["training"] or not config.get("trainable", True):
+        return params["moving_mean"], params["moving_variance"]
+    others = tuple(i for i in range(x.ndim) if i != config.get("axis", -1) % x.ndim)
+    kept, count = np.ones(x.shape), np.prod([x.shape[i] for i in others])
+    if "mask" in params:
+        kept = np.broadcast_to(params["mask"][..., None], x.shape)
+        count = kept.sum(others) + 1e-7
+    mean = (kept * x).sum(others) / count
+    centred = x - along(mean, config.get("axis", -1), x.ndim)
+    return mean, (kept * centred**2).sum(others) / count
+
+
+def moving_statistics(case, tensors, params):
+    """After all calls, on the same input."""
+    mean, variance = tensors["param.moving_mean"], tensors["param.moving_variance"]
+    if case["config"].get("trainable", True):
+        of_batch = batch_statistics(case["config"], params, tensors["input"])
+        m = case["config"].get("momentum", 0.99)
+        for _ in range(case["call"].get("calls", 1)):
+            mean, variance = mean * m + of_batch[0] * (1 - m), variance * m + of_batch[1] * (1 - m)
+    return {"updated.moving_mean": mean, "updated.moving_variance": variance}
+
+
+def group_normalization(config, params, inputs):
+    x, axis = inputs[0], config.get("axis", -1) % inputs[0].ndim
+    channels, groups = x.shape[axis], config.get("groups", 32)
+    groups = channels if groups == -1 else groups
+    apart = x.reshape(*x.shape[:axis], groups, channels // groups, *x.shape[axis + 1:])
+    others = tuple(i for i in range(1, apart.ndim) if i != axis)
+    centred = apart - apart.mean(others, keepdims=True)
+    y = centred / np.sqrt((centred**2).mean(others, keepdims=True) + config.get("epsilon", 1e-3))
+    y = y.reshape(x.shape)
+    y = y * along(params["gamma"], axis, x.ndim) if "gamma" in params else y
+    return y + along(params["beta"], axis, x.ndim) if "beta" in params else y
+
+
+def chosen(config, x):
+    axes = config.get("axis", -1)
+    return tuple(sorted(axis % x.ndim for axis in (axes if isinstance(axes, list) else [axes])))
+
+
+def over(values, axes, x):
+    return np.reshape(values, [n if i in axes else 1 for i, n in enumerate(x.shape)])
+
+
+def layer_normalization(config, params, inputs):
+    x, axes = inputs[0], chosen(config, inputs[0])
+    centred = x - x.mean(axes, keepdims=True)
+    top = x if config.get("rms_scaling") else centred
+    y = top / np.sqrt((centred**2).mean(axes, keepdims=True) + config.get("epsilon", 1e-3))
+    y = y * over(params["gamma"], axes, x) if "gamma" in params else y
+    return y + over(params["beta"], axes, x) if "beta" in params else y
+
+
+def rms_normalization(config, params, inputs):
+    x, axes = inputs[0], chosen(config, inputs[0])
+    y = x / np.sqrt((x**2).mean(axes, keepdims=True) + config.get("epsilon", 1e-6))
+    return y * over(params["scale"], axes, x)
+
+
+def unit_normalization(config, params, inputs):
+    return inputs[0] / np.sqrt((inputs[0] ** 2).sum(chosen(config, inputs[0]), keepdims=True))
+
+
+MEAN = lambda x: x.mean(1)
+LONE_LAYERS = {
+    **{f"MaxPool{rank}D": pooled(first_of_largest) for rank in (1, 2, 3)},
+    **{f"AvgPool{rank}D": pooled(MEAN) for rank in (1, 2, 3)},
+    **{f"GlobalMaxPool{rank}D": pooled_whole(first_of_largest) for rank in (1, 2, 3)},
+    **{f"GlobalAvgPool{rank}D": pooled_whole(MEAN) for rank in (1, 2, 3)},
+    **{f"ZeroPadding{rank}D": zero_padding for rank in (1, 2, 3)},
+    **{f"Cropping{rank}D": cropping for rank in (1, 2, 3)},
+    **{f"UpSampling{rank}D": up_sampling for rank in (1, 2, 3)},
+    "BatchNormalization": batch_normalization,
+    "GroupNormalization": group_normalization,
+    "LayerNormalization": layer_normalization,
+    "RMSNormalization": rms_normalization,
+    "UnitNormalization": unit_normalization,
+}
+
+
+def lone_layer(case, tensors):
+    """A layer in inference or training, with a mask and with state."""
+    function, config = LONE_LAYERS[case["kind"].split(":")[1]], case["config"]
+    params = {name[6:]: value for name, value in tensors.items() if name.startswith("param.")}
+    circumstances = {"training": case["call"]["training"]} | ({"mask": tensors["mask"]} if "mask" in tensors else {})
+    x, given = tensors["input"], params | circumstances
+    result = {"output": function(config, given, [x])}
+    result["grad.input"] = gradient(lambda x: function(config, given, [x]), x, tensors["grad_output"])
+    for name in params:
+        if f"grad.{name}" in tensors:
+            result[f"grad.{name}"] = gradient(
+                lambda w: function(config, given | {name: w}, [x]), params[name], tensors["grad_output"]
+            )
+    return result | (moving_statistics(case, tensors, given) if "moving_mean" in params and given["training"] else {})
+
+
 # Losses: each gives the losses before reduction and, where some do not count, a mask.
 
 
@@ -736,6 +933,7 @@ METRICS = [
 ]
 TWINS = {
     **{f"layer:{name}": layer for name in LAYERS},
+    **{f"layer:{name}": lone_layer for name in LONE_LAYERS},
     **{f"activation:{name}": activation for name in ACTIVATIONS},
     **{f"loss:{name}": loss for name in LOSSES},
     **{f"loss:torch.{name}": loss for name in TORCH_LOSSES},
