@@ -12,7 +12,8 @@ use serde_json::{Map, Value, json};
 
 type Figures = Map<String, Value>;
 
-const WORKLOADS: [&str; 5] = ["mlp", "mlp_step", "infer_tiny", "infer_mlp", "infer_mlp_256"];
+const WORKLOADS: [&str; 8] =
+    ["mlp", "mlp_step", "cnn", "infer_tiny", "infer_mlp", "infer_mlp_256", "infer_cnn", "infer_cnn_256"];
 
 struct Options {
     threads: Option<usize>,
@@ -57,10 +58,13 @@ fn main() -> gradus::Result<()> {
 fn run(workload: &str, options: &Options) -> gradus::Result<Figures> {
     match workload {
         "mlp" => mlp(options),
-        "mlp_step" => mlp_step(options),
+        "mlp_step" => step(mnist_network(options)?, &[28, 28], options.steps.unwrap_or(2000)),
+        "cnn" => step(cnn(options)?, &[28, 28, 1], options.steps.unwrap_or(60)),
         "infer_tiny" => infer_tiny(options),
-        "infer_mlp" => infer_mlp(options, 1),
-        _ => infer_mlp(options, 256),
+        "infer_mlp" => infer(&mnist_network(options)?, &[1, 28, 28], options.steps.unwrap_or(2000)),
+        "infer_mlp_256" => infer(&mnist_network(options)?, &[256, 28, 28], options.steps.unwrap_or(2000)),
+        "infer_cnn" => infer(&cnn(options)?, &[1, 28, 28, 1], options.steps.unwrap_or(2000)),
+        _ => infer(&cnn(options)?, &[256, 28, 28, 1], options.steps.unwrap_or(100)),
     }
 }
 
@@ -73,6 +77,25 @@ fn mnist_network(options: &Options) -> gradus::Result<Model> {
         .add(Dense::new(10).activation(Softmax))
         .compile(CategoricalCrossentropy::new(), Adam::new())
         .metric(Accuracy::new())
+        .build()?;
+    if let Some(threads) = options.threads {
+        model.set_threads(threads)?;
+    }
+    Ok(model)
+}
+
+/// Two convolutions, each with a pool behind it, and a classifier.
+fn cnn(options: &Options) -> gradus::Result<Model> {
+    let mut model = Sequential::new()
+        .input([28, 28, 1])
+        .add(Conv2D::new(32, 3).activation(Relu))
+        .add(MaxPool2D::new())
+        .add(Conv2D::new(64, 3).activation(Relu))
+        .add(MaxPool2D::new())
+        .add(Flatten::new())
+        .add(Dropout::new(0.5))
+        .add(Dense::new(10).activation(Softmax))
+        .compile(CategoricalCrossentropy::new(), Adam::new())
         .build()?;
     if let Some(threads) = options.threads {
         model.set_threads(threads)?;
@@ -104,11 +127,9 @@ fn mlp(options: &Options) -> gradus::Result<Figures> {
     Ok(figures(&json!({ "epoch_s": median, "min_s": least, "test_acc": score["accuracy"], "test_loss": score.loss })))
 }
 
-/// One training step of it on one batch of 128: an epoch is one batch, which `fit` goes over again and again.
-fn mlp_step(options: &Options) -> gradus::Result<Figures> {
-    let mut model = mnist_network(options)?;
-    let steps = options.steps.unwrap_or(2000);
-    let (x, labels) = (noise(&[128, 28, 28]), Array1::from_iter((0..128).map(|row| row % 10)));
+/// One training step on one batch of 128 samples: an epoch is one batch, which `fit` goes over again and again.
+fn step(mut model: Model, sample: &[usize], steps: usize) -> gradus::Result<Figures> {
+    let (x, labels) = (noise(&[&[128], sample].concat()), Array1::from_iter((0..128).map(|row| row % 10)));
     let y = to_categorical(&labels, 10)?;
     let mut times = Vec::with_capacity(steps);
     let mut start = Instant::now();
@@ -170,14 +191,14 @@ fn relu_by_hand(x: &mut [f32]) {
     }
 }
 
-/// One prediction of so many images.
-fn infer_mlp(options: &Options, rows: usize) -> gradus::Result<Figures> {
-    let model = mnist_network(options)?;
-    let x = noise(&[rows, 28, 28]);
+/// One prediction of images of this shape, the first number being how many.
+fn infer(model: &Model, shape: &[usize], count: usize) -> gradus::Result<Figures> {
+    let rows = shape[0];
+    let x = noise(shape);
     let x = x.as_slice().expect("made in one piece");
     let mut y = vec![0.0; rows * 10];
     let mut predictor = model.predictor(rows);
-    let times = timed(options.steps.unwrap_or(2000), 1, || {
+    let times = timed(count, 1, || {
         predictor.run(black_box(x), &mut y).expect("the sizes fit");
         black_box(&y);
     });
