@@ -10,6 +10,7 @@
 #![allow(clippy::doc_markdown)]
 
 pub mod activation;
+mod blocks;
 pub mod broadcast;
 pub mod conv;
 pub(crate) mod dispatch;
@@ -20,10 +21,13 @@ pub mod gemm;
 pub mod losses;
 pub mod math;
 pub mod noise;
+pub mod normalization;
 pub mod optimizer;
 pub mod pool;
 pub mod random;
 pub mod reduce;
 pub mod reorder;
+pub mod resample;
+pub mod row_norm;
 pub mod softmax;
 pub(crate) mod vector;

@@ -6,8 +6,8 @@ use serde_json::json;
 use super::case::{Case, Results, Stop, unsupported};
 
 pub fn run<F: Scalar>(case: &Case, class: &str) -> Result<Results<F>, Stop> {
-    if case.call["mask"].as_bool().unwrap_or(false) || case.find::<F>("initial_state.0").is_some() {
-        return Err(unsupported("masks and initial states"));
+    if case.find::<F>("initial_state.0").is_some() || case.find::<F>("mask.0").is_some() {
+        return Err(unsupported("initial states and several masks"));
     }
     let registry = Registry::<F>::standard();
     let over_several_axes = class == "softmax" && case.config["axis"].is_array();
@@ -22,7 +22,11 @@ pub fn run<F: Scalar>(case: &Case, class: &str) -> Result<Results<F>, Stop> {
     };
     let inputs = case.several::<F>("input");
     let symbols: Vec<Symbol<F>> = inputs.iter().map(|input| Input::of::<F>(input.shape()[1..].to_vec())).collect();
-    let output = call(layer.named("layer"), &symbols);
+    let masked: Vec<Symbol<F>> = match case.find::<F>("mask") {
+        Some(mask) => vec![symbols[0].apply(Given(mask.iter().map(|&step| step != F::zero()).collect()))],
+        None => symbols.clone(),
+    };
+    let output = call(layer.named("layer"), &masked);
     // A case of a refusal has no gradient; a model needs an output to be refused for its layer alone.
     let count = case.several::<F>("grad_output").len().max(1);
     let outputs: Vec<Symbol<F>> = (0..count).map(|i| output.output(i)).collect();
@@ -33,8 +37,15 @@ pub fn run<F: Scalar>(case: &Case, class: &str) -> Result<Results<F>, Stop> {
 
     let mut pass = model.pass_with_input_gradients();
     let mode = if case.training() { Mode::Training { seed: 0, step: 0 } } else { Mode::Inference };
-    model.forward(&mut pass, inputs.as_slice(), mode)?;
-    model.backward(&mut pass, case.several::<F>("grad_output").as_slice())?;
+    // A step of length 0 leaves the weights, and writes the state.
+    let mut still = Driver::new(SGD::new().learning_rate(0.0), &model)?;
+    for _ in 0..case.call["calls"].as_u64().unwrap_or(1) {
+        model.forward(&mut pass, inputs.as_slice(), mode)?;
+        model.backward(&mut pass, case.several::<F>("grad_output").as_slice())?;
+        if case.training() {
+            still.step(&mut model, &pass)?;
+        }
+    }
 
     let mut results = Results::new();
     let numbered = |name: &str, i: usize, count: usize| if count == 1 { name.into() } else { format!("{name}.{i}") };
@@ -48,5 +59,46 @@ pub fn run<F: Scalar>(case: &Case, class: &str) -> Result<Results<F>, Stop> {
     for (path, grad) in model.gradients(&pass) {
         results.insert(format!("grad.{}", path.trim_start_matches("layer/")), grad);
     }
+    for (path, value) in model.get_weights() {
+        results.insert(format!("updated.{}", path.trim_start_matches("layer/")), value);
+    }
     Ok(results)
+}
+
+/// Its input, with the mask that a case gives beside it. Cases are small enough to be one shard.
+struct Given(Vec<bool>);
+
+impl<F: Scalar> Layer<F> for Given {
+    type Cache = ();
+
+    fn build(&self, input: &[usize], _: &mut ParamBuilder<'_, F>) -> gradus::Result<Vec<usize>> {
+        Ok(input.to_vec())
+    }
+
+    fn forward(&self, x: View<'_, F>, mut y: ViewMut<'_, F>, (): &mut (), _: &Context<'_, F>) {
+        y.copy_from_slice(&x);
+    }
+
+    fn backward(
+        &self,
+        _: View<'_, F>,
+        _: View<'_, F>,
+        grad_y: ViewMut<'_, F>,
+        grad_x: Option<ViewMut<'_, F>>,
+        _: &mut Grads<'_, F>,
+        (): &mut (),
+        _: &Context<'_, F>,
+    ) {
+        if let Some(mut grad_x) = grad_x {
+            grad_x.copy_from_slice(&grad_y);
+        }
+    }
+
+    fn mask_rule(&self) -> MaskRule {
+        MaskRule::Make
+    }
+
+    fn make_mask(&self, _: View<'_, F>, mask: &mut [bool]) {
+        mask.copy_from_slice(&self.0);
+    }
 }
