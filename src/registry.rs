@@ -91,8 +91,11 @@ impl<F: Scalar> Registry<F> {
             layers::Multiply, layers::Subtract,
         );
         let registry = with_all!(registry, with_loss:
-            losses::BinaryCrossentropy, losses::CategoricalCrossentropy, losses::MeanAbsoluteError,
-            losses::MeanSquaredError, losses::SparseCategoricalCrossentropy,
+            losses::BinaryCrossentropy, losses::BinaryFocalCrossentropy, losses::CategoricalCrossentropy,
+            losses::CategoricalFocalCrossentropy, losses::CategoricalHinge, losses::CosineSimilarity, losses::Dice,
+            losses::Hinge, losses::Huber, losses::KLDivergence, losses::LogCosh, losses::MeanAbsoluteError,
+            losses::MeanAbsolutePercentageError, losses::MeanSquaredError, losses::MeanSquaredLogarithmicError,
+            losses::Poisson, losses::SparseCategoricalCrossentropy, losses::SquaredHinge, losses::Tversky,
         );
         let registry = with_all!(registry, with_metric:
             metrics::BinaryAccuracy, metrics::CategoricalAccuracy, metrics::ExactAccuracy,
