@@ -20,6 +20,7 @@ pub mod math;
 pub mod noise;
 pub mod optimizer;
 pub mod random;
+pub mod recurrent;
 pub mod reduce;
 pub mod reorder;
 pub mod softmax;
