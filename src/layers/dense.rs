@@ -116,7 +116,8 @@ impl<F: Scalar> Layer<F> for Dense {
         let grad_z = Matrix::new(&grad_y, rows, self.units);
         if grads.wanted() {
             let x = Matrix::new(&x, rows, features);
-            gemm(x.t(), grad_z, Start::Add, grads.at_mut(KERNEL), self.units);
+            let (grad_kernel, start) = grads.product(KERNEL);
+            gemm(x.t(), grad_z, start, grad_kernel, self.units);
             if self.use_bias {
                 reduce::add_column_sums(&grad_y, grads.at_mut(BIAS));
             }

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use crate::constraints::Constraint;
 use crate::initializers::Initializer;
+use crate::kernels::gemm::Start;
 use crate::regularizers::Regularizer;
 use crate::tensor::checked_volume;
 use crate::{Error, Result, Scalar, random};
@@ -169,12 +170,15 @@ impl<'a, F> Params<'a, F> {
 pub struct Grads<'a, F> {
     specs: &'a [ParamSpec],
     values: &'a mut [F],
+    /// For each parameter: whether its values are those of an earlier pass. They are cleared by whoever asks for them
+    /// first, and by nobody where a product overwrites them. Empty: none are.
+    stale: &'a mut [bool],
     wanted: bool,
 }
 
-impl<'a, F> Grads<'a, F> {
-    pub(crate) fn new(specs: &'a [ParamSpec], values: &'a mut [F], wanted: bool) -> Self {
-        Self { specs, values, wanted }
+impl<'a, F: Scalar> Grads<'a, F> {
+    pub(crate) fn new(specs: &'a [ParamSpec], values: &'a mut [F], stale: &'a mut [bool], wanted: bool) -> Self {
+        Self { specs, values, stale, wanted }
     }
 
     /// Whether anybody will read them: not those of a frozen layer. A layer may then leave them alone.
@@ -195,7 +199,21 @@ impl<'a, F> Grads<'a, F> {
     /// # Panics
     /// If [`build`](super::Layer::build) added fewer.
     pub fn at_mut(&mut self, number: usize) -> &mut [F] {
-        &mut self.values[self.specs[number].range.clone()]
+        let (gradient, start) = self.product(number);
+        if matches!(start, Start::Zero) {
+            gradient.fill(F::zero());
+        }
+        gradient
+    }
+
+    /// The gradient of the parameter with this number, for a product that covers all of it: with what the product is to
+    /// start from. In the first call of a pass that is zero, whatever the memory holds; it need not be cleared.
+    ///
+    /// # Panics
+    /// If [`build`](super::Layer::build) added fewer.
+    pub fn product(&mut self, number: usize) -> (&mut [F], Start<'static, F>) {
+        let stale = self.stale.get_mut(number).is_some_and(std::mem::take);
+        (&mut self.values[self.specs[number].range.clone()], if stale { Start::Zero } else { Start::Add })
     }
 }
 

@@ -5,6 +5,7 @@ use std::ops::Deref;
 
 use ndarray::{ArrayBase, Data, Dimension};
 
+use crate::kernels::gather::{gather_bytes, gather_rows};
 use crate::{Error, Result, Scalar, Tensor};
 
 /// A tensor that a user handed in: row-major values, borrowed where they lie so already.
@@ -41,16 +42,8 @@ impl<F: Scalar> Given<'_, F> {
             return;
         }
         match &self.values {
-            Column::Scalars(values) => {
-                for (out, row) in out.chunks_exact_mut(len).zip(rows) {
-                    out.copy_from_slice(&values[row * len..][..len]);
-                }
-            }
-            Column::Bytes(values) => {
-                for (out, row) in out.chunks_exact_mut(len).zip(rows) {
-                    crate::kernels::reduce::scale_bytes(&values[row * len..][..len], F::one(), out);
-                }
-            }
+            Column::Scalars(values) => gather_rows(values, len, rows, out),
+            Column::Bytes(values) => gather_bytes(values, len, rows, F::one(), out),
         }
     }
 

@@ -7,6 +7,7 @@ pub(crate) mod inputs;
 mod low_level;
 mod model;
 pub(crate) mod operation;
+pub(crate) mod partial;
 pub(crate) mod pass;
 pub(crate) mod plan;
 mod predictor;

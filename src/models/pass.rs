@@ -207,6 +207,8 @@ pub(crate) fn backward_part<F: Scalar>(
     shard.backward(run, start..end, fed, totals);
     if part > 0 {
         shard.backward_sums(run, seams[part - 1], fed);
+    } else {
+        shard.end_backward(run);
     }
     shard.inputs = inputs;
 }

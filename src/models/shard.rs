@@ -36,6 +36,8 @@ pub(crate) struct Shard<F> {
     caches: Vec<Option<AnyCache>>,
     /// Gradients of all parameters, added up over the nodes.
     pub param_grads: Vec<F>,
+    /// For each parameter: whether its gradient is still an earlier pass's.
+    stale: Vec<bool>,
     /// This shard's part of the sums at a seam.
     pub sums: Vec<F>,
     scratch: Vec<F>,
@@ -53,6 +55,7 @@ impl<F: Scalar> Shard<F> {
             grads: tensors(),
             caches: graph.nodes.iter().map(|node| graph.layer(node).map(|layer| layer.operation.new_cache())).collect(),
             param_grads: Vec::new(),
+            stale: vec![true; graph.specs.len()],
             sums: Vec::new(),
             scratch: Vec::new(),
         }
@@ -77,13 +80,22 @@ impl<F: Scalar> Shard<F> {
         self.rows = rows;
     }
 
-    /// Makes room for the gradients, of parameters as zeros.
+    /// Makes room for the gradients. Those of parameters are stale until a layer writes them.
     pub fn clear_grads(&mut self, run: &Run<'_, F>) {
         for (grad, _) in self.grads.iter_mut().zip(&run.plan.has_grad).filter(|(_, has)| **has) {
             grad.set_rows(self.rows.len());
         }
-        self.param_grads.clear();
         self.param_grads.resize(run.params.len(), F::zero());
+        self.stale.fill(true);
+    }
+
+    /// Zeroes the gradients of parameters that no layer has written.
+    pub fn end_backward(&mut self, run: &Run<'_, F>) {
+        for (spec, stale) in run.graph.specs.iter().zip(&mut self.stale) {
+            if std::mem::take(stale) {
+                self.param_grads[spec.range.clone()].fill(F::zero());
+            }
+        }
     }
 
     /// The values of an output.
@@ -203,7 +215,8 @@ impl<F: Scalar> Shard<F> {
             let cx = context(run, number, self.number, &self.rows, inputs).with_fused_loss(plan.fused_loss);
             let cx = if number + 1 == last { cx.with_totals(totals) } else { cx };
             let mut grad_inputs = GradInputs::new(&plan.inputs, grads, values, memory, &mut self.scratch);
-            let mut param_grads = Grads::new(&run.graph.specs[layer.specs.clone()], &mut self.param_grads, plan.trains);
+            let (specs, stale) = (&run.graph.specs[layer.specs.clone()], &mut self.stale[layer.specs.clone()]);
+            let mut param_grads = Grads::new(specs, &mut self.param_grads, stale, plan.trains);
             let cache = self.caches[number].as_mut().expect("a node with a layer has a cache");
             layer.operation.backward(inputs, outputs, grad_outputs, &mut grad_inputs, &mut param_grads, cache, &cx);
         }
@@ -257,7 +270,7 @@ impl<F: Scalar> Shard<F> {
                 let run = Run { params: &[], ..*run };
                 let cx = context(&run, number, self.number, &self.rows, inputs);
                 let cache = self.caches[number].as_ref().expect("a layer's node has a cache");
-                layer.operation.update_state(&mut Grads::new(specs, state, true), cache, &cx);
+                layer.operation.update_state(&mut Grads::new(specs, state, &mut [], true), cache, &cx);
             }
         }
     }

@@ -10,6 +10,7 @@ use super::{Common, Optimizer, Step};
 use crate::kernels::{elementwise, optimizer as kernels, reduce};
 use crate::layers::ParamSpec;
 use crate::models::graph::Graph;
+use crate::models::partial::Partial;
 use crate::models::{Model, Pass};
 use crate::parallel;
 use crate::{Error, Result, Scalar};
@@ -44,7 +45,7 @@ pub struct Driver<F: Scalar> {
 /// A run of weights with all that belongs to it, which can be cut in two.
 struct Span<'a, F> {
     weights: &'a mut [F],
-    gradients: &'a mut [F],
+    gradients: Partial<'a, F>,
     slots: [&'a mut [F]; MOST_SLOTS],
 }
 
@@ -143,19 +144,25 @@ impl<F: Scalar> Driver<F> {
         model.update_state(pass);
         let threads = model.threads.clone();
         let (params, trains) = (&mut model.params, &model.trains);
-        threads.enter(|| self.apply(&graph, trains, params, &mut gradients));
+        threads.enter(|| self.apply(&graph, trains, params, Partial::new(std::iter::once(gradients.as_mut_slice()))));
         self.gradients = gradients;
         Ok(())
     }
 
     /// One step: changes `weights` by `gradients`, which are overwritten.
-    pub(crate) fn apply(&mut self, graph: &Graph<F>, trains: &[bool], weights: &mut [F], gradients: &mut [F]) {
+    pub(crate) fn apply(
+        &mut self,
+        graph: &Graph<F>,
+        trains: &[bool],
+        weights: &mut [F],
+        mut gradients: Partial<'_, F>,
+    ) {
         if self.trains != trains {
             self.trains = trains.to_vec();
             self.runs = runs(graph, trains);
         }
         if self.common.maximize {
-            kernels::scale(gradients, -F::one());
+            kernels::scale(gradients.add_up_in_parallel(), -F::one());
         }
         if self.common.use_ema && self.calls == 0 {
             // Frozen layers too: one that is thawed later finds its own weights, not zeros.
@@ -165,6 +172,7 @@ impl<F: Scalar> Driver<F> {
         let updates = self.calls / accumulate;
         let due = (self.calls + 1).is_multiple_of(accumulate);
         if accumulate > 1 {
+            let gradients = gradients.add_up_in_parallel();
             elementwise::axpy(F::one(), gradients, &mut self.accumulated);
             if due {
                 let scale = F::one() / F::of(accumulate as f64);
@@ -194,13 +202,15 @@ impl<F: Scalar> Driver<F> {
         self.calls += 1;
     }
 
-    fn update(&mut self, graph: &Graph<F>, number: u64, weights: &mut [F], gradients: &mut [F]) {
+    fn update(&mut self, graph: &Graph<F>, number: u64, weights: &mut [F], mut gradients: Partial<'_, F>) {
         let step = Step { number, learning_rate: self.learning_rate() };
         let (optimizer, common, trains) = (&self.optimizer, &self.common, &self.trains);
         let mut scale = None;
         if let Some(most) = common.clipnorm {
+            let gradients = gradients.add_up_in_parallel();
             for_each_spec(graph, trains, |spec| clip_norm(most, &mut gradients[spec.range.clone()]));
         } else if let Some(most) = common.global_clipnorm {
+            let gradients = gradients.add_up_in_parallel();
             let mut squares = 0.0;
             for_each_spec(graph, trains, |spec| {
                 squares += reduce::sum_of_squares(&gradients[spec.range.clone()]);
@@ -210,36 +220,37 @@ impl<F: Scalar> Driver<F> {
         }
         let decay = common.weight_decay.filter(|decay| *decay != 0.0);
         let work = |span: &mut Span<'_, F>| {
+            let gradients = span.gradients.add_up();
             if let Some(scale) = scale {
-                kernels::scale(span.gradients, scale);
+                kernels::scale(gradients, scale);
             }
             if let Some(most) = common.clipvalue {
-                kernels::clip(span.gradients, F::of(most));
+                kernels::clip(gradients, F::of(most));
             }
             match decay {
                 Some(decay) if common.decoupled_weight_decay => {
                     kernels::scale(span.weights, F::one() - F::of(decay * step.learning_rate));
                 }
-                Some(decay) => elementwise::axpy(F::of(decay), span.weights, span.gradients),
+                Some(decay) => elementwise::axpy(F::of(decay), span.weights, gradients),
                 None => (),
             }
             let slots = &mut span.slots[..optimizer.slots().len()];
-            optimizer.update(step, span.weights, span.gradients, slots);
+            optimizer.update(step, span.weights, gradients, slots);
         };
         let whole = optimizer.couples_weights();
-        let each = |range: Range<usize>, slots: &mut [Vec<F>], weights: &mut [F], gradients: &mut [F]| {
+        let each = |range: Range<usize>, slots: &mut [Vec<F>], weights: &mut [F], gradients: &mut Partial<'_, F>| {
             let mut own: [&mut [F]; MOST_SLOTS] = Default::default();
             for (own, slot) in own.iter_mut().zip(slots) {
                 *own = &mut slot[range.clone()];
             }
-            let span = Span { weights: &mut weights[range.clone()], gradients: &mut gradients[range], slots: own };
+            let span = Span { weights: &mut weights[range.clone()], gradients: gradients.part(range), slots: own };
             if whole { work(&mut { span }) } else { in_halves(span, &work) }
         };
         if whole {
-            for_each_spec(graph, trains, |spec| each(spec.range.clone(), &mut self.slots, weights, gradients));
+            for_each_spec(graph, trains, |spec| each(spec.range.clone(), &mut self.slots, weights, &mut gradients));
         } else {
             for run in &self.runs {
-                each(run.clone(), &mut self.slots, weights, gradients);
+                each(run.clone(), &mut self.slots, weights, &mut gradients);
             }
         }
     }
@@ -292,7 +303,7 @@ fn in_halves<F: Scalar>(span: Span<'_, F>, work: &(impl Fn(&mut Span<'_, F>) + S
     // Multiples of 64 keep both halves aligned alike.
     let middle = (len / 2).next_multiple_of(64);
     let (left_weights, right_weights) = span.weights.split_at_mut(middle);
-    let (left_gradients, right_gradients) = span.gradients.split_at_mut(middle);
+    let (left_gradients, right_gradients) = span.gradients.split_at(middle);
     let mut left_slots: [&mut [F]; MOST_SLOTS] = Default::default();
     let mut right_slots: [&mut [F]; MOST_SLOTS] = Default::default();
     for ((slot, left), right) in span.slots.into_iter().zip(&mut left_slots).zip(&mut right_slots) {

@@ -98,8 +98,8 @@ impl<F: Scalar> Model<F> {
     ) -> Result<Vec<(String, ArrayD<F>)>> {
         let mut gradients = Vec::new();
         self.on_batch("gradients_on_batch", x, y, weights, true, |model, compiled, data| {
-            let (loss, _) = step::gradients(model, compiled, data)?;
-            gradients = model.named_gradients(compiled.workspace.gradients());
+            let (loss, used) = step::gradients(model, compiled, data)?;
+            gradients = model.named_gradients(compiled.workspace.gradients(used));
             Ok(loss)
         })?;
         Ok(gradients)

@@ -9,7 +9,8 @@ use crate::losses::output::{OutputLoss, known_denominator};
 use crate::losses::reduction::{Sums, divide};
 use crate::models::Model;
 use crate::models::graph::Graph;
-use crate::models::pass::{self, HasShard, MOST_SHARDS, shard_count};
+use crate::models::partial::Partial;
+use crate::models::pass::{self, HasShard, shard_count};
 use crate::models::plan::Plan;
 use crate::models::shard::{Run, Shard};
 use crate::{Activation, Error, Result, Scalar, parallel};
@@ -242,12 +243,12 @@ pub(crate) fn train<F: Scalar>(
     for work in shards.iter() {
         work.shard.update_state(&run, &mut model.params, Feeds::Own(&work.shard.inputs));
     }
-    driver.apply(&graph, &model.trains, &mut model.params, &mut shards[0].shard.param_grads);
+    driver.apply(&graph, &model.trains, &mut model.params, partial_gradients(shards));
     Ok(loss)
 }
 
 /// The first half of a training step, which changes neither parameters nor state: the loss of the batch, and in the
-/// first shard the gradients of all parameters. Returns also how many shards there are.
+/// shards their parts of the gradients of all parameters. Returns also how many shards there are.
 pub(crate) fn gradients<F: Scalar>(
     model: &Model<F>,
     compiled: &mut Compiled<F>,
@@ -283,16 +284,15 @@ pub(crate) fn gradients<F: Scalar>(
         return Err(Error::LossNotFinite { loss, step: driver.calls });
     }
     pass::backward(shards, totals, &run, None, known);
-    join_gradients(shards);
     watch(shards, objectives, &run);
     model.add_penalty_gradients(&mut shards[0].shard.param_grads);
     Ok((loss, used))
 }
 
 impl<F: Scalar> Workspace<F> {
-    /// The gradients that [`gradients`] left.
-    pub fn gradients(&self) -> &[F] {
-        &self.shards[0].shard.param_grads
+    /// The gradients that [`gradients`] left in the first `used` shards.
+    pub fn gradients(&mut self, used: usize) -> &[F] {
+        partial_gradients(&mut self.shards[..used]).into_sum()
     }
 }
 
@@ -373,32 +373,9 @@ fn total_loss<F: Scalar>(
     Ok(loss)
 }
 
-/// Adds all shards' gradients to those of the first, in shard order: runs of parameters in parallel.
-fn join_gradients<F: Scalar>(shards: &mut [StepShard<F>]) {
-    /// Values that one thread adds up at a time.
-    const RUN: usize = 1 << 14;
-    fn halves<F: Scalar>(mut parts: [&mut [F]; MOST_SHARDS], count: usize) {
-        let len = parts[0].len();
-        if len <= RUN {
-            let (first, others) = parts.split_first_mut().expect("there is a first shard");
-            others[..count - 1].iter().for_each(|other| elementwise::axpy(F::one(), other, first));
-            return;
-        }
-        let mut right: [&mut [F]; MOST_SHARDS] = Default::default();
-        let mut left: [&mut [F]; MOST_SHARDS] = Default::default();
-        for ((part, left), right) in parts.into_iter().take(count).zip(&mut left).zip(&mut right) {
-            (*left, *right) = part.split_at_mut((len / 2).next_multiple_of(64));
-        }
-        parallel::join(|| halves(left, count), || halves(right, count));
-    }
-    let count = shards.len();
-    if count > 1 {
-        let mut parts: [&mut [F]; MOST_SHARDS] = Default::default();
-        for (part, work) in parts.iter_mut().zip(shards) {
-            *part = &mut work.shard.param_grads;
-        }
-        halves(parts, count);
-    }
+/// The gradients of the batch: the sum of the shards'.
+fn partial_gradients<F: Scalar>(shards: &mut [StepShard<F>]) -> Partial<'_, F> {
+    Partial::new(shards.iter_mut().map(|work| work.shard.param_grads.as_mut_slice()))
 }
 
 /// Lets every metric see the batch, shard by shard.

@@ -229,6 +229,7 @@ unsafe fn blocked<F: Elementary, I: Instructions<F>>(a: Matrix<'_, F>, b: Matrix
                 let whole = if b_in_place { width - width % panel } else { 0 };
                 pack::columns::<F, I>(b, (p, depth), (j + whole, width - whole), packed_b);
                 for (i, height) in cuts(m, HEIGHT) {
+                    let tiles = even_cuts(height, I::TILE_ROWS);
                     if !a_in_place {
                         pack::rows::<F, I>(a, (p, depth), (i, height), packed_a);
                     }
@@ -241,7 +242,7 @@ unsafe fn blocked<F: Elementary, I: Instructions<F>>(a: Matrix<'_, F>, b: Matrix
                         };
                         let cols = panel.min(width - col);
                         let onto = onto.at_column(j + col);
-                        for (row, rows) in even_cuts(height, I::TILE_ROWS) {
+                        for (row, rows) in tiles.clone() {
                             let (a_panel, a_row, a_col) = if a_in_place {
                                 let first = (i + row) * a.row_stride + p * a.col_stride;
                                 (a.data.as_ptr().add(first), a.row_stride, a.col_stride)
@@ -263,7 +264,7 @@ unsafe fn blocked<F: Elementary, I: Instructions<F>>(a: Matrix<'_, F>, b: Matrix
 
 /// Cuts 0..`len` into (start, length) of nearly the same length, at most `most`; one empty part if `len` is 0.
 #[inline(always)]
-fn even_cuts(len: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
+fn even_cuts(len: usize, most: usize) -> impl Iterator<Item = (usize, usize)> + Clone {
     let parts = len.div_ceil(most).max(1);
     let (short, longer) = (len / parts, len % parts);
     (0..parts).map(move |i| (i * short + i.min(longer), short + usize::from(i < longer)))

@@ -40,31 +40,40 @@ fn allocate(buffers: &mut Buffers) {
     buffers.b = lines((WIDTH + 64) * DEPTH);
 }
 
-/// Packs columns `j`..`j + width` of B, rows `p`..`p + depth`: panels two vectors wide, row after row, the last one
+/// Packs columns `j`..`j + width` of B, rows `p0`..`p0 + depth`: panels two vectors wide, row after row, the last one
 /// filled up with zeros.
 #[inline(always)]
 pub unsafe fn columns<F: Elementary, I: Instructions<F>>(
     b: Matrix<'_, F>,
-    (p, depth): (usize, usize),
+    (p0, depth): (usize, usize),
     (j, width): (usize, usize),
     to: *mut F,
 ) {
     let panel = 2 * I::Vector::LEN;
     let mut col = 0;
+    if b.col_stride == 1 {
+        // Whole rows, since these are read as they lie in memory, into all whole panels side by side.
+        col = width - width % panel;
+        for p in 0..depth {
+            // SAFETY: as below.
+            unsafe {
+                let from = b.data.as_ptr().add((p0 + p) * b.row_stride + j);
+                for at in (0..col).step_by(panel) {
+                    let (from, to) = (from.add(at), to.add(at * depth + p * panel));
+                    I::Vector::load(from).store(to);
+                    I::Vector::load(from.add(I::Vector::LEN)).store(to.add(I::Vector::LEN));
+                }
+            }
+        }
+    }
     while col < width {
         let cols = panel.min(width - col);
         // SAFETY: the caller promises a block inside B and a buffer for it, the last panel filled up.
         unsafe {
-            let from = b.data.as_ptr().add(p * b.row_stride + (j + col) * b.col_stride);
+            let from = b.data.as_ptr().add(p0 * b.row_stride + (j + col) * b.col_stride);
             let to = to.add(col * depth);
             if b.col_stride != 1 {
                 transposed::<F, I>(from, b.col_stride, cols, depth, to, panel);
-            } else if cols == panel {
-                for p in 0..depth {
-                    let (from, to) = (from.add(p * b.row_stride), to.add(p * panel));
-                    I::Vector::load(from).store(to);
-                    I::Vector::load(from.add(I::Vector::LEN)).store(to.add(I::Vector::LEN));
-                }
             } else {
                 for p in 0..depth {
                     for col in 0..cols {
