@@ -14,6 +14,7 @@ pub mod broadcast;
 pub(crate) mod dispatch;
 pub mod dot;
 pub mod elementwise;
+pub mod embedding;
 pub mod gather;
 pub mod gemm;
 pub mod losses;

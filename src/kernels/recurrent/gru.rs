@@ -233,35 +233,10 @@ pub fn gru_backward<F: Scalar>(
         }
     }
     let count = steps * rows;
-    let grads_of = |from: usize, cols| Matrix::with_row_stride(&grad_gates[from..], count, cols, width);
     if let Some(grads) = grads {
-        let states = if course.recurrent_dropout.is_some() { &cache.dropped } else { &cache.h };
-        let (states, x) = (Matrix::new(states, count, units).t(), Matrix::new(&cache.x, count, features).t());
-        let (recurrent, kernel) = (grads.recurrent, grads.kernel);
-        if reset_after {
-            gemm(states, grads_of(units, 3 * units), Start::Add, recurrent, 3 * units);
-        } else {
-            gemm(states, grads_of(units, 2 * units), Start::Add, recurrent, 3 * units);
-            let reset = Matrix::with_row_stride(&cache.gates[3 * units..], count, units, width).t();
-            gemm(reset, grads_of(0, units), Start::Add, &mut recurrent[2 * units..], 3 * units);
-        }
-        gemm(x, grads_of(units, 2 * units), Start::Add, kernel, 3 * units);
-        gemm(x, grads_of(0, units), Start::Add, &mut kernel[2 * units..], 3 * units);
-        if let Some(bias) = grads.bias {
-            let sums = room(&mut cache.bias, width);
-            sums.fill(F::zero());
-            add_column_sums(grad_gates, sums);
-            let (of_h, rest) = sums.split_at(units);
-            let mut add = |to: usize, from: &[F]| {
-                bias[to..to + from.len()].iter_mut().zip(from).for_each(|(bias, &sum)| *bias += sum);
-            };
-            add(0, &rest[..2 * units]);
-            add(2 * units, of_h);
-            if reset_after {
-                add(3 * units, rest);
-            }
-        }
+        add_weight_gradients(course, reset_after, grads, cache);
     }
+    let grads_of = |from: usize, cols| Matrix::with_row_stride(&cache.grad_gates[from..], count, cols, width);
     if let Some(grad_x) = grad_x {
         let by_step = room(&mut cache.grad_x, count * features);
         let of_kernel =
@@ -269,6 +244,44 @@ pub fn gru_backward<F: Scalar>(
         gemm(grads_of(units, 2 * units), of_kernel(0, 2 * units), Start::Zero, by_step, features);
         gemm(grads_of(0, units), of_kernel(2 * units, units), Start::Add, by_step, features);
         scatter_input_gradients(course, by_step, grad_x);
+    }
+}
+
+/// The parameters' gradients: products over all steps.
+fn add_weight_gradients<F: Scalar>(
+    course: &Course<'_, F>,
+    reset_after: bool,
+    grads: GradWeights<'_, F>,
+    cache: &mut Cache<F>,
+) {
+    let Sizes { rows, steps, features, units } = course.sizes;
+    let (count, width) = (steps * rows, BLOCKS * units);
+    let grads_of = |from: usize, cols| Matrix::with_row_stride(&cache.grad_gates[from..], count, cols, width);
+    let states = if course.recurrent_dropout.is_some() { &cache.dropped } else { &cache.h };
+    let (states, x) = (Matrix::new(states, count, units).t(), Matrix::new(&cache.x, count, features).t());
+    let (recurrent, kernel) = (grads.recurrent, grads.kernel);
+    if reset_after {
+        gemm(states, grads_of(units, 3 * units), Start::Add, recurrent, 3 * units);
+    } else {
+        gemm(states, grads_of(units, 2 * units), Start::Add, recurrent, 3 * units);
+        let reset = Matrix::with_row_stride(&cache.gates[3 * units..], count, units, width).t();
+        gemm(reset, grads_of(0, units), Start::Add, &mut recurrent[2 * units..], 3 * units);
+    }
+    gemm(x, grads_of(units, 2 * units), Start::Add, kernel, 3 * units);
+    gemm(x, grads_of(0, units), Start::Add, &mut kernel[2 * units..], 3 * units);
+    if let Some(bias) = grads.bias {
+        let sums = room(&mut cache.bias, width);
+        sums.fill(F::zero());
+        add_column_sums(&cache.grad_gates[..count * width], sums);
+        let (of_h, rest) = sums.split_at(units);
+        let mut add = |to: usize, from: &[F]| {
+            bias[to..to + from.len()].iter_mut().zip(from).for_each(|(bias, &sum)| *bias += sum);
+        };
+        add(0, &rest[..2 * units]);
+        add(2 * units, of_h);
+        if reset_after {
+            add(3 * units, rest);
+        }
     }
 }
 

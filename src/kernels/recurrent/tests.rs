@@ -17,7 +17,9 @@ struct Algebraic;
 
 impl<F: Scalar> Nonlinearity<F> for Algebraic {
     fn forward(&self, y: &mut [F], _: usize) {
-        y.iter_mut().for_each(|y| *y = *y / (F::one() + *y * *y).sqrt());
+        for y in y {
+            *y /= (F::one() + *y * *y).sqrt();
+        }
     }
     fn backward(&self, x: &[F], _: &[F], grad: &mut [F], _: usize) {
         grad.iter_mut().zip(x).for_each(|(g, &x)| *g *= (F::one() + x * x).powf(F::of(-1.5)));
@@ -33,7 +35,9 @@ struct Step;
 impl<F: Scalar> Nonlinearity<F> for Step {
     fn forward(&self, y: &mut [F], units: usize) {
         Algebraic.forward(y, units);
-        y.iter_mut().for_each(|y| *y = (*y + F::one()) * F::of(0.5));
+        for y in y {
+            *y = (*y + F::one()) * F::of(0.5);
+        }
     }
     fn backward(&self, _: &[F], y: &[F], grad: &mut [F], _: usize) {
         let slope = |u: F| (F::one() - u * u).powf(F::of(1.5)) * F::of(0.5);
@@ -111,7 +115,7 @@ impl Problem {
         let Sizes { rows, steps, features, units } = self.sizes;
         let [x, kernel, recurrent, bias, h0, c0] = &self.values;
         let act = |v: f64| if self.other { v / (1.0 + v * v).sqrt() } else { v.tanh() };
-        let gate = |v: f64| if self.other { (v / (1.0 + v * v).sqrt() + 1.0) / 2.0 } else { 1.0 / (1.0 + (-v).exp()) };
+        let gate = |v: f64| if self.other { 0.5 * (v / (1.0 + v * v).sqrt() + 1.0) } else { 1.0 / (1.0 + (-v).exp()) };
         let width = kernel.len() / features;
         let mut loss = 0.0;
         for row in 0..rows {
@@ -228,7 +232,9 @@ impl Problem {
             grad_c.copy_from_slice(cache.grad_carry());
         }
         for grad in [grad_kernel, grad_recurrent, grad_bias] {
-            grad.iter_mut().for_each(|g| *g *= F::of(0.5));
+            for g in grad {
+                *g *= F::of(0.5);
+            }
         }
         (loss, grads.map(|grad| grad.iter().map(|g| g.f64()).collect()))
     }
