@@ -59,15 +59,17 @@ impl<F: Scalar> Registry<F> {
             optimizers: BTreeMap::new(),
         };
         let registry = registry.with_layer_fn("Activation", |options, _| activation_layer(options));
+        let registry = registry.with_layer_fn("TimeDistributed", crate::models::distributed::from_config);
         let registry = with_all!(registry, with_layer:
-            layers::ActivityRegularization, layers::AlphaDropout, layers::Dense, layers::Dropout, layers::ELU,
+            layers::ActivityRegularization, layers::AlphaDropout, layers::Dense, layers::Dropout, layers::ELU, layers::Embedding,
             layers::Flatten, layers::GaussianDropout, layers::GaussianNoise, layers::Identity, layers::LeakyReLU,
-            layers::PReLU, layers::Permute, layers::ReLU, layers::RepeatVector, layers::Rescaling, layers::Reshape,
+            layers::Masking, layers::PReLU, layers::Permute, layers::ReLU, layers::RepeatVector, layers::Rescaling, layers::Reshape,
             layers::SoftmaxLayer, layers::SpatialDropout1D, layers::SpatialDropout2D, layers::SpatialDropout3D,
         );
         let registry = with_all!(registry, with_multi_layer:
-            layers::Add, layers::Average, layers::Concatenate, layers::Dot, layers::Maximum, layers::Minimum,
-            layers::Multiply, layers::Subtract,
+            layers::Add, layers::Average, layers::Bidirectional, layers::Concatenate, layers::Dot, layers::GRU,
+            layers::LSTM, layers::RNN, layers::Maximum, layers::Minimum,
+            layers::Multiply, layers::Subtract, layers::WithMask,
         );
         let registry = with_all!(registry, with_loss:
             losses::BinaryCrossentropy, losses::CategoricalCrossentropy, losses::MeanAbsoluteError,
