@@ -45,6 +45,7 @@ pub mod prelude {
     pub use crate::data::datasets;
     pub use crate::data::{Batch, Dataset, to_categorical, to_categorical_f64};
     pub use crate::initializers::Initializer;
+    pub use crate::layers::Padding::{self, *};
     pub use crate::layers::*;
     pub use crate::losses::*;
     pub use crate::metrics::*;

@@ -49,6 +49,17 @@ macro_rules! with_all {
     };
 }
 
+/// Registers layers by Keras's name and by the shorter one that they have here: `MaxPooling2D` and `MaxPool2D`.
+macro_rules! with_both_names {
+    ($registry:expr; $($class:ident),+ $(,)?) => {
+        $registry$(
+            .with_layer::<layers::$class>().with_layer_fn(stringify!($class), |options, _| {
+                Ok(AnyLayer::single(layers::$class::from_config(options)?))
+            })
+        )+
+    };
+}
+
 impl<F: Scalar> Registry<F> {
     /// All of the crate's own classes.
     pub fn standard() -> Self {
@@ -61,10 +72,16 @@ impl<F: Scalar> Registry<F> {
         let registry = registry.with_layer_fn("Activation", |options, _| activation_layer(options));
         let registry = registry.with_layer_fn("TimeDistributed", crate::models::distributed::from_config);
         let registry = with_all!(registry, with_layer:
-            layers::ActivityRegularization, layers::AlphaDropout, layers::Dense, layers::Dropout, layers::ELU, layers::Embedding,
+            layers::ActivityRegularization, layers::AlphaDropout, layers::Conv1D, layers::Conv1DTranspose, layers::Conv2D,
+            layers::Conv2DTranspose, layers::Conv3D, layers::Conv3DTranspose, layers::DepthwiseConv1D,
+            layers::DepthwiseConv2D, layers::SeparableConv1D, layers::SeparableConv2D, layers::Dense, layers::Dropout, layers::ELU, layers::Embedding,
             layers::Flatten, layers::GaussianDropout, layers::GaussianNoise, layers::Identity, layers::LeakyReLU,
             layers::Masking, layers::PReLU, layers::Permute, layers::ReLU, layers::RepeatVector, layers::Rescaling, layers::Reshape,
             layers::SoftmaxLayer, layers::SpatialDropout1D, layers::SpatialDropout2D, layers::SpatialDropout3D,
+        );
+        let registry = with_both_names!(registry;
+            AvgPool1D, AvgPool2D, AvgPool3D, GlobalAvgPool1D, GlobalAvgPool2D, GlobalAvgPool3D, GlobalMaxPool1D,
+            GlobalMaxPool2D, GlobalMaxPool3D, MaxPool1D, MaxPool2D, MaxPool3D,
         );
         let registry = with_all!(registry, with_multi_layer:
             layers::Add, layers::Average, layers::Bidirectional, layers::Concatenate, layers::Dot, layers::GRU,

@@ -38,6 +38,63 @@ fn dense() -> gradus::Result<()> {
 }
 
 #[test]
+fn convolutions() -> gradus::Result<()> {
+    use Padding::{Causal, Same};
+    check_layer(Conv1D::new(3, 2), &[6, 2])?;
+    check_layer(Conv1D::new(2, 3).padding(Causal).dilation_rate(2).activation(Gelu), &[7, 3])?;
+    check_layer(Conv1D::new(4, 3).strides(2).padding(Same).activation(Softmax), &[7, 2])?;
+    check_layer(Conv2D::new(3, 2), &[3, 4, 2])?;
+    check_layer(Conv2D::new(4, 1).activation(Tanh), &[3, 2, 5])?;
+    check_layer(Conv2D::new(2, (3, 2)).strides((2, 1)).padding(Same).activation(Relu), &[5, 4, 1])?;
+    check_layer(Conv2D::new(4, 3).dilation_rate((1, 2)).padding(Same).groups(2).use_bias(false), &[4, 5, 4])?;
+    check_layer(Conv2D::new(9, 3).padding(Same).groups(3).activation(Relu), &[3, 3, 3])?;
+    check_layer(Conv3D::new(2, 2).activation(Sigmoid), &[3, 2, 3, 2])?;
+    check_layer(Conv3D::new(2, (1, 2, 3)).strides((1, 2, 1)).padding(Same), &[2, 3, 3, 2])?;
+    let regularized = Conv2D::new(2, 2)
+        .activation(Silu)
+        .kernel_regularizer(Regularizer::L1L2 { l1: 0.01, l2: 0.1 })
+        .bias_regularizer(Regularizer::L2(0.1))
+        .activity_regularizer(Regularizer::L2(0.3))
+        .kernel_constraint(Constraint::NonNeg)
+        .bias_initializer(Initializer::Ones);
+    check_layer(regularized, &[3, 3, 2])?;
+    check_layer(Conv2D::new(2, 2).trainable(false), &[3, 3, 2])?;
+    // Large enough for several tiles and panels.
+    check_layer(Conv2D::new(37, 3).activation(Relu), &[5, 6, 9])
+}
+
+#[test]
+fn transposed_convolutions() -> gradus::Result<()> {
+    use Padding::Same;
+    check_layer(Conv1DTranspose::new(3, 2), &[4, 2])?;
+    check_layer(Conv1DTranspose::new(2, 3).strides(2).output_padding(1).activation(Gelu), &[3, 3])?;
+    check_layer(Conv2DTranspose::new(3, 2).strides(3), &[2, 3, 2])?;
+    check_layer(Conv2DTranspose::new(2, (4, 3)).strides(2).padding(Same).activation(Relu), &[3, 2, 3])?;
+    check_layer(Conv2DTranspose::new(2, 3).strides(2).padding(Same).output_padding((0, 1)), &[3, 2, 2])?;
+    check_layer(Conv2DTranspose::new(2, 2).dilation_rate((1, 2)).use_bias(false), &[2, 3, 2])?;
+    check_layer(Conv3DTranspose::new(2, 2).strides((1, 2, 1)).activation(Softmax), &[2, 2, 2, 2])
+}
+
+#[test]
+fn depthwise_and_separable_convolutions() -> gradus::Result<()> {
+    use Padding::Same;
+    check_layer(DepthwiseConv1D::new(3).depth_multiplier(2), &[5, 3])?;
+    check_layer(DepthwiseConv1D::new(2).strides(2).activation(Tanh), &[5, 1])?;
+    check_layer(DepthwiseConv2D::new(3).padding(Same).activation(Relu), &[4, 3, 5])?;
+    check_layer(DepthwiseConv2D::new((2, 3)).depth_multiplier(3).dilation_rate(2).padding(Same), &[4, 5, 2])?;
+    check_layer(DepthwiseConv2D::new(2).strides(2).use_bias(false), &[4, 4, 17])?;
+    check_layer(SeparableConv1D::new(3, 2).activation(Gelu), &[5, 2])?;
+    check_layer(SeparableConv1D::new(2, 3).padding(Same).strides(2).depth_multiplier(2), &[6, 2])?;
+    check_layer(SeparableConv2D::new(4, 3).padding(Same).activation(Relu), &[4, 3, 3])?;
+    check_layer(SeparableConv2D::new(3, 2).depth_multiplier(2).use_bias(false).activation(Softmax), &[3, 4, 2])?;
+    let regularized = SeparableConv2D::new(2, 2)
+        .depthwise_regularizer(Regularizer::L2(0.1))
+        .pointwise_regularizer(Regularizer::L1(0.1))
+        .bias_regularizer(Regularizer::L2(0.1));
+    check_layer(regularized, &[3, 3, 1])
+}
+
+#[test]
 fn activations() -> gradus::Result<()> {
     let each = [
         Linear,
@@ -149,6 +206,31 @@ fn shapes() -> gradus::Result<()> {
     check_layer(Permute::new([1]), &[4])?;
     check_layer(RepeatVector::new(3), &[4])?;
     check_layer(RepeatVector::new(1), &[1])
+}
+
+#[test]
+fn pooling() -> gradus::Result<()> {
+    check_layer(MaxPool1D::new(), &[5, 3])?;
+    check_layer(MaxPool1D::new().pool_size(3).strides(1).padding(Same), &[4, 2])?;
+    check_layer(MaxPool2D::new(), &[4, 6, 3])?;
+    check_layer(MaxPool2D::new().pool_size([3, 2]).strides(1), &[5, 4, 2])?;
+    check_layer(MaxPool2D::new().pool_size(3).strides((2, 1)).padding(Same), &[5, 4, 9])?;
+    check_layer(MaxPool2D::new().pool_size(2).strides(3).data_format(DataFormat::ChannelsLast), &[6, 7, 1])?;
+    check_layer(MaxPool3D::new(), &[2, 4, 3, 2])?;
+    check_layer(MaxPool3D::new().pool_size((1, 3, 2)).strides(1).padding(Same), &[2, 3, 3, 2])?;
+    check_layer(AvgPool1D::new(), &[5, 3])?;
+    check_layer(AvgPool1D::new().pool_size(3).strides(2).padding(Same), &[4, 2])?;
+    check_layer(AvgPool2D::new(), &[4, 6, 3])?;
+    check_layer(AvgPool2D::new().pool_size([3, 2]).strides(1), &[5, 4, 2])?;
+    check_layer(AvgPool2D::new().pool_size(3).strides(2).padding(Same), &[5, 4, 9])?;
+    check_layer(AvgPool3D::new(), &[2, 4, 3, 2])?;
+    check_layer(AvgPool3D::new().pool_size(2).strides(1).padding(Same), &[2, 3, 3, 2])?;
+    check_layer(GlobalMaxPool1D::new(), &[5, 3])?;
+    check_layer(GlobalMaxPool2D::new().keepdims(true), &[3, 4, 2])?;
+    check_layer(GlobalMaxPool3D::new(), &[2, 3, 2, 3])?;
+    check_layer(GlobalAvgPool1D::new().keepdims(true), &[5, 3])?;
+    check_layer(GlobalAvgPool2D::new(), &[3, 4, 2])?;
+    check_layer(GlobalAvgPool3D::new().keepdims(true), &[2, 3, 2, 3])
 }
 
 #[test]

@@ -11,6 +11,7 @@
 
 pub mod activation;
 pub mod broadcast;
+pub mod conv;
 pub(crate) mod dispatch;
 pub mod dot;
 pub mod elementwise;
@@ -21,6 +22,7 @@ pub mod losses;
 pub mod math;
 pub mod noise;
 pub mod optimizer;
+pub mod pool;
 pub mod random;
 pub mod recurrent;
 pub mod reduce;

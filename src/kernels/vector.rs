@@ -16,6 +16,8 @@ pub trait Vector<F>: Copy {
     fn mul_add(self, b: Self, c: Self) -> Self;
     /// self + b, element by element.
     fn add(self, b: Self) -> Self;
+    /// max(self, 0), element by element; NaN stays NaN.
+    fn relu(self) -> Self;
 
     /// Reads `LEN` scalars.
     /// # Safety
@@ -73,6 +75,12 @@ impl<F: Scalar> Vector<F> for Array<F> {
     }
 
     #[inline(always)]
+    fn relu(self) -> Self {
+        let positive = |x: F| if x < F::zero() { F::zero() } else { x };
+        Array([positive(self.0[0]), positive(self.0[1]), positive(self.0[2]), positive(self.0[3])])
+    }
+
+    #[inline(always)]
     unsafe fn load(from: *const F) -> Self {
         // SAFETY: the caller's promise; an array has the alignment of its element.
         Array(unsafe { from.cast::<[F; 4]>().read_unaligned() })
@@ -126,11 +134,12 @@ mod x86 {
         _mm_cvtsd_f64, _mm_cvtss_f32, _mm_movehl_ps, _mm_shuffle_ps, _mm_store_sd, _mm_store_ss, _mm_storel_pd,
         _mm_storeu_pd, _mm_storeu_ps, _mm_unpackhi_pd, _mm256_add_pd, _mm256_add_ps, _mm256_castpd256_pd128,
         _mm256_castps256_ps128, _mm256_extractf128_pd, _mm256_extractf128_ps, _mm256_fmadd_pd, _mm256_fmadd_ps,
-        _mm256_loadu_pd, _mm256_loadu_ps, _mm256_maskload_pd, _mm256_maskload_ps, _mm256_permute2f128_pd,
-        _mm256_permute2f128_ps, _mm256_set1_pd, _mm256_set1_ps, _mm256_shuffle_ps, _mm256_storeu_pd, _mm256_storeu_ps,
-        _mm256_unpackhi_pd, _mm256_unpackhi_ps, _mm256_unpacklo_pd, _mm256_unpacklo_ps, _mm512_add_pd, _mm512_add_ps,
-        _mm512_fmadd_pd, _mm512_fmadd_ps, _mm512_loadu_pd, _mm512_loadu_ps, _mm512_mask_storeu_pd,
-        _mm512_mask_storeu_ps, _mm512_maskz_loadu_pd, _mm512_maskz_loadu_ps, _mm512_reduce_add_pd,
+        _mm256_loadu_pd, _mm256_loadu_ps, _mm256_maskload_pd, _mm256_maskload_ps, _mm256_max_pd, _mm256_max_ps,
+        _mm256_permute2f128_pd, _mm256_permute2f128_ps, _mm256_set1_pd, _mm256_set1_ps, _mm256_setzero_pd,
+        _mm256_setzero_ps, _mm256_shuffle_ps, _mm256_storeu_pd, _mm256_storeu_ps, _mm256_unpackhi_pd,
+        _mm256_unpackhi_ps, _mm256_unpacklo_pd, _mm256_unpacklo_ps, _mm512_add_pd, _mm512_add_ps, _mm512_fmadd_pd,
+        _mm512_fmadd_ps, _mm512_loadu_pd, _mm512_loadu_ps, _mm512_mask_storeu_pd, _mm512_mask_storeu_ps,
+        _mm512_maskz_loadu_pd, _mm512_maskz_loadu_ps, _mm512_max_pd, _mm512_max_ps, _mm512_reduce_add_pd,
         _mm512_reduce_add_ps, _mm512_set1_pd, _mm512_set1_ps, _mm512_storeu_pd, _mm512_storeu_ps,
     };
     use std::mem::transmute;
@@ -159,6 +168,13 @@ mod x86 {
         fn add(self, b: Self) -> Self {
             // SAFETY: as above.
             unsafe { _mm256_add_ps(self, b) }
+        }
+
+        #[inline(always)]
+        fn relu(self) -> Self {
+            // Of a NaN and another number, the instruction gives its second operand.
+            // SAFETY: as above.
+            unsafe { _mm256_max_ps(_mm256_setzero_ps(), self) }
         }
 
         #[inline(always)]
@@ -265,6 +281,13 @@ mod x86 {
         }
 
         #[inline(always)]
+        fn relu(self) -> Self {
+            // Of a NaN and another number, the instruction gives its second operand.
+            // SAFETY: as above.
+            unsafe { _mm256_max_pd(_mm256_setzero_pd(), self) }
+        }
+
+        #[inline(always)]
         unsafe fn load(from: *const f64) -> Self {
             // SAFETY: the caller's promise.
             unsafe { _mm256_loadu_pd(from) }
@@ -327,7 +350,7 @@ mod x86 {
     }
 
     macro_rules! avx512 {
-        ($vector:ty, $scalar:ty, $half:ty, $len:literal, $mask:ty, $splat:ident, $fmadd:ident, $add:ident, $load:ident,
+        ($vector:ty, $scalar:ty, $half:ty, $len:literal, $mask:ty, $splat:ident, $fmadd:ident, $add:ident, $max:ident, $load:ident,
          $store:ident, $load_masked:ident, $store_masked:ident, $sum:ident) => {
             impl Vector<$scalar> for $vector {
                 const LEN: usize = $len;
@@ -349,6 +372,13 @@ mod x86 {
                 fn add(self, b: Self) -> Self {
                     // SAFETY: as above.
                     unsafe { $add(self, b) }
+                }
+
+                #[inline(always)]
+                fn relu(self) -> Self {
+                    // Of a NaN and another number, the instruction gives its second operand.
+                    // SAFETY: as above.
+                    unsafe { $max($splat(0.0), self) }
                 }
 
                 #[inline(always)]
@@ -398,6 +428,7 @@ mod x86 {
         _mm512_set1_ps,
         _mm512_fmadd_ps,
         _mm512_add_ps,
+        _mm512_max_ps,
         _mm512_loadu_ps,
         _mm512_storeu_ps,
         _mm512_maskz_loadu_ps,
@@ -413,6 +444,7 @@ mod x86 {
         _mm512_set1_pd,
         _mm512_fmadd_pd,
         _mm512_add_pd,
+        _mm512_max_pd,
         _mm512_loadu_pd,
         _mm512_storeu_pd,
         _mm512_maskz_loadu_pd,

@@ -8,34 +8,47 @@ mod activation;
 mod activity;
 mod axes;
 mod context;
+mod conv;
 mod dense;
 mod dropout;
 mod embedding;
+mod global_pool;
 mod masking;
 mod merge;
 mod params;
+mod pool;
 mod prelu;
 mod recurrent;
 mod rescaling;
 mod reshape;
+mod spatial;
 
 pub use activation::{ELU, LeakyReLU, ReLU, SoftmaxLayer};
 pub use activity::ActivityRegularization;
 pub use axes::Axes;
 pub use context::{Context, GradInputs, Inputs, Mode};
 pub(crate) use context::{Feeds, InputSlot, NodeShared, Values};
+pub use conv::{
+    Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D, Conv3DTranspose, DepthwiseConv1D, DepthwiseConv2D,
+    SeparableConv1D, SeparableConv2D,
+};
 pub use dense::Dense;
 pub use dropout::{
     AlphaDropout, Dropout, GaussianDropout, GaussianNoise, SpatialDropout1D, SpatialDropout2D, SpatialDropout3D,
 };
 pub use embedding::Embedding;
+pub use global_pool::{
+    GlobalAvgPool1D, GlobalAvgPool2D, GlobalAvgPool3D, GlobalMaxPool1D, GlobalMaxPool2D, GlobalMaxPool3D,
+};
 pub use masking::{Masking, WithMask};
 pub use merge::{Add, Average, Concatenate, Dot, Maximum, Minimum, Multiply, Subtract};
 pub use params::{Grads, ParamBuilder, ParamSpec, Params};
+pub use pool::{AvgPool1D, AvgPool2D, AvgPool3D, MaxPool1D, MaxPool2D, MaxPool3D};
 pub use prelu::PReLU;
 pub use recurrent::{Bidirectional, GRU, LSTM, MergeMode, RNN, Recurrent};
 pub use rescaling::Rescaling;
 pub use reshape::{Flatten, Identity, Permute, RepeatVector, Reshape};
+pub use spatial::{DataFormat, Padding, PerAxis};
 
 use crate::config::Config;
 use crate::regularizers::Regularizer;

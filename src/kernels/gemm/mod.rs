@@ -6,11 +6,11 @@
 //!
 //! The result depends on the operands and the instruction set alone: one thread computes it, in one fixed order.
 
-mod pack;
+pub(super) mod pack;
 mod packed;
 mod small;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod tile;
 
 use super::dispatch::{Instructions, kernel};

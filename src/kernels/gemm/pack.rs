@@ -72,14 +72,14 @@ pub unsafe fn columns<F: Elementary, I: Instructions<F>>(
         unsafe {
             let from = b.data.as_ptr().add(p0 * b.row_stride + (j + col) * b.col_stride);
             let to = to.add(col * depth);
-            if b.col_stride != 1 {
-                transposed::<F, I>(from, b.col_stride, cols, depth, to, panel);
-            } else {
+            if b.col_stride == 1 {
                 for p in 0..depth {
                     for col in 0..cols {
                         *to.add(p * panel + col) = *from.add(p * b.row_stride + col);
                     }
                 }
+            } else {
+                transposed::<F, I>(from, b.col_stride, cols, depth, to, panel);
             }
             if cols < panel {
                 for p in 0..depth {

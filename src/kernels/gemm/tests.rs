@@ -3,7 +3,7 @@ use crate::Scalar;
 use crate::kernels::dispatch::forced::on_every_isa;
 
 /// Values without pattern in −1..1.
-fn numbers<F: Scalar>(n: usize, seed: u64) -> Vec<F> {
+pub fn numbers<F: Scalar>(n: usize, seed: u64) -> Vec<F> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let next = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

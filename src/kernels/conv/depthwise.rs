@@ -1,0 +1,225 @@
+//! Convolutions whose groups are single channels: each filter sees one channel, and a vector holds neighbouring filters.
+//!
+//! With a multiplier m, channel c has the filters c·m … c·m + m − 1. Its values are written m times beside each other
+//! first, a sample at a time, after which every filter has a channel of its own.
+
+use super::plan::{Gather, Plans, Weights};
+use super::tile::{Onto, Piece, Product, Rows, tile_each, tile_rows};
+use super::weights::{pad, rows_of_output};
+use super::{Finish, Geometry, Workspace, aligned};
+use crate::Scalar;
+use crate::kernels::dispatch::kernel;
+use crate::kernels::vector::Vector;
+
+/// The geometry with a channel of its own for each filter.
+fn spread(geometry: &Geometry) -> Geometry {
+    Geometry { channels: geometry.filters, groups: geometry.filters, ..*geometry }
+}
+
+/// The plans for that.
+fn plans<'a, F>(geometry: &Geometry, workspace: &'a mut Workspace<F>) -> &'a Plans {
+    workspace.plans(&spread(geometry))
+}
+
+/// [`forward`](super::forward) where every channel is a group.
+pub fn forward<F: Scalar>(
+    geometry: &Geometry,
+    x: &[F],
+    kernel: &[F],
+    bias: Option<&[F]>,
+    finish: Finish,
+    y: &mut [F],
+    workspace: &mut Workspace<F>,
+) {
+    let multiplier = geometry.filters / geometry.channels;
+    plans(geometry, workspace);
+    let plan = &workspace.plans.as_ref().expect("made above").forward;
+    if multiplier == 1 {
+        gather(plan, x, kernel, bias, finish, y);
+        return;
+    }
+    let spread = aligned(&mut workspace.spread, plan.source_len);
+    for (x, y) in x.chunks_exact(geometry.input_len()).zip(y.chunks_exact_mut(geometry.output_len())) {
+        repeat(x, multiplier, spread);
+        gather(plan, spread, kernel, bias, finish, y);
+    }
+}
+
+/// [`grad_input`](super::grad_input) where every channel is a group.
+pub fn grad_input<F: Scalar>(
+    geometry: &Geometry,
+    grad_y: &[F],
+    kernel: &[F],
+    bias: Option<&[F]>,
+    finish: Finish,
+    grad_x: &mut [F],
+    workspace: &mut Workspace<F>,
+) {
+    let multiplier = geometry.filters / geometry.channels;
+    plans(geometry, workspace);
+    let plan = &workspace.plans.as_ref().expect("made above").backward;
+    // The taps go from the last to the first.
+    let packed = aligned(&mut workspace.packed, kernel.len());
+    for (to, from) in packed.chunks_exact_mut(geometry.filters).zip(kernel.chunks_exact(geometry.filters).rev()) {
+        to.copy_from_slice(from);
+    }
+    if multiplier == 1 {
+        gather(plan, grad_y, packed, bias, finish, grad_x);
+        return;
+    }
+    let spread = aligned(&mut workspace.spread, plan.target_len);
+    for (grad_y, grad_x) in
+        grad_y.chunks_exact(geometry.output_len()).zip(grad_x.chunks_exact_mut(geometry.input_len()))
+    {
+        gather(plan, grad_y, packed, None, Finish::Linear, spread);
+        add_up(spread, multiplier, bias, finish, grad_x);
+    }
+}
+
+/// [`grad_kernel`](super::grad_kernel) where every channel is a group.
+pub fn grad_kernel<F: Scalar>(
+    geometry: &Geometry,
+    x: &[F],
+    grad_y: &[F],
+    grad_kernel: &mut [F],
+    workspace: &mut Workspace<F>,
+) {
+    let multiplier = geometry.filters / geometry.channels;
+    let own = self::spread(geometry);
+    workspace.plans(&own);
+    let plan = &workspace.plans.as_ref().expect("made above").weights;
+    let padded = aligned(&mut workspace.padded, plan.padded_len());
+    let spread = aligned(&mut workspace.spread, if multiplier == 1 { 0 } else { own.input_len() });
+    for (x, grad_y) in x.chunks_exact(geometry.input_len()).zip(grad_y.chunks_exact(geometry.output_len())) {
+        let x = if multiplier == 1 {
+            x
+        } else {
+            repeat(x, multiplier, spread);
+            &*spread
+        };
+        let source = if plan.pads {
+            padded.fill(F::zero());
+            pad(&own, plan, x, padded);
+            &*padded
+        } else {
+            x
+        };
+        workspace.pieces.clear();
+        rows_of_output(&own, plan, 0, &mut workspace.pieces);
+        weights(&own, plan, source, grad_y, &workspace.pieces, grad_kernel);
+    }
+}
+
+kernel! {
+    /// Each value of `x` so many times.
+    fn repeat<F>(x: &[F], times: usize, to: &mut [F]) {
+        for (to, &x) in to.chunks_exact_mut(times).zip(x) {
+            to.fill(x);
+        }
+    }
+}
+
+kernel! {
+    /// to = finish(bias + the sums of so many neighbours each), the bias one a channel.
+    fn add_up<F>(from: &[F], neighbours: usize, bias: Option<&[F]>, finish: Finish, to: &mut [F]) {
+        let channels = bias.map_or(1, <[F]>::len);
+        for (i, (to, from)) in to.iter_mut().zip(from.chunks_exact(neighbours)).enumerate() {
+            let mut sum = bias.map_or(F::zero(), |bias| bias[i % channels]);
+            for &x in from {
+                sum += x;
+            }
+            *to = if finish == Finish::Relu && sum < F::zero() { F::zero() } else { sum };
+        }
+    }
+}
+
+/// Cuts `len` columns into (start, length) of two vectors, one vector, and a rest.
+#[inline(always)]
+fn columns(len: usize, vector: usize) -> impl Iterator<Item = (usize, usize)> {
+    let mut start = 0;
+    std::iter::from_fn(move || {
+        let rest = len - start;
+        let cols = if rest >= 2 * vector { 2 * vector } else { rest.min(vector) };
+        start += cols;
+        (cols > 0).then_some((start - cols, cols))
+    })
+}
+
+/// Values of the source that stay in the first cache while the columns go by.
+const SOURCE: usize = 32_768;
+
+kernel! {
+    /// target = finish(bias + Σ taps), element by element, for every pixel of every sample.
+    ///
+    /// `source` (samples, pixels, n), `kernel` (taps, n), `bias` (n), `target` (samples, pixels, n).
+    fn gather<F, I>(plan: &Gather, source: &[F], kernel: &[F], bias: Option<&[F]>, finish: Finish, target: &mut [F]) {
+        let (n, full) = (plan.groups, tile_rows::<F, I>());
+        let samples = target.len().checked_div(plan.target_len).unwrap_or(0);
+        assert!(source.len() >= samples * plan.source_len && kernel.len() >= plan.taps * n, "sizes as planned");
+        assert!(bias.is_none_or(|bias| bias.len() == n), "one bias a channel");
+        let at_once = (SOURCE / plan.source_len.max(1)).max(1);
+        for first in (0..samples).step_by(at_once) {
+            for (column, cols) in columns(n, I::Vector::LEN) {
+                for class in &plan.classes {
+                    let mut rows = Rows::new();
+                    let flush = |rows: &mut Rows<F>| {
+                        // SAFETY: the plan's places lie inside the samples, and the columns inside the channels.
+                        unsafe {
+                            let b = kernel.as_ptr().add(column);
+                            let product = Product { pieces: &class.pieces, a_step: 1, b, b_step: n };
+                            let onto = bias.map_or(Onto::Zero, |bias| Onto::Bias(bias.as_ptr().add(column)));
+                            tile_each::<F, I>(product, rows, column, cols, onto, finish);
+                        }
+                        rows.count = 0;
+                    };
+                    for sample in first..samples.min(first + at_once) {
+                        let from = source.as_ptr().wrapping_add(sample * plan.source_len);
+                        let to = target.as_mut_ptr().wrapping_add(sample * plan.target_len);
+                        for &(outer_from, outer_to) in &class.outer {
+                            for &(inner_from, inner_to) in &class.inner {
+                                rows.push(from.wrapping_add(outer_from + inner_from), to.wrapping_add(outer_to + inner_to));
+                                if rows.count == full {
+                                    flush(&mut rows);
+                                }
+                            }
+                        }
+                    }
+                    if rows.count > 0 {
+                        flush(&mut rows);
+                    }
+                }
+            }
+        }
+    }
+}
+
+kernel! {
+    /// `grad_kernel`[t, c] += Σ over pixels of x[pixel + t, c] · `grad_y`[pixel, c], for one sample.
+    fn weights<F, I>(
+        geometry: &Geometry,
+        plan: &Weights,
+        source: &[F],
+        grad_y: &[F],
+        pieces: &[Piece],
+        grad_kernel: &mut [F],
+    ) {
+        let (n, full) = (geometry.filters, tile_rows::<F, I>());
+        assert!(source.len() >= plan.sample_len() && grad_y.len() >= geometry.output_len());
+        assert!(grad_kernel.len() >= plan.rows.len() * n);
+        for (column, cols) in columns(n, I::Vector::LEN) {
+            let mut rows = Rows::new();
+            for (tap, &place) in plan.rows.iter().enumerate() {
+                // SAFETY: the plan's places lie inside the sample, and the columns inside the channels.
+                unsafe {
+                    rows.push(source.as_ptr().add(place), grad_kernel.as_mut_ptr().add(tap * n));
+                    if rows.count == full || tap + 1 == plan.rows.len() {
+                        let (a_step, b) = (geometry.strides[2] * n, grad_y.as_ptr().add(column));
+                        let product = Product { pieces, a_step, b, b_step: n };
+                        tile_each::<F, I>(product, &rows, column, cols, Onto::C, Finish::Linear);
+                        rows.count = 0;
+                    }
+                }
+            }
+        }
+    }
+}

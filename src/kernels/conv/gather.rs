@@ -1,0 +1,144 @@
+//! The output of a convolution, and the gradient of its input: for each pixel a sum over taps.
+
+use super::plan::Gather;
+use super::tile::{Onto, Product, Rows, tile, tile_rows};
+use super::{Finish, Geometry};
+use crate::Scalar;
+use crate::kernels::dispatch::kernel;
+use crate::kernels::gemm::{Matrix, pack};
+use crate::kernels::vector::Vector;
+
+/// The columns of a tile.
+pub fn panel<F: Scalar>() -> usize {
+    let mut columns = [0];
+    panel_into::<F>(&[], &mut columns);
+    columns[0]
+}
+
+kernel! {
+    /// Two vectors, of whatever length this processor's have.
+    fn panel_into<F, I>(_of: &[F], columns: &mut [usize; 1]) {
+        columns[0] = 2 * I::Vector::LEN;
+    }
+}
+
+kernel! {
+    /// Copies the kernel into the order in which [`gather`] reads it for [`forward`](super::forward): for each group and
+    /// two vectors of filters, tap by tap, channel by channel.
+    pub fn pack_forward<F, I>(geometry: &Geometry, kernel: &[F], packed: &mut [F]) {
+        let panel = 2 * I::Vector::LEN;
+        let columns = geometry.filters / geometry.groups;
+        let depth = geometry.taps() * geometry.channels / geometry.groups;
+        let group_len = columns.div_ceil(panel) * panel * depth;
+        assert!(packed.len() >= geometry.groups * group_len, "room for the kernel");
+        let matrix = Matrix::new(kernel, depth, geometry.filters);
+        for group in 0..geometry.groups {
+            // SAFETY: the columns lie inside the matrix, and there is room for them.
+            unsafe {
+                let to = packed.as_mut_ptr().add(group * group_len);
+                pack::columns::<F, I>(matrix, (0, depth), (group * columns, columns), to);
+            }
+        }
+    }
+}
+
+kernel! {
+    /// Copies the kernel into the order in which [`gather`] reads it for [`grad_input`](super::grad_input): for each
+    /// group and two vectors of channels, tap by tap from the last, filter by filter.
+    pub fn pack_backward<F, I>(geometry: &Geometry, kernel: &[F], packed: &mut [F]) {
+        let panel = 2 * I::Vector::LEN;
+        let (columns, depth) = (geometry.channels / geometry.groups, geometry.filters / geometry.groups);
+        let taps = geometry.taps();
+        let panel_len = taps * depth * panel;
+        let group_len = columns.div_ceil(panel) * panel_len;
+        assert!(packed.len() >= geometry.groups * group_len, "room for the kernel");
+        for tap in 0..taps {
+            let of_tap = Matrix::new(&kernel[tap * columns * geometry.filters..], columns, geometry.filters).t();
+            for group in 0..geometry.groups {
+                let mut col = 0;
+                while col < columns {
+                    let from = group * group_len + col / panel * panel_len + (taps - 1 - tap) * depth * panel;
+                    // SAFETY: as in `pack_forward`.
+                    unsafe {
+                        let to = packed.as_mut_ptr().add(from);
+                        pack::columns::<F, I>(of_tap, (group * depth, depth), (col, panel.min(columns - col)), to);
+                    }
+                    col += panel;
+                }
+            }
+        }
+    }
+}
+
+/// Values of the packed kernel that stay in the first cache while pixels go by.
+const NEAR: usize = 4096;
+/// Values of the source that stay in the second cache while the panels go by.
+const SOURCE: usize = 32_768;
+/// Pixels that a panel of the kernel is read for at least, where there are as many.
+const FEWEST_PIXELS: usize = 96;
+
+kernel! {
+    /// target = finish(bias + Σ taps), for every pixel of every sample.
+    ///
+    /// `source` (samples, pixels, groups · depth), `packed` as [`pack_forward`] or [`pack_backward`] leaves it, `target`
+    /// (samples, pixels, groups · columns), `bias` (groups · columns).
+    pub fn gather<F, I>(
+        plan: &Gather,
+        source: &[F],
+        packed: &[F],
+        bias: Option<&[F]>,
+        finish: Finish,
+        target: &mut [F],
+    ) {
+        let (panel, full) = (2 * I::Vector::LEN, tile_rows::<F, I>());
+        let samples = target.len().checked_div(plan.target_len).unwrap_or(0);
+        assert!(source.len() >= samples * plan.source_len, "as many samples of the source");
+        assert!(packed.len() >= plan.packed_len(panel), "the packed kernel");
+        assert!(bias.is_none_or(|bias| bias.len() == plan.groups * plan.columns), "one bias a column");
+        let rows_of_b = plan.taps * plan.depth;
+        let panels = plan.columns.div_ceil(panel);
+        let near = (NEAR / (rows_of_b * panel).max(1)).clamp(1, panels.max(1));
+        let at_once = (SOURCE / plan.source_len.max(1)).max(FEWEST_PIXELS / plan.pixels.max(1)).max(1);
+
+        for first in (0..samples).step_by(at_once) {
+            let last = samples.min(first + at_once);
+            for group in 0..plan.groups {
+                for first_panel in (0..panels).step_by(near) {
+                    let some = first_panel..panels.min(first_panel + near);
+                    for class in &plan.classes {
+                        let mut rows = Rows::new();
+                        let flush = |rows: &mut Rows<F>| {
+                            for number in some.clone() {
+                                let column = group * plan.columns + number * panel;
+                                let cols = panel.min(plan.columns - number * panel);
+                                // SAFETY: the plan's places lie inside the samples; the packed kernel has whole panels.
+                                unsafe {
+                                    let b = packed.as_ptr().add((group * panels + number) * rows_of_b * panel);
+                                    let product = Product { pieces: &class.pieces, a_step: 1, b, b_step: panel };
+                                    let onto = bias.map_or(Onto::Zero, |bias| Onto::Bias(bias.as_ptr().add(column)));
+                                    tile::<F, I>(product, rows, column, cols, onto, finish);
+                                }
+                            }
+                            rows.count = 0;
+                        };
+                        for sample in first..last {
+                            let from = source.as_ptr().wrapping_add(sample * plan.source_len + group * plan.depth);
+                            let to = target.as_mut_ptr().wrapping_add(sample * plan.target_len);
+                            for &(outer_from, outer_to) in &class.outer {
+                                for &(inner_from, inner_to) in &class.inner {
+                                    rows.push(from.wrapping_add(outer_from + inner_from), to.wrapping_add(outer_to + inner_to));
+                                    if rows.count == full {
+                                        flush(&mut rows);
+                                    }
+                                }
+                            }
+                        }
+                        if rows.count > 0 {
+                            flush(&mut rows);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

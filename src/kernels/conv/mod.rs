@@ -1,0 +1,243 @@
+//! Convolution over one, two or three axes: the output, the gradient of the input and the gradient of the kernel.
+//!
+//! Arrays have their channels last: x (batch, d, h, w, in) and y (batch, od, oh, ow, out); the kernel is
+//! (kd, kh, kw, in / groups, out). What has fewer axes has size 1 along those in front. Along each axis, with step s,
+//! dilation r and p cells of padding in front, output o meets input o·s + t·r − p through tap t of the kernel:
+//!
+//! | | |
+//! | --- | --- |
+//! | [`forward`] | y\[o, c\] = b\[c\] + Σ over t, i of x\[o·s + t·r − p, i\] · k\[t, i, c\] |
+//! | [`grad_input`] | ∂L/∂x\[j, i\] = Σ over c and those t, o with o·s + t·r − p = j of ∂L/∂y\[o, c\] · k\[t, i, c\] |
+//! | [`grad_kernel`] | ∂L/∂k\[t, i, c\] = Σ over samples and o of x\[o·s + t·r − p, i\] · ∂L/∂y\[o, c\] |
+//!
+//! x is 0 outside the input. A transposed convolution is `grad_input`, which is why that takes a bias.
+//!
+//! # Method
+//! All three are matrix products whose left side, the patches of x, is never written down. A tile of the product asks
+//! for the patches of a few pixels; these are runs of x that begin at an address a pixel (`tile`). The first two are the
+//! same gathering of taps, over the kernel copied into the order of reading (`gather`); pixels at the border, or between
+//! the steps of a transposed convolution, have fewer taps and are gathered apart (`plan`), so that no product with
+//! padding is computed. The third sums over pixels instead (`weights`).
+//!
+//! Where every channel is a group of its own, sums over channels are of one term, and vectors run along the channels
+//! (`depthwise`).
+//!
+//! One thread computes a call, in an order that depends on the sizes and the instruction set alone.
+
+mod depthwise;
+mod gather;
+mod plan;
+#[cfg(test)]
+mod tests;
+mod tile;
+mod weights;
+
+use plan::Plans;
+
+use crate::Scalar;
+
+/// The sizes of a convolution, along depth, height and width.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Geometry {
+    /// Cells of the input.
+    pub input: [usize; 3],
+    /// Cells of the output.
+    pub output: [usize; 3],
+    /// Taps of the kernel.
+    pub kernel: [usize; 3],
+    /// Cells of the input from one output to the next.
+    pub strides: [usize; 3],
+    /// Cells of the input from one tap to the next.
+    pub dilation: [usize; 3],
+    /// Cells of padding in front of the input.
+    pub before: [usize; 3],
+    /// Channels of the input.
+    pub channels: usize,
+    /// Channels of the output.
+    pub filters: usize,
+    /// How many parts the channels are cut into; each part of the output sees its part of the input alone.
+    pub groups: usize,
+}
+
+impl Geometry {
+    /// Values of one sample of the input.
+    pub fn input_len(&self) -> usize {
+        self.input.iter().product::<usize>() * self.channels
+    }
+
+    /// Values of one sample of the output.
+    pub fn output_len(&self) -> usize {
+        self.output.iter().product::<usize>() * self.filters
+    }
+
+    /// Taps of the kernel over all axes.
+    fn taps(&self) -> usize {
+        self.kernel.iter().product()
+    }
+
+    /// Values of the kernel.
+    pub fn kernel_len(&self) -> usize {
+        self.taps() * (self.channels / self.groups) * self.filters
+    }
+
+    /// Whether each filter sees one channel alone.
+    fn is_depthwise(&self) -> bool {
+        self.groups == self.channels && self.channels > 1
+    }
+
+    /// How many samples arrays of these lengths hold.
+    ///
+    /// # Panics
+    /// If they hold different numbers of whole samples, or channels and groups don't fit.
+    #[track_caller]
+    fn samples(&self, input: usize, output: usize) -> usize {
+        assert!(
+            self.groups > 0 && self.channels.is_multiple_of(self.groups) && self.filters.is_multiple_of(self.groups)
+        );
+        let samples = input.checked_div(self.input_len()).unwrap_or(0);
+        assert_eq!(input, samples * self.input_len(), "an input of whole samples");
+        assert_eq!(output, samples * self.output_len(), "an output of as many samples");
+        samples
+    }
+}
+
+/// What follows a sum: nothing, or a comparison that costs nothing where the sum is still in a register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finish {
+    /// y = sum
+    Linear,
+    /// y = max(sum, 0), NaN staying NaN.
+    Relu,
+}
+
+/// Memory that calls reuse, and what has been worked out for a geometry.
+#[derive(Debug)]
+pub struct Workspace<F> {
+    plans: Option<Box<Plans>>,
+    /// The kernel, or gradients of the output, in the order of reading.
+    packed: Vec<F>,
+    /// Samples of the input with their padding.
+    padded: Vec<F>,
+    /// A sample with a channel for each filter (`depthwise`).
+    spread: Vec<F>,
+    pieces: Vec<tile::Piece>,
+}
+
+impl<F> Default for Workspace<F> {
+    fn default() -> Self {
+        Self { plans: None, packed: Vec::new(), padded: Vec::new(), spread: Vec::new(), pieces: Vec::new() }
+    }
+}
+
+impl<F> Workspace<F> {
+    /// The plans for a geometry: those of the last call, if it had the same.
+    fn plans(&mut self, geometry: &Geometry) -> &Plans {
+        if self.plans.as_ref().is_none_or(|plans| plans.geometry != *geometry) {
+            self.plans = Some(Box::new(Plans::new(geometry)));
+        }
+        self.plans.as_ref().expect("made above")
+    }
+}
+
+/// A run of `len` values at the beginning of a cache line; their memory is kept from call to call.
+fn aligned<F: Scalar>(memory: &mut Vec<F>, len: usize) -> &mut [F] {
+    const LINE: usize = 64;
+    let spare = LINE / size_of::<F>();
+    if memory.len() < len + spare {
+        memory.resize(len + spare, F::zero());
+    }
+    let start = memory.as_ptr().align_offset(LINE).min(spare);
+    &mut memory[start..start + len]
+}
+
+/// y = finish(bias + x ∗ kernel): see the [module](self).
+///
+/// `x` (batch, input, channels), `kernel` (taps, channels / groups, filters), `bias` (filters) → `y` (batch, output,
+/// filters).
+///
+/// # Panics
+/// If a slice does not have as many values as the geometry says.
+///
+/// ```
+/// use gradus::kernels::conv::{Finish, Geometry, Workspace, forward};
+/// let sum_of_neighbours = Geometry {
+///     input: [1, 1, 4], output: [1, 1, 3], kernel: [1, 1, 2], strides: [1; 3], dilation: [1; 3], before: [0; 3],
+///     channels: 1, filters: 1, groups: 1,
+/// };
+/// let mut y = [0.0f32; 3];
+/// forward(&sum_of_neighbours, &[1., 2., 3., 4.], &[1., 1.], None, Finish::Linear, &mut y, &mut Workspace::default());
+/// assert_eq!(y, [3.0, 5.0, 7.0]);
+/// ```
+pub fn forward<F: Scalar>(
+    geometry: &Geometry,
+    x: &[F],
+    kernel: &[F],
+    bias: Option<&[F]>,
+    finish: Finish,
+    y: &mut [F],
+    workspace: &mut Workspace<F>,
+) {
+    geometry.samples(x.len(), y.len());
+    assert_eq!(kernel.len(), geometry.kernel_len(), "the kernel's size");
+    if geometry.is_depthwise() {
+        return depthwise::forward(geometry, x, kernel, bias, finish, y, workspace);
+    }
+    workspace.plans(geometry);
+    let plan = &workspace.plans.as_ref().expect("made above").forward;
+    let packed = aligned(&mut workspace.packed, plan.packed_len(gather::panel::<F>()));
+    gather::pack_forward(geometry, kernel, packed);
+    gather::gather(plan, x, packed, bias, finish, y);
+}
+
+/// ∂L/∂x of [`forward`], plus a bias if there is one: see the [module](self).
+///
+/// `grad_y` (batch, output, filters), `kernel` (taps, channels / groups, filters), `bias` (channels) → `grad_x` (batch,
+/// input, channels). With a bias and a finish it is a transposed convolution.
+///
+/// # Panics
+/// If a slice does not have as many values as the geometry says.
+pub fn grad_input<F: Scalar>(
+    geometry: &Geometry,
+    grad_y: &[F],
+    kernel: &[F],
+    bias: Option<&[F]>,
+    finish: Finish,
+    grad_x: &mut [F],
+    workspace: &mut Workspace<F>,
+) {
+    geometry.samples(grad_x.len(), grad_y.len());
+    assert_eq!(kernel.len(), geometry.kernel_len(), "the kernel's size");
+    if geometry.is_depthwise() {
+        return depthwise::grad_input(geometry, grad_y, kernel, bias, finish, grad_x, workspace);
+    }
+    workspace.plans(geometry);
+    let plan = &workspace.plans.as_ref().expect("made above").backward;
+    let packed = aligned(&mut workspace.packed, plan.packed_len(gather::panel::<F>()));
+    gather::pack_backward(geometry, kernel, packed);
+    gather::gather(plan, grad_y, packed, bias, finish, grad_x);
+}
+
+/// `grad_kernel` += ∂L/∂kernel of [`forward`]: see the [module](self).
+///
+/// `x` (batch, input, channels), `grad_y` (batch, output, filters), `grad_kernel` (taps, channels / groups, filters).
+///
+/// # Panics
+/// If a slice does not have as many values as the geometry says.
+pub fn grad_kernel<F: Scalar>(
+    geometry: &Geometry,
+    x: &[F],
+    grad_y: &[F],
+    grad_kernel: &mut [F],
+    workspace: &mut Workspace<F>,
+) {
+    geometry.samples(x.len(), grad_y.len());
+    assert_eq!(grad_kernel.len(), geometry.kernel_len(), "the kernel's size");
+    if geometry.is_depthwise() {
+        return depthwise::grad_kernel(geometry, x, grad_y, grad_kernel, workspace);
+    }
+    workspace.plans(geometry);
+    let plan = &workspace.plans.as_ref().expect("made above").weights;
+    let padded = aligned(&mut workspace.padded, plan.padded_len());
+    let packed = aligned(&mut workspace.packed, plan.packed_len(gather::panel::<F>()));
+    weights::grad_kernel(geometry, plan, x, grad_y, padded, packed, &mut workspace.pieces, grad_kernel);
+}

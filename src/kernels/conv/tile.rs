@@ -1,0 +1,263 @@
+//! The innermost loop: a few rows of a product, whose left side is runs of memory that begin anywhere.
+
+use std::cmp::Ordering;
+use std::marker::PhantomData;
+
+use super::Finish;
+use crate::kernels::dispatch::{Instructions, Work};
+use crate::kernels::math::Elementary;
+use crate::kernels::vector::Vector;
+
+/// No tile has more rows.
+pub const MOST_ROWS: usize = 8;
+
+/// The rows of a tile: as in the matrix product, but no more than there are registers for addresses.
+#[inline(always)]
+pub fn tile_rows<F, I: Instructions<F>>() -> usize {
+    I::TILE_ROWS.min(MOST_ROWS)
+}
+
+/// A part of the sum: `len` columns of A, `a` scalars behind each row's address, with the rows of B from `b` on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piece {
+    pub a: usize,
+    pub b: usize,
+    pub len: usize,
+}
+
+/// What a tile sums over.
+#[derive(Clone, Copy)]
+pub struct Product<'a, F> {
+    pub pieces: &'a [Piece],
+    /// From one column of A to the next.
+    pub a_step: usize,
+    /// Row `p` begins at `b[p·b_step]`, and is readable for two vectors.
+    pub b: *const F,
+    pub b_step: usize,
+}
+
+/// What a tile's sums are added to.
+#[derive(Clone, Copy)]
+pub enum Onto<F> {
+    Zero,
+    /// What is there.
+    C,
+    /// A bias for each column.
+    Bias(*const F),
+}
+
+/// Where a tile's rows are read and written.
+#[derive(Clone, Copy)]
+pub struct Rows<F> {
+    pub a: [*const F; MOST_ROWS],
+    pub c: [*mut F; MOST_ROWS],
+    pub count: usize,
+}
+
+impl<F> Rows<F> {
+    #[inline(always)]
+    pub fn new() -> Self {
+        Self { a: [std::ptr::null(); MOST_ROWS], c: [std::ptr::null_mut(); MOST_ROWS], count: 0 }
+    }
+
+    #[inline(always)]
+    pub fn push(&mut self, a: *const F, c: *mut F) {
+        (self.a[self.count], self.c[self.count]) = (a, c);
+        self.count += 1;
+    }
+}
+
+/// C = finish(onto + Σ A·B) for `rows` (1 to `tile_rows`) and `cols` ≤ two vectors of C, `shift` behind the rows' places.
+///
+/// # Safety
+/// The rows' addresses with the pieces behind them are readable; B for whole vectors; C for `cols` columns.
+#[inline(always)]
+pub unsafe fn tile<F: Elementary, I: Instructions<F>>(
+    product: Product<'_, F>,
+    rows: &Rows<F>,
+    shift: usize,
+    cols: usize,
+    onto: Onto<F>,
+    finish: Finish,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if cols <= I::Vector::LEN {
+            sized::<F, I, 1, SPREAD>(product, rows, shift, cols, onto, finish);
+        } else {
+            sized::<F, I, 2, SPREAD>(product, rows, shift, cols, onto, finish);
+        }
+    }
+}
+
+/// The same with a product element by element: column j of C is the sum over p of A\[·, p\]\[j\] · B\[p\]\[j\]. An element
+/// of A is `cols` scalars at its address, `shift` behind.
+///
+/// # Safety
+/// As [`tile`]; A and B are readable for `cols` columns, which are two vectors, one, or less.
+#[inline(always)]
+pub unsafe fn tile_each<F: Elementary, I: Instructions<F>>(
+    product: Product<'_, F>,
+    rows: &Rows<F>,
+    shift: usize,
+    cols: usize,
+    onto: Onto<F>,
+    finish: Finish,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match cols.cmp(&I::Vector::LEN) {
+            Ordering::Less => sized::<F, I, 1, EACH_PART>(product, rows, shift, cols, onto, finish),
+            Ordering::Equal => sized::<F, I, 1, EACH>(product, rows, shift, cols, onto, finish),
+            Ordering::Greater => sized::<F, I, 2, EACH>(product, rows, shift, cols, onto, finish),
+        }
+    }
+}
+
+/// One scalar of A counts for all columns.
+const SPREAD: u8 = 0;
+/// A has whole vectors.
+const EACH: u8 = 1;
+/// A and B have part of a vector.
+const EACH_PART: u8 = 2;
+
+/// A tile with missing rows computes the last one again, and does not store it: a loop for each number of rows would be
+/// many times the code, for tiles that are few.
+#[inline(always)]
+unsafe fn sized<F: Elementary, I: Instructions<F>, const VECTORS: usize, const KIND: u8>(
+    product: Product<'_, F>,
+    rows: &Rows<F>,
+    shift: usize,
+    cols: usize,
+    onto: Onto<F>,
+    finish: Finish,
+) {
+    macro_rules! of_rows {
+        ($($rows:literal)*) => {
+            match if rows.count <= 2 { 2 } else { tile_rows::<F, I>() } {
+                // SAFETY: the caller's promise.
+                $($rows if $rows <= I::TILE_ROWS => unsafe {
+                    I::apart(Tile::<F, I::Vector, $rows, VECTORS, KIND> {
+                        product, rows, shift, cols, onto, finish, vector: PhantomData,
+                    });
+                },)*
+                _ => unreachable!("a tile has 4, 6 or 8 rows"),
+            }
+        };
+    }
+    of_rows!(2 4 6 8);
+}
+
+/// A tile with its size in the type.
+struct Tile<'a, F, V, const ROWS: usize, const VECTORS: usize, const KIND: u8> {
+    product: Product<'a, F>,
+    rows: &'a Rows<F>,
+    shift: usize,
+    cols: usize,
+    onto: Onto<F>,
+    finish: Finish,
+    vector: PhantomData<V>,
+}
+
+impl<F: Elementary, V: Vector<F>, const ROWS: usize, const VECTORS: usize, const KIND: u8> Work
+    for Tile<'_, F, V, ROWS, VECTORS, KIND>
+{
+    #[inline(always)]
+    unsafe fn run(self) {
+        let Product { pieces, a_step, b, b_step } = self.product;
+        let mut sums = [[V::splat(F::zero()); VECTORS]; ROWS];
+        // SAFETY: who makes a tile promises what its parts ask for; behind the last column no address is used.
+        unsafe {
+            let mut rows = [std::ptr::null(); ROWS];
+            for (i, row) in rows.iter_mut().enumerate() {
+                *row = self.rows.a[i.min(self.rows.count - 1)];
+                if KIND != SPREAD {
+                    *row = row.wrapping_add(self.shift);
+                }
+            }
+            for piece in pieces {
+                let mut a = rows;
+                for a in &mut a {
+                    *a = a.wrapping_add(piece.a);
+                }
+                let mut b = b.wrapping_add(piece.b * b_step);
+                let mut at = 0;
+                for _ in 0..piece.len {
+                    let mut row_of_b = [V::splat(F::zero()); VECTORS];
+                    for (v, vector) in row_of_b.iter_mut().enumerate() {
+                        let b = b.add(v * V::LEN);
+                        *vector = if KIND == EACH_PART { V::load_first(b, self.cols) } else { V::load(b) };
+                    }
+                    for (sums, a) in sums.iter_mut().zip(a) {
+                        let a = a.add(at);
+                        for (v, (sum, b)) in sums.iter_mut().zip(row_of_b).enumerate() {
+                            let a = match KIND {
+                                SPREAD => V::splat(*a),
+                                EACH => V::load(a.add(v * V::LEN)),
+                                _ => V::load_first(a, self.cols),
+                            };
+                            *sum = a.mul_add(b, *sum);
+                        }
+                    }
+                    at += a_step;
+                    b = b.wrapping_add(b_step);
+                }
+            }
+            self.store(sums);
+        }
+    }
+}
+
+impl<F: Elementary, V: Vector<F>, const ROWS: usize, const VECTORS: usize, const KIND: u8>
+    Tile<'_, F, V, ROWS, VECTORS, KIND>
+{
+    /// c = finish(onto + sums)
+    #[inline(always)]
+    unsafe fn store(&self, sums: [[V; VECTORS]; ROWS]) {
+        let (rows, shift) = (self.rows, self.shift);
+        // SAFETY: rows beyond the count are not written, nor columns beyond `cols`.
+        unsafe {
+            if self.cols == VECTORS * V::LEN {
+                let mut start = [V::splat(F::zero()); VECTORS];
+                if let Onto::Bias(bias) = self.onto {
+                    for (v, start) in start.iter_mut().enumerate() {
+                        *start = V::load(bias.add(v * V::LEN));
+                    }
+                }
+                for (i, sums) in sums.into_iter().enumerate() {
+                    if i < rows.count {
+                        for (v, sum) in sums.into_iter().enumerate() {
+                            let c = rows.c[i].add(shift + v * V::LEN);
+                            let start = if matches!(self.onto, Onto::C) { V::load(c) } else { start[v] };
+                            let sum = start.add(sum);
+                            if self.finish == Finish::Relu { sum.relu() } else { sum }.store(c);
+                        }
+                    }
+                }
+            } else {
+                // A variable number of columns needs a loop, and a loop needs the sums in memory: in a copy of their
+                // own, or the compiler would keep them there while they are added up.
+                let mut copy = [[V::splat(F::zero()); VECTORS]; ROWS];
+                let copy = copy.as_mut_ptr().cast::<F>();
+                for (i, sums) in sums.into_iter().enumerate() {
+                    for (v, sum) in sums.into_iter().enumerate() {
+                        sum.store(copy.add((i * VECTORS + v) * V::LEN));
+                    }
+                }
+                for i in 0..rows.count.min(ROWS) {
+                    for col in 0..self.cols {
+                        let c = rows.c[i].add(shift + col);
+                        let start = match self.onto {
+                            Onto::Zero => F::zero(),
+                            Onto::C => *c,
+                            Onto::Bias(bias) => *bias.add(col),
+                        };
+                        let sum = start + *copy.add(i * VECTORS * V::LEN + col);
+                        let below = self.finish == Finish::Relu && sum < F::zero();
+                        *c = if below { F::zero() } else { sum };
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Depthwise convolutions: every channel by itself.
+
+use super::{ConvCache, Placement, Way, add, at_least_one, conv_passes, output_shape};
+use crate::config::layer_options;
+use crate::constraints::Constraint;
+use crate::initializers::Initializer;
+use crate::kernels::conv::Geometry;
+use crate::layers::spatial::{DataFormat, Padding, PerAxis, axes};
+use crate::layers::{Context, Description, Grads, Layer, MaskRule, ParamBuilder};
+use crate::regularizers::Regularizer;
+use crate::{Activation, Error, Result, Scalar, View, ViewMut};
+
+/// A depthwise convolution over so many axes.
+macro_rules! depthwise_convolution {
+    ($axes:literal; $(#[$meta:meta])* $name:ident) => {
+        layer_options! {
+            $(#[$meta])*
+            pub struct $name(
+                /// The size of the window.
+                kernel_size: PerAxis<$axes> => impl Into<PerAxis<$axes>>,
+            ) {
+                /// From one window to the next. Default: 1.
+                strides: PerAxis<$axes> = PerAxis([1; $axes]) => |it: impl Into<PerAxis<$axes>>| it.into(),
+                /// What becomes of windows at the border. Default: valid.
+                padding: Padding = Padding::Valid,
+                /// How many outputs each channel has. Default: 1.
+                depth_multiplier: usize = 1,
+                /// From one tap of the kernel to the next. Default: 1.
+                dilation_rate: PerAxis<$axes> = PerAxis([1; $axes]) => |it: impl Into<PerAxis<$axes>>| it.into(),
+                /// Where the channels are. Default, and all there is: last.
+                data_format: DataFormat = DataFormat::ChannelsLast,
+                /// What the sums go through. Default: linear.
+                activation: Activation = Activation::Linear => |activation: impl Into<Activation>| activation.into(),
+                /// Whether a bias is added, one an output channel. Default: true.
+                use_bias: bool = true,
+                /// How the kernel starts. Default: Glorot uniform.
+                depthwise_initializer: Initializer = Initializer::GlorotUniform,
+                /// How the bias starts. Default: zeros.
+                bias_initializer: Initializer = Initializer::Zeros,
+                /// A penalty on the kernel. Default: none.
+                depthwise_regularizer: Option<Regularizer> = None => |it: impl Into<Option<Regularizer>>| it.into(),
+                /// A penalty on the bias. Default: none.
+                bias_regularizer: Option<Regularizer> = None => |it: impl Into<Option<Regularizer>>| it.into(),
+                /// A penalty on the output, divided by the batch size. Default: none.
+                activity_regularizer: Option<Regularizer> = None => |it: impl Into<Option<Regularizer>>| it.into(),
+                /// What the kernel is held to after each update. Default: nothing.
+                depthwise_constraint: Option<Constraint> = None => |it: impl Into<Option<Constraint>>| it.into(),
+                /// What the bias is held to after each update. Default: nothing.
+                bias_constraint: Option<Constraint> = None => |it: impl Into<Option<Constraint>>| it.into(),
+            }
+        }
+
+        impl $name {
+            fn geometry(&self, input: &[usize]) -> Result<Geometry> {
+                let (_, channels) = axes::<$axes>(input)?;
+                self.placement().geometry(input, filters(channels, self.depth_multiplier)?, channels)
+            }
+
+            fn placement(&self) -> Placement<$axes> {
+                let Self { kernel_size, strides, dilation_rate, padding, .. } = *self;
+                Placement { kernel_size, strides, dilation_rate, padding }
+            }
+        }
+
+        impl<F: Scalar> Layer<F> for $name {
+            type Cache = ConvCache<F>;
+
+            fn build(&self, input: &[usize], params: &mut ParamBuilder<'_, F>) -> Result<Vec<usize>> {
+                at_least_one("depth_multiplier", self.depth_multiplier)?;
+                self.placement().check(false)?;
+                let geometry = self.geometry(input)?;
+                self.activation.check(input.len() + 1)?;
+                let kernel = [&self.kernel_size.0[..], &[geometry.channels, self.depth_multiplier]].concat();
+                let (regularizer, constraint) = (self.depthwise_regularizer.as_ref(), self.depthwise_constraint.as_ref());
+                let output = output_shape(&geometry.output[3 - $axes..], geometry.filters)?;
+                add(params, "kernel", &kernel, &self.depthwise_initializer, regularizer, constraint)?;
+                if self.use_bias {
+                    let (regularizer, constraint) = (self.bias_regularizer.as_ref(), self.bias_constraint.as_ref());
+                    add(params, "bias", &[geometry.filters], &self.bias_initializer, regularizer, constraint)?;
+                }
+                Ok(output)
+            }
+
+            conv_passes!(Way::Plain);
+        }
+    };
+}
+
+/// Output channels of a depthwise convolution.
+pub(super) fn filters(channels: usize, depth_multiplier: usize) -> Result<usize> {
+    channels
+        .checked_mul(depth_multiplier)
+        .ok_or_else(|| Error::option("depth_multiplier", "small enough for memory", depth_multiplier))
+}
+
+depthwise_convolution! { 1;
+    /// A depthwise convolution over sequences: every channel is convolved by itself.
+    ///
+    /// y[b, o, c·m + n] = act(bias[c·m + n] + Σ over t of x[b, o·s + t·r − p, c] · kernel[t, c, n]), m the multiplier.
+    ///
+    /// # Shapes
+    /// (batch, steps, channels) → (batch, out, channels · `depth_multiplier`). Parameters: `kernel` (window, channels,
+    /// `depth_multiplier`), `bias` (channels · `depth_multiplier`). Sizes of the output as for [`Conv1D`](super::Conv1D).
+    /// # Defaults
+    /// `strides` 1, `padding` valid, `depth_multiplier` 1, `dilation_rate` 1, `activation` linear, `use_bias` true,
+    /// `depthwise_initializer` Glorot uniform, `bias_initializer` zeros; no regularizers, no constraints.
+    /// # Errors
+    /// When built: a size of 0; an input of other axes, or smaller than the window.
+    /// # Example
+    /// ```
+    /// use gradus::prelude::*;
+    ///
+    /// let model = Sequential::new().input([20, 3]).add(DepthwiseConv1D::new(5).depth_multiplier(2)).build()?;
+    /// assert_eq!(model.output_shape(0), [16, 6]);
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    /// # Source
+    /// Keras `DepthwiseConv1D`; derived in `docs/backward.md`, "Convolution".
+    DepthwiseConv1D
+}
+
+depthwise_convolution! { 2;
+    /// A depthwise convolution over images: every channel is convolved by itself.
+    ///
+    /// y[b, i, j, c·m + n] = act(bias[c·m + n] + Σ over p, q of x[b, i·s + p·r − pad, j·s + q·r − pad, c] · kernel[p, q, c,
+    /// n]), m the multiplier.
+    ///
+    /// # Shapes
+    /// (batch, height, width, channels) → (batch, oh, ow, channels · `depth_multiplier`). Parameters: `kernel` (kh, kw,
+    /// channels, `depth_multiplier`), `bias` (channels · `depth_multiplier`). Sizes of the output as for
+    /// [`Conv2D`](super::Conv2D).
+    /// # Defaults
+    /// `strides` 1, `padding` valid, `depth_multiplier` 1, `dilation_rate` 1, `activation` linear, `use_bias` true,
+    /// `depthwise_initializer` Glorot uniform, `bias_initializer` zeros; no regularizers, no constraints.
+    /// # Errors
+    /// When built: a size of 0; an input of other axes, or smaller than the window.
+    /// # Example
+    /// ```
+    /// use gradus::prelude::*;
+    ///
+    /// let layer = DepthwiseConv2D::new(3).padding(Padding::Same).use_bias(false);
+    /// let model = Sequential::new().input([8, 8, 5]).add(layer).build()?;
+    /// assert_eq!(model.output_shape(0), [8, 8, 5]);
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    /// # Source
+    /// Keras `DepthwiseConv2D`; derived in `docs/backward.md`, "Convolution".
+    DepthwiseConv2D
+}

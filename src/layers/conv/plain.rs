@@ -1,0 +1,165 @@
+//! Convolutions over sequences, images and volumes.
+
+use super::{ConvCache, Placement, Way, add, at_least_one, conv_options, conv_passes, output_shape};
+use crate::constraints::Constraint;
+use crate::initializers::Initializer;
+use crate::kernels::conv::Geometry;
+use crate::layers::spatial::{DataFormat, Padding, PerAxis};
+use crate::layers::{Context, Description, Grads, Layer, MaskRule, ParamBuilder};
+use crate::regularizers::Regularizer;
+use crate::{Activation, Error, Result, Scalar, View, ViewMut};
+
+/// A convolution over so many axes.
+macro_rules! convolution {
+    ($axes:literal, causal: $causal:literal; $(#[$meta:meta])* $name:ident) => {
+        conv_options! {
+            $(#[$meta])*
+            pub struct $name(
+                /// How many outputs each window has.
+                filters: usize,
+                /// The size of the window.
+                kernel_size: PerAxis<$axes> => impl Into<PerAxis<$axes>>,
+            ) {
+                /// From one window to the next. Default: 1.
+                strides: PerAxis<$axes> = PerAxis([1; $axes]) => |it: impl Into<PerAxis<$axes>>| it.into(),
+                /// What becomes of windows at the border. Default: valid.
+                padding: Padding = Padding::Valid,
+                /// From one tap of the kernel to the next. Default: 1.
+                dilation_rate: PerAxis<$axes> = PerAxis([1; $axes]) => |it: impl Into<PerAxis<$axes>>| it.into(),
+                /// Into how many parts the channels are cut, each part of the filters seeing one. Default: 1.
+                groups: usize = 1,
+            }
+        }
+
+        impl $name {
+            fn geometry(&self, input: &[usize]) -> Result<Geometry> {
+                self.placement().geometry(input, self.filters, self.groups)
+            }
+
+            fn placement(&self) -> Placement<$axes> {
+                let Self { kernel_size, strides, dilation_rate, padding, .. } = *self;
+                Placement { kernel_size, strides, dilation_rate, padding }
+            }
+        }
+
+        impl<F: Scalar> Layer<F> for $name {
+            type Cache = ConvCache<F>;
+
+            fn build(&self, input: &[usize], params: &mut ParamBuilder<'_, F>) -> Result<Vec<usize>> {
+                at_least_one("filters", self.filters)?;
+                at_least_one("groups", self.groups)?;
+                self.placement().check($causal)?;
+                self.placement().check_exclusive()?;
+                if !self.filters.is_multiple_of(self.groups) {
+                    let expected = format!("a divisor of `filters`, which is {}", self.filters);
+                    return Err(Error::option("groups", expected, self.groups));
+                }
+                let geometry = self.geometry(input)?;
+                if !geometry.channels.is_multiple_of(self.groups) {
+                    let expected = format!("a divisor of the input's channels, {}", geometry.channels);
+                    return Err(Error::option("groups", expected, self.groups));
+                }
+                self.activation.check(input.len() + 1)?;
+                let kernel = [&self.kernel_size.0[..], &[geometry.channels / self.groups, self.filters]].concat();
+                let (regularizer, constraint) = (self.kernel_regularizer.as_ref(), self.kernel_constraint.as_ref());
+                let output = output_shape(&geometry.output[3 - $axes..], self.filters)?;
+                add(params, "kernel", &kernel, &self.kernel_initializer, regularizer, constraint)?;
+                if self.use_bias {
+                    let (regularizer, constraint) = (self.bias_regularizer.as_ref(), self.bias_constraint.as_ref());
+                    add(params, "bias", &[self.filters], &self.bias_initializer, regularizer, constraint)?;
+                }
+                Ok(output)
+            }
+
+            conv_passes!(Way::Plain);
+        }
+    };
+}
+
+convolution! { 1, causal: true;
+    /// A convolution over sequences: each output is a weighted sum of a window of steps, through an activation.
+    ///
+    /// y[b, o, f] = act(bias[f] + Σ over t, c of x[b, o·s + t·r − p, c] · kernel[t, c, f]), with stride s, dilation r, and
+    /// p steps of padding in front; x is 0 outside.
+    ///
+    /// # Shapes
+    /// (batch, steps, channels) → (batch, out, filters). Parameters: `kernel` (window, channels / groups, filters), `bias`
+    /// (filters). With k = (window − 1)·r + 1: valid gives out = ⌊(steps − k) / s⌋ + 1; same and causal ⌈steps / s⌉.
+    /// Causal pads k − 1 steps in front, so that no output sees a later step.
+    /// # Defaults
+    /// `strides` 1, `padding` valid, `dilation_rate` 1, `groups` 1, `activation` linear, `use_bias` true,
+    /// `kernel_initializer` Glorot uniform, `bias_initializer` zeros; no regularizers, no constraints.
+    /// # Errors
+    /// When built: a size of 0; strides and dilation both above 1; `groups` that divide channels or filters into no whole
+    /// parts; an input of other axes, or smaller than the window.
+    /// # Example
+    /// ```
+    /// use gradus::prelude::*;
+    ///
+    /// let model = Sequential::new().input([20, 3]).add(Conv1D::new(8, 5).padding(Padding::Causal).activation(Relu)).build()?;
+    /// assert_eq!(model.output_shape(0), [20, 8]);
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    /// # Source
+    /// Keras `Conv1D`; derived in `docs/backward.md`, "Convolution".
+    Conv1D
+}
+
+convolution! { 2, causal: false;
+    /// A convolution over images: each output is a weighted sum of a window of pixels, through an activation.
+    ///
+    /// y[b, i, j, f] = act(bias[f] + Σ over p, q, c of x[b, i·s + p·r − pad, j·s + q·r − pad, c] · kernel[p, q, c, f]), with
+    /// stride s, dilation r and padding, all three along each axis; x is 0 outside.
+    ///
+    /// # Shapes
+    /// (batch, height, width, channels) → (batch, oh, ow, filters). Parameters: `kernel` (kh, kw, channels / groups,
+    /// filters), `bias` (filters). With k = (kh − 1)·r + 1: valid gives oh = ⌊(height − k) / s⌋ + 1; same ⌈height / s⌉,
+    /// with half of the padding in front, rounded down.
+    /// # Defaults
+    /// `strides` 1, `padding` valid, `dilation_rate` 1, `groups` 1, `activation` linear, `use_bias` true,
+    /// `kernel_initializer` Glorot uniform, `bias_initializer` zeros; no regularizers, no constraints.
+    /// # Errors
+    /// When built: a size of 0; strides and dilation both above 1; `groups` that divide channels or filters into no whole
+    /// parts; an input of other axes, or smaller than the window.
+    /// # Example
+    /// ```
+    /// use gradus::prelude::*;
+    ///
+    /// let model = Sequential::new()
+    ///     .input([28, 28, 1])
+    ///     .add(Conv2D::new(32, 3).activation(Relu))
+    ///     .add(Conv2D::new(64, (3, 5)).strides(2).padding(Padding::Same))
+    ///     .build()?;
+    /// assert_eq!(model.output_shape(0), [13, 13, 64]);
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    /// # Source
+    /// Keras `Conv2D`; derived in `docs/backward.md`, "Convolution".
+    Conv2D
+}
+
+convolution! { 3, causal: false;
+    /// A convolution over volumes, or images in time: each output is a weighted sum of a window of voxels.
+    ///
+    /// As [`Conv2D`], with a third axis in front.
+    ///
+    /// # Shapes
+    /// (batch, depth, height, width, channels) → (batch, od, oh, ow, filters). Parameters: `kernel` (kd, kh, kw, channels /
+    /// groups, filters), `bias` (filters). Sizes of the output as for [`Conv2D`].
+    /// # Defaults
+    /// `strides` 1, `padding` valid, `dilation_rate` 1, `groups` 1, `activation` linear, `use_bias` true,
+    /// `kernel_initializer` Glorot uniform, `bias_initializer` zeros; no regularizers, no constraints.
+    /// # Errors
+    /// As [`Conv2D`].
+    /// # Example
+    /// ```
+    /// use gradus::prelude::*;
+    ///
+    /// let model = Sequential::new().input([8, 16, 16, 1]).add(Conv3D::new(4, 3).activation(Relu)).build()?;
+    /// assert_eq!(model.output_shape(0), [6, 14, 14, 4]);
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    /// # Source
+    /// Keras `Conv3D`; derived in `docs/backward.md`, "Convolution".
+    Conv3D
+}

@@ -1,0 +1,153 @@
+//! Transposed convolutions, which make images larger.
+
+use super::{ConvCache, Placement, Way, add, at_least_one, conv_options, conv_passes, output_shape};
+use crate::constraints::Constraint;
+use crate::initializers::Initializer;
+use crate::kernels::conv::Geometry;
+use crate::layers::spatial::{DataFormat, Padding, PerAxis};
+use crate::layers::{Context, Description, Grads, Layer, MaskRule, ParamBuilder};
+use crate::regularizers::Regularizer;
+use crate::{Activation, Result, Scalar, View, ViewMut};
+
+/// A transposed convolution over so many axes.
+macro_rules! transposed_convolution {
+    ($axes:literal; $(#[$meta:meta])* $name:ident) => {
+        conv_options! {
+            $(#[$meta])*
+            pub struct $name(
+                /// How many channels the output has.
+                filters: usize,
+                /// The size of the window that each input spreads over.
+                kernel_size: PerAxis<$axes> => impl Into<PerAxis<$axes>>,
+            ) {
+                /// From the window of one input to that of the next. Default: 1.
+                strides: PerAxis<$axes> = PerAxis([1; $axes]) => |it: impl Into<PerAxis<$axes>>| it.into(),
+                /// What becomes of windows at the border. Default: valid.
+                padding: Padding = Padding::Valid,
+                /// Cells that the output has behind those that the windows reach; below the stride. Default: as many as
+                /// give the usual size.
+                output_padding: Option<PerAxis<$axes>> = None => |it: impl Into<PerAxis<$axes>>| Some(it.into()),
+                /// From one tap of the kernel to the next. Default: 1.
+                dilation_rate: PerAxis<$axes> = PerAxis([1; $axes]) => |it: impl Into<PerAxis<$axes>>| it.into(),
+            }
+        }
+
+        impl $name {
+            fn geometry(&self, input: &[usize]) -> Result<Geometry> {
+                self.placement().transposed(input, self.filters, self.output_padding)
+            }
+
+            fn placement(&self) -> Placement<$axes> {
+                let Self { kernel_size, strides, dilation_rate, padding, .. } = *self;
+                Placement { kernel_size, strides, dilation_rate, padding }
+            }
+        }
+
+        impl<F: Scalar> Layer<F> for $name {
+            type Cache = ConvCache<F>;
+
+            fn build(&self, input: &[usize], params: &mut ParamBuilder<'_, F>) -> Result<Vec<usize>> {
+                at_least_one("filters", self.filters)?;
+                self.placement().check(false)?;
+                self.placement().check_exclusive()?;
+                let geometry = self.geometry(input)?;
+                self.activation.check(input.len() + 1)?;
+                let kernel = [&self.kernel_size.0[..], &[self.filters, geometry.filters]].concat();
+                let (regularizer, constraint) = (self.kernel_regularizer.as_ref(), self.kernel_constraint.as_ref());
+                let output = output_shape(&geometry.input[3 - $axes..], self.filters)?;
+                add(params, "kernel", &kernel, &self.kernel_initializer, regularizer, constraint)?;
+                if self.use_bias {
+                    let (regularizer, constraint) = (self.bias_regularizer.as_ref(), self.bias_constraint.as_ref());
+                    add(params, "bias", &[self.filters], &self.bias_initializer, regularizer, constraint)?;
+                }
+                Ok(output)
+            }
+
+            conv_passes!(Way::Transposed);
+        }
+    };
+}
+
+transposed_convolution! { 1;
+    /// A transposed convolution over sequences: each step spreads over a window of the output, which is longer.
+    ///
+    /// As [`Conv2DTranspose`], along one axis.
+    ///
+    /// # Shapes
+    /// (batch, steps, channels) → (batch, out, filters). Parameters: `kernel` (window, filters, channels), `bias` (filters).
+    /// Sizes of the output as for [`Conv2DTranspose`].
+    /// # Defaults
+    /// `strides` 1, `padding` valid, `output_padding` none, `dilation_rate` 1, `activation` linear, `use_bias` true,
+    /// `kernel_initializer` Glorot uniform, `bias_initializer` zeros; no regularizers, no constraints.
+    /// # Errors
+    /// As [`Conv2DTranspose`].
+    /// # Example
+    /// ```
+    /// use gradus::prelude::*;
+    ///
+    /// let model = Sequential::new().input([10, 4]).add(Conv1DTranspose::new(2, 3).strides(2)).build()?;
+    /// assert_eq!(model.output_shape(0), [21, 2]);
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    /// # Source
+    /// Keras `Conv1DTranspose`; derived in `docs/backward.md`, "Convolution".
+    Conv1DTranspose
+}
+
+transposed_convolution! { 2;
+    /// A transposed convolution over images, also called deconvolution: each pixel spreads over a window of the output.
+    ///
+    /// y[b, i, j, f] = act(bias[f] + Σ x[b, k, l, c] · kernel[p, q, f, c]) over c and all k, l, p, q with k·s + p·r − crop = i
+    /// and l·s + q·r − crop = j, with stride s and dilation r: the gradient of a [`Conv2D`](super::Conv2D) by its input.
+    ///
+    /// # Shapes
+    /// (batch, height, width, channels) → (batch, oh, ow, filters). Parameters: `kernel` (kh, kw, filters, channels), `bias`
+    /// (filters). With k = (kh − 1)·r + 1 and `output_padding` p: valid gives oh = (height − 1)·s + max(k, s), or with p
+    /// (height − 1)·s + k + p; same gives height·s, or with p (height − 1)·s + k mod 2 + p.
+    /// # Defaults
+    /// `strides` 1, `padding` valid, `output_padding` none, `dilation_rate` 1, `activation` linear, `use_bias` true,
+    /// `kernel_initializer` Glorot uniform, `bias_initializer` zeros; no regularizers, no constraints.
+    /// # Errors
+    /// When built: a size of 0; strides and dilation both above 1; `output_padding` not below the stride; an input of other
+    /// axes.
+    /// # Example
+    /// ```
+    /// use gradus::prelude::*;
+    ///
+    /// let model = Sequential::new()
+    ///     .input([7, 7, 64])
+    ///     .add(Conv2DTranspose::new(32, 4).strides(2).padding(Padding::Same).activation(Relu))
+    ///     .build()?;
+    /// assert_eq!(model.output_shape(0), [14, 14, 32]);
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    /// # Source
+    /// Keras `Conv2DTranspose`; derived in `docs/backward.md`, "Convolution".
+    Conv2DTranspose
+}
+
+transposed_convolution! { 3;
+    /// A transposed convolution over volumes: each voxel spreads over a window of the output.
+    ///
+    /// As [`Conv2DTranspose`], with a third axis in front.
+    ///
+    /// # Shapes
+    /// (batch, depth, height, width, channels) → (batch, od, oh, ow, filters). Parameters: `kernel` (kd, kh, kw, filters,
+    /// channels), `bias` (filters). Sizes of the output as for [`Conv2DTranspose`].
+    /// # Defaults
+    /// `strides` 1, `padding` valid, `output_padding` none, `dilation_rate` 1, `activation` linear, `use_bias` true,
+    /// `kernel_initializer` Glorot uniform, `bias_initializer` zeros; no regularizers, no constraints.
+    /// # Errors
+    /// As [`Conv2DTranspose`].
+    /// # Example
+    /// ```
+    /// use gradus::prelude::*;
+    ///
+    /// let model = Sequential::new().input([2, 3, 3, 4]).add(Conv3DTranspose::new(2, 2).strides(2)).build()?;
+    /// assert_eq!(model.output_shape(0), [4, 6, 6, 2]);
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    /// # Source
+    /// Keras `Conv3DTranspose`; derived in `docs/backward.md`, "Convolution".
+    Conv3DTranspose
+}
