@@ -33,14 +33,10 @@ pub fn run<F: Scalar>(case: &Case, class: &str) -> Result<Results<F>, Stop> {
     let mut inputs = case.several::<F>("input");
     let count = inputs.len();
     let states = case.several::<F>("initial_state");
-    let masks: Vec<(usize, ArrayD<F>)> = match case.find::<F>("mask") {
-        Some(mask) => vec![(0, mask)],
-        None => {
-            let named = ["query_mask", "value_mask", "key_mask"];
-            let find = |i: usize| case.find(&format!("mask.{i}")).or_else(|| named.get(i).and_then(|n| case.find(n)));
-            (0..count).filter_map(|i| find(i).map(|mask| (i, mask))).collect()
-        }
-    };
+    let named = ["query_mask", "value_mask", "key_mask"];
+    let mask = |i: usize| case.find(&format!("mask.{i}")).or_else(|| named.get(i).and_then(|name| case.find(name)));
+    let mut masks: Vec<(usize, ArrayD<F>)> = (0..count).filter_map(|i| mask(i).map(|mask| (i, mask))).collect();
+    masks.extend(case.find("mask").map(|mask| (0, mask)));
     inputs.extend(states.iter().cloned());
     inputs.extend(attention_mask);
     let given = inputs.len();
