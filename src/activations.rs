@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::class_config::checked;
+use crate::config::class::checked;
 use crate::config::{self, Config, Setting};
 use crate::kernels::activation as kernels;
 use crate::kernels::recurrent::Nonlinearity;

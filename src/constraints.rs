@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde_json::{Value, json};
 
-use crate::class_config::{self, ClassConfig, checked};
+use crate::config::class::{self, ClassConfig, checked};
 use crate::{Error, Result, Scalar};
 
 /// A projection of the weights, made after an optimizer's update.
@@ -204,7 +204,7 @@ impl Constraint {
                 ("MinMaxNorm", options)
             }
         };
-        class_config::write("constraints", class, options)
+        class::write("constraints", class, options)
     }
 }
 

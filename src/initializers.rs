@@ -20,7 +20,7 @@ use ndarray_rand::rand::rand_core::RngCore;
 use rand_distr::{Distribution as _, Normal, StandardNormal, Uniform};
 use serde_json::{Value, json};
 
-use crate::class_config::{self, ClassConfig, checked};
+use crate::config::class::{self, ClassConfig, checked};
 use crate::{Error, Result, Scalar};
 
 /// How the values of a new parameter are drawn.
@@ -356,7 +356,7 @@ impl Initializer {
             Self::Identity { gain } => json!({ "gain": gain }),
             _ => json!({ "seed": null }),
         };
-        class_config::write("initializers", self.class(), options)
+        class::write("initializers", self.class(), options)
     }
 
     /// Keras's name of the class: `GlorotUniform`.

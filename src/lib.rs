@@ -2,7 +2,6 @@
 
 pub mod activations;
 pub mod check;
-mod class_config;
 pub mod config;
 pub mod constraints;
 pub mod data;

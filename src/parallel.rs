@@ -10,6 +10,7 @@ pub(crate) struct Threads {
     #[cfg(feature = "threads")]
     pool: Option<std::sync::Arc<rayon::ThreadPool>>,
     /// What the user asked for; none means every core (or `RAYON_NUM_THREADS`).
+    #[cfg(feature = "threads")]
     asked: Option<usize>,
 }
 
@@ -108,7 +109,7 @@ impl Threads {
         if count == 0 {
             return Err(crate::Error::option("threads", "at least 1", count));
         }
-        Ok(Self { asked: Some(1) })
+        Ok(Self {})
     }
 
     pub fn enter<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde_json::{Value, json};
 
-use crate::class_config::{self, ClassConfig, checked};
+use crate::config::class::{self, ClassConfig, checked};
 use crate::{Error, Result, Scalar};
 
 /// A penalty on the values of a tensor.
@@ -206,7 +206,7 @@ impl Regularizer {
                 ("OrthogonalRegularizer", json!({ "factor": factor, "mode": mode.name() }))
             }
         };
-        class_config::write("regularizers", class, options)
+        class::write("regularizers", class, options)
     }
 }
 

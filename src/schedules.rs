@@ -83,7 +83,8 @@ impl Setting for LearningRate {
         let (class, options) = config::class_and_config(value)?;
         match class.as_str() {
             ExponentialDecay::CLASS => Ok(ExponentialDecay::from_config(&options)?.into()),
-            _ => Err(Error::unknown("learning-rate schedule", class, [ExponentialDecay::CLASS])),
+            OneCycle::CLASS => Ok(OneCycle::from_config(&options)?.into()),
+            _ => Err(Error::unknown("learning-rate schedule", class, [ExponentialDecay::CLASS, OneCycle::CLASS])),
         }
     }
 
@@ -138,6 +139,85 @@ impl Schedule for ExponentialDecay {
             return Err(Error::option("decay_steps", "above 0", self.decay_steps));
         }
         Ok(())
+    }
+
+    fn describe(&self) -> Option<Value> {
+        Some(config::object(Self::CLASS, self.to_config()))
+    }
+}
+
+options! {
+    /// One cycle: a rate that rises to its largest and falls to almost nothing, both along half a cosine. It trains a
+    /// network in few epochs.
+    ///
+    /// With e₁ = `warmup`·n − 1 and e₂ = n − 1 for n steps, r₀ = r/`start_divisor` and r₂ = r₀/`end_divisor`:
+    /// r(t) = r₀ + (r − r₀)·(1 − cos(π·t/e₁))/2 up to e₁, then r₂ + (r − r₂)·(1 + cos(π·(t − e₁)/(e₂ − e₁)))/2.
+    ///
+    /// # Defaults
+    /// `warmup` 0.3, `start_divisor` 25, `end_divisor` 10,000.
+    /// # Errors
+    /// When compiled: a rate or a divisor that is not above 0 and finite, no steps, or a `warmup` that is not in 0..=1.
+    /// # Example
+    /// ```
+    /// use gradus::prelude::*;
+    /// let cycle = OneCycle::new(0.01, 100);
+    /// assert!((cycle.rate(0) - 0.0004).abs() < 1e-12);
+    /// assert!((cycle.rate(29) - 0.01).abs() < 1e-12);
+    /// assert!((cycle.rate(99) - 4e-8).abs() < 1e-12);
+    /// let optimizer = Adam::new().learning_rate(cycle);
+    /// ```
+    /// # Source
+    /// PyTorch `OneCycleLR` with cosines and without momentum; Smith and Topin, *Super-Convergence*, 2018.
+    pub struct OneCycle(
+        /// The largest rate.
+        max_learning_rate: f64,
+        /// How many steps the cycle has; after it the rate stays at its smallest.
+        total_steps: u64,
+    ) {
+        /// Which share of the steps the rate rises for. Default: 0.3.
+        warmup: f64 = 0.3,
+        /// How many times smaller the first rate is than the largest. Default: 25.
+        start_divisor: f64 = 25.0,
+        /// How many times smaller the last rate is than the first. Default: 10,000.
+        end_divisor: f64 = 1e4,
+        /// The schedule's name. Default: none.
+        name: Option<String> = None => |name: impl Into<String>| Some(name.into()),
+    }
+}
+
+impl Schedule for OneCycle {
+    fn rate(&self, step: u64) -> f64 {
+        let (largest, first) = (self.max_learning_rate, self.max_learning_rate / self.start_divisor);
+        let last = first / self.end_divisor;
+        let (rises, ends) = (self.warmup * self.total_steps as f64 - 1.0, self.total_steps as f64 - 1.0);
+        let step = (step as f64).min(ends);
+        // Halfway along a cosine from one rate to another.
+        let between =
+            |from: f64, to: f64, way: f64| to + (from - to) * (1.0 + (std::f64::consts::PI * way).cos()) / 2.0;
+        if step < rises {
+            between(first, largest, step / rises)
+        } else if ends > rises {
+            between(largest, last, (step - rises.max(0.0)) / (ends - rises.max(0.0)).max(1.0))
+        } else {
+            largest
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        let positive = [
+            ("max_learning_rate", self.max_learning_rate),
+            ("start_divisor", self.start_divisor),
+            ("end_divisor", self.end_divisor),
+        ];
+        for (option, value) in positive {
+            if !(value.is_finite() && value > 0.0) {
+                return Err(Error::option(option, "a finite number above 0", value));
+            }
+        }
+        if self.total_steps == 0 {
+            return Err(Error::option("total_steps", "at least 1", 0));
+        }
+        if (0.0..=1.0).contains(&self.warmup) { Ok(()) } else { Err(Error::option("warmup", "in 0..=1", self.warmup)) }
     }
 
     fn describe(&self) -> Option<Value> {

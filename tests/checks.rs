@@ -413,7 +413,7 @@ impl Loss<f64> for Coupled {
         let all = weights.iter().sum::<f64>() / weights.len() as f64 * p.rows() as f64;
         grad.fill(all * 2.0 * cx.totals[0] / cx.totals[1]);
     }
-    fn sums(&self) -> usize {
+    fn sums(&self, _: &[usize]) -> usize {
         2
     }
     fn partial_sums(&self, p: View<'_, f64>, t: View<'_, f64>, sums: &mut [f64]) {
@@ -477,12 +477,37 @@ fn built_in_losses() -> gradus::Result<()> {
     check_loss(&BinaryCrossentropy::new().from_logits(true), &logits, &one_hot)?;
     check_loss(&MeanSquaredError::new(), &logits, &one_hot)?;
     check_loss(&MeanAbsoluteError::new(), &logits, &one_hot)?;
+    let signs = one_hot.mapv(|t| 2.0 * t - 1.0);
+    check_loss(&MeanAbsolutePercentageError::new(), &logits, &signs)?;
+    check_loss(&MeanSquaredLogarithmicError::new(), &probabilities, &one_hot)?;
+    check_loss(&Huber::new().delta(0.7), &logits, &one_hot)?;
+    check_loss(&Huber::new().per_element(true), &logits, &one_hot)?;
+    check_loss(&LogCosh::new(), &logits, &one_hot)?;
+    check_loss(&Poisson::new(), &probabilities, &one_hot)?;
+    check_loss(&KLDivergence::new(), &probabilities, &probabilities.mapv(|p| 1.0 - p))?;
+    for target in [&signs, &one_hot] {
+        check_loss(&Hinge::new(), &logits, target)?;
+        check_loss(&SquaredHinge::new(), &logits, target)?;
+    }
+    check_loss(&CategoricalHinge::new(), &logits, &one_hot)?;
+    check_loss(&CosineSimilarity::new(), &logits, &probabilities)?;
+    check_loss(&CosineSimilarity::new().axis(0), &logits, &probabilities).unwrap_err();
+    check_loss(&BinaryFocalCrossentropy::new().apply_class_balancing(true).gamma(1.5), &probabilities, &one_hot)?;
+    check_loss(&BinaryFocalCrossentropy::new().from_logits(true).label_smoothing(0.1), &logits, &one_hot)?;
+    check_loss(&CategoricalFocalCrossentropy::new().label_smoothing(0.1), &(&probabilities * 1.5), &one_hot)?;
+    check_loss(&CategoricalFocalCrossentropy::new().from_logits(true), &logits, &one_hot)?;
+    for loss in [Tversky::new(), Tversky::new().axis([1]), Tversky::new().axis([0]).alpha(0.3).beta(0.6)] {
+        check_loss(&loss, &probabilities, &one_hot)?;
+    }
     // Higher ranks: a value for every pixel.
     let pixels = ArrayD::from_shape_fn(vec![2, 3, 4, 3], |i| 0.1 + 0.07 * ((i[1] + 2 * i[2] + 3 * i[3]) % 5) as f64);
     let classes = ArrayD::from_shape_fn(vec![2, 3, 4], |i| (i[0] + i[1] + i[2]) % 3);
     check_loss(&SparseCategoricalCrossentropy::new().ignore_class(2), &pixels, &classes)?;
     check_loss(&SparseCategoricalCrossentropy::new().from_logits(true), &pixels, &classes)?;
     check_loss(&MeanSquaredError::new(), &pixels, &pixels.mapv(|p| 1.0 - p))?;
+    for loss in [Dice::new(), Dice::new().axis([1, 2, 3]), Dice::new().axis([1, 2]), Dice::new().axis([0, 1, 2])] {
+        check_loss(&loss, &pixels, &pixels.mapv(|p| 1.0 - p))?;
+    }
     // Another class axis.
     let first = ArrayD::from_shape_fn(vec![2, 3, 4], |i| if (i[0] + i[2]) % 3 == i[1] { 1.0 } else { 0.0 });
     let predicted = ArrayD::from_shape_fn(vec![2, 3, 4], |i| 0.1 + 0.05 * ((i[0] + 2 * i[1] + i[2]) % 7) as f64);

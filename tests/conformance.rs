@@ -234,6 +234,55 @@ fn pooling() -> gradus::Result<()> {
 }
 
 #[test]
+fn normalization() -> gradus::Result<()> {
+    check_layer(BatchNormalization::new(), &[5])?;
+    check_layer(BatchNormalization::new().momentum(0.7).epsilon(0.1), &[3, 2, 9])?;
+    check_layer(BatchNormalization::new().axis(1), &[3, 4])?;
+    check_layer(BatchNormalization::new().axis(-2), &[2, 3, 4])?;
+    check_layer(BatchNormalization::new().scale(false), &[4])?;
+    check_layer(BatchNormalization::new().center(false).gamma_regularizer(Regularizer::L2(0.1)), &[4])?;
+    check_layer(BatchNormalization::new().center(false).scale(false), &[2, 3])?;
+    check_layer(BatchNormalization::new().trainable(false), &[2, 3])?;
+    check_layer(GroupNormalization::new().groups(2), &[3, 4])?;
+    check_layer(GroupNormalization::new().groups(-1), &[3, 2, 4])?;
+    check_layer(GroupNormalization::new().groups(1).epsilon(0.1).scale(false), &[6])?;
+    check_layer(GroupNormalization::new().groups(3).axis(1).center(false), &[6, 2, 3])?;
+    check_layer(LayerNormalization::new(), &[5])?;
+    check_layer(LayerNormalization::new().axis([1, 2, 3]), &[2, 3, 2])?;
+    check_layer(LayerNormalization::new().axis([1, -1]).epsilon(0.1), &[2, 3, 2])?;
+    check_layer(LayerNormalization::new().axis(1).center(false), &[4, 3])?;
+    check_layer(LayerNormalization::new().scale(false), &[2, 40])?;
+    check_layer(LayerNormalization::new().center(false).scale(false), &[3])?;
+    check_layer(LayerNormalization::new().rms_scaling(true), &[3, 5])?;
+    check_layer(RMSNormalization::new(), &[5])?;
+    check_layer(RMSNormalization::new().axis([2, 3]).epsilon(0.1), &[2, 3, 4])?;
+    check_layer(RMSNormalization::new().axis(1), &[4, 3])?;
+    check_layer(UnitNormalization::new(), &[5])?;
+    check_layer(UnitNormalization::new().axis([1, 2]), &[3, 4])?;
+    check_layer(UnitNormalization::new().axis(1), &[3, 4])
+}
+
+#[test]
+fn padding_cropping_and_enlarging() -> gradus::Result<()> {
+    check_layer(ZeroPadding1D::new(), &[3, 2])?;
+    check_layer(ZeroPadding1D::new().padding([0, 3]), &[3, 2])?;
+    check_layer(ZeroPadding2D::new().padding([1, 2]), &[3, 2, 2])?;
+    check_layer(ZeroPadding2D::new().padding([[1, 0], [0, 2]]), &[3, 2, 2])?;
+    check_layer(ZeroPadding3D::new().padding([0, 1, 2]), &[2, 3, 2, 2])?;
+    check_layer(Cropping1D::new(), &[5, 2])?;
+    check_layer(Cropping1D::new().cropping([0, 2]), &[3, 2])?;
+    check_layer(Cropping2D::new(), &[3, 4, 2])?;
+    check_layer(Cropping2D::new().cropping([[1, 0], [0, 2]]), &[3, 4, 2])?;
+    check_layer(Cropping3D::new().cropping([[0, 1], [1, 1], [2, 0]]), &[2, 3, 4, 2])?;
+    check_layer(UpSampling1D::new().size(3), &[3, 2])?;
+    check_layer(UpSampling2D::new(), &[3, 2, 9])?;
+    check_layer(UpSampling2D::new().size([1, 3]), &[3, 2, 2])?;
+    check_layer(UpSampling2D::new().size([3, 2]).interpolation(Interpolation::Bilinear), &[3, 4, 2])?;
+    check_layer(UpSampling2D::new().interpolation(Interpolation::Bilinear), &[1, 2, 9])?;
+    check_layer(UpSampling3D::new().size([2, 1, 3]), &[2, 3, 2, 2])
+}
+
+#[test]
 fn what_holds_a_function_of_ones_own_is_not_saved_as_something_else() -> gradus::Result<()> {
     /// Halves the rate at every step, and has no configuration.
     #[derive(Debug)]

@@ -79,7 +79,7 @@ struct Case<'l, L: ?Sized> {
 impl<L: Loss<f64> + ?Sized> Case<'_, L> {
     /// The shape of the batch's values.
     fn values_shape(&self) -> Vec<usize> {
-        let mut shape = vec![self.prediction.shape()[0]];
+        let mut shape = if self.loss.of_batch() { vec![] } else { vec![self.prediction.shape()[0]] };
         shape.extend(self.loss.values_shape(&self.prediction.shape()[1..]));
         shape
     }
@@ -90,7 +90,7 @@ impl<L: Loss<f64> + ?Sized> Case<'_, L> {
         let values = self.values_shape();
         let weights = match weighting {
             Weighting::None => None,
-            Weighting::Samples => Some(random_weights(&values[..1], "samples")),
+            Weighting::Samples => Some(random_weights(&values[..values.len().min(1)], "samples")),
             Weighting::Values => Some(random_weights(&values, "values")),
         };
         let weights = weights.as_ref().map(|(shape, weights)| View::new(shape, weights));
@@ -167,7 +167,7 @@ impl<L: Loss<f64> + ?Sized> Case<'_, L> {
             return Ok(());
         }
         let (prediction, target) = (Tensor::from_array(&self.prediction), Tensor::from_array(&self.target));
-        let mut totals = vec![0.0; self.loss.sums()];
+        let mut totals = vec![0.0; self.loss.sums(&self.prediction.shape()[1..])];
         self.loss.partial_sums(prediction.view(), target.view(), &mut totals);
         let (_, weights) = random_weights(&self.values_shape(), "shards");
         let pass = |prediction: &Tensor<f64>, target: &Tensor<f64>, weights: &[f64], totals: &[f64]| {
@@ -197,9 +197,14 @@ impl<L: Loss<f64> + ?Sized> Case<'_, L> {
         }
         let (mut values, mut gradient) = (Vec::new(), Vec::new());
         let each = weights.len() / rows;
-        for ((prediction, target), weights) in parts.iter().zip([&weights[..middle * each], &weights[middle * each..]])
-        {
+        let of_batch = self.loss.of_batch();
+        let part_weights =
+            if of_batch { [&weights[..]; 2] } else { [&weights[..middle * each], &weights[middle * each..]] };
+        for ((prediction, target), weights) in parts.iter().zip(part_weights) {
             let (part_values, part_gradient) = pass(prediction, target, weights, &joined);
+            if of_batch {
+                values.clear(); // the same in each part
+            }
             values.extend(part_values);
             gradient.extend(part_gradient);
         }
@@ -259,8 +264,11 @@ impl<L: Loss<f64> + ?Sized> Loss<f64> for Reduced<'_, L> {
     fn counts(&self, target: View<'_, f64>, counts: &mut [f64]) {
         self.loss.counts(target, counts);
     }
-    fn sums(&self) -> usize {
-        self.loss.sums()
+    fn of_batch(&self) -> bool {
+        self.loss.of_batch()
+    }
+    fn sums(&self, prediction: &[usize]) -> usize {
+        self.loss.sums(prediction)
     }
     fn partial_sums(&self, p: View<'_, f64>, t: View<'_, f64>, sums: &mut [f64]) {
         self.loss.partial_sums(p, t, sums);

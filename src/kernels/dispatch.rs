@@ -145,11 +145,10 @@ instructions!(Portable, f64, super::vector::Array<f64>, 4, FUSED);
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use super::{Avx2, Avx512, Instructions};
-    use std::arch::x86_64::{__m256, __m256d, __m512, __m512d};
+    use std::arch::x86_64::{__m256, __m256d, __m512};
     instructions!(Avx2, f32, __m256, 6, true, "avx2,fma");
     instructions!(Avx2, f64, __m256d, 6, true, "avx2,fma");
     instructions!(Avx512, f32, __m512, 14, true, "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma");
-    instructions!(Avx512, f64, __m512d, 14, true, "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma");
 }
 
 /// Defines a kernel: a plain generic function, compiled inside this crate for `f32` and `f64` and, on x86-64, once
@@ -183,11 +182,11 @@ macro_rules! kernel {
 
             let f32_version: *const () = {
                 type $F = f32;
-                $crate::kernels::dispatch::versions!($F, ($($arg: $ty),*) $(-> $ret)?) as *const ()
+                $crate::kernels::dispatch::versions!($F, wide, ($($arg: $ty),*) $(-> $ret)?) as *const ()
             };
             let f64_version: *const () = {
                 type $F = f64;
-                $crate::kernels::dispatch::versions!($F, ($($arg: $ty),*) $(-> $ret)?) as *const ()
+                $crate::kernels::dispatch::versions!($F, narrow, ($($arg: $ty),*) $(-> $ret)?) as *const ()
             };
             let version = <$F as $crate::Scalar>::choose(f32_version, f64_version);
             // SAFETY: `Scalar` is sealed, and `choose` returns the version whose scalar is `F`: the pointer is to a
@@ -198,9 +197,10 @@ macro_rules! kernel {
     };
 }
 
-/// The version of `formula` for the scalar `$F` that fits this processor, as a function pointer.
+/// The version of `formula` for the scalar `$F` that fits this processor, as a function pointer. Only the `wide` ones
+/// have AVX-512: `f64` checks gradients, for which half of all code would be too high a price.
 macro_rules! versions {
-    ($F:ident, ($($arg:ident: $ty:ty),*) $(-> $ret:ty)?) => {{
+    ($F:ident, $width:ident, ($($arg:ident: $ty:ty),*) $(-> $ret:ty)?) => {{
         fn portable($($arg: $ty),*) $(-> $ret)? {
             formula::<$F, $crate::kernels::dispatch::Portable>($($arg),*)
         }
@@ -210,17 +210,14 @@ macro_rules! versions {
             formula::<$F, $crate::kernels::dispatch::Avx2>($($arg),*)
         }
         #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-        fn avx512($($arg: $ty),*) $(-> $ret)? {
-            formula::<$F, $crate::kernels::dispatch::Avx512>($($arg),*)
-        }
+        $crate::kernels::dispatch::widest!($F, $width, ($($arg: $ty),*) $(-> $ret)?);
         // Never inlined across crates: a dependent's debug build must call it, not compile it again.
         #[inline(never)]
         fn chosen($($arg: $ty),*) $(-> $ret)? {
             match $crate::kernels::dispatch::isa() {
                 // SAFETY: `isa` has found the instructions.
                 #[cfg(target_arch = "x86_64")]
-                $crate::kernels::dispatch::Isa::Avx512 => unsafe { avx512($($arg),*) },
+                $crate::kernels::dispatch::Isa::Avx512 => unsafe { widest($($arg),*) },
                 // SAFETY: as above.
                 #[cfg(target_arch = "x86_64")]
                 $crate::kernels::dispatch::Isa::Avx2 => unsafe { avx2($($arg),*) },
@@ -231,4 +228,20 @@ macro_rules! versions {
     }};
 }
 
-pub(crate) use {kernel, versions};
+/// The version for processors with AVX-512.
+macro_rules! widest {
+    ($F:ident, wide, ($($arg:ident: $ty:ty),*) $(-> $ret:ty)?) => {
+        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+        fn widest($($arg: $ty),*) $(-> $ret)? {
+            formula::<$F, $crate::kernels::dispatch::Avx512>($($arg),*)
+        }
+    };
+    ($F:ident, narrow, ($($arg:ident: $ty:ty),*) $(-> $ret:ty)?) => {
+        #[target_feature(enable = "avx2,fma")]
+        fn widest($($arg: $ty),*) $(-> $ret)? {
+            avx2($($arg),*)
+        }
+    };
+}
+
+pub(crate) use {kernel, versions, widest};

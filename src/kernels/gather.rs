@@ -34,27 +34,25 @@ fn for_each_row<T, F>(
     for to in to.chunks_exact_mut(len) {
         let Some(row) = rows.next() else { return };
         if let Some(next) = rows.peek() {
-            prefetch(next);
+            prefetch(next.as_ptr().cast(), size_of_val(*next));
         }
         put(to, row);
     }
 }
 
-/// Asks for memory that will be read soon, where the processor can be asked.
-#[inline]
-fn prefetch<T>(values: &[T]) {
+/// Asks for memory that will be read soon, where the processor can be asked. Not generic, so that it is compiled here.
+fn prefetch(start: *const u8, bytes: usize) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         const LINE: usize = 64;
-        let start = values.as_ptr().cast::<i8>();
-        for line in 0..size_of_val(values).div_ceil(LINE) {
+        for line in 0..bytes.div_ceil(LINE) {
             // SAFETY: every x86-64 processor has the instruction, which reads nothing that could be seen.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(line * LINE)) }
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(line * LINE).cast()) }
         }
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = values;
+    let _ = (start, bytes);
 }
 
 kernel! {

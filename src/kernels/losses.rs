@@ -11,7 +11,7 @@ const EPSILON: f64 = 1e-7;
 
 /// x between ε and 1 − ε, and whether it is there by itself: a clip that acts passes no gradient.
 #[inline(always)]
-fn clip<F: Scalar>(x: F) -> (F, bool) {
+pub(crate) fn clip<F: Scalar>(x: F) -> (F, bool) {
     let (low, high) = (F::of(EPSILON), F::one() - F::of(EPSILON));
     (
         if x < low {
@@ -23,49 +23,6 @@ fn clip<F: Scalar>(x: F) -> (F, bool) {
         },
         !(x < low || x > high),
     )
-}
-
-kernel! {
-    /// v = 1/n · Σ (p − t)²
-    pub fn squared_error<F>(p: &[F], t: &[F], n: usize, v: &mut [F]) {
-        for ((v, p), t) in v.iter_mut().zip(p.chunks_exact(n)).zip(t.chunks_exact(n)) {
-            *v = p.iter().zip(t).map(|(&p, &t)| (p - t) * (p - t)).sum::<F>() / F::of(n as f64);
-        }
-    }
-}
-
-kernel! {
-    /// Backward of [`squared_error`]: ∂L/∂p = w · 2/n · (p − t).
-    pub fn squared_error_backward<F>(p: &[F], t: &[F], n: usize, w: &[F], grad_p: &mut [F]) {
-        let scale = F::of(2.0) / F::of(n as f64);
-        for (row, &w) in w.iter().enumerate() {
-            let cells = row * n..(row + 1) * n;
-            for ((grad, &p), &t) in grad_p[cells.clone()].iter_mut().zip(&p[cells.clone()]).zip(&t[cells]) {
-                *grad = w * scale * (p - t);
-            }
-        }
-    }
-}
-
-kernel! {
-    /// v = 1/n · Σ |p − t|
-    pub fn absolute_error<F>(p: &[F], t: &[F], n: usize, v: &mut [F]) {
-        for ((v, p), t) in v.iter_mut().zip(p.chunks_exact(n)).zip(t.chunks_exact(n)) {
-            *v = p.iter().zip(t).map(|(&p, &t)| (p - t).abs()).sum::<F>() / F::of(n as f64);
-        }
-    }
-}
-
-kernel! {
-    /// Backward of [`absolute_error`]: ∂L/∂p = w/n · sign(p − t), and 0 where p = t.
-    pub fn absolute_error_backward<F>(p: &[F], t: &[F], n: usize, w: &[F], grad_p: &mut [F]) {
-        for (row, &w) in w.iter().enumerate() {
-            let (cells, step) = (row * n..(row + 1) * n, w / F::of(n as f64));
-            for ((grad, &p), &t) in grad_p[cells.clone()].iter_mut().zip(&p[cells.clone()]).zip(&t[cells]) {
-                *grad = if p > t { step } else if p < t { -step } else { p - t };
-            }
-        }
-    }
 }
 
 /// The class axis of a prediction seen as (outer, n, inner).
@@ -80,7 +37,7 @@ pub struct ClassAxis {
 impl ClassAxis {
     /// Where class 0 of row `row` lies; class c is `c * inner` further on.
     #[inline(always)]
-    fn start(self, row: usize) -> usize {
+    pub(crate) fn start(self, row: usize) -> usize {
         (row / self.inner) * self.n * self.inner + row % self.inner
     }
 }

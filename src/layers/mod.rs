@@ -12,9 +12,11 @@ mod conv;
 mod dense;
 mod dropout;
 mod embedding;
+mod framing;
 mod global_pool;
 mod masking;
 mod merge;
+mod normalization;
 mod params;
 mod pool;
 mod prelu;
@@ -22,6 +24,7 @@ mod recurrent;
 mod rescaling;
 mod reshape;
 mod spatial;
+mod up_sampling;
 
 pub use activation::{ELU, LeakyReLU, ReLU, SoftmaxLayer};
 pub use activity::ActivityRegularization;
@@ -37,18 +40,23 @@ pub use dropout::{
     AlphaDropout, Dropout, GaussianDropout, GaussianNoise, SpatialDropout1D, SpatialDropout2D, SpatialDropout3D,
 };
 pub use embedding::Embedding;
+pub use framing::{Cropping1D, Cropping2D, Cropping3D, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D};
 pub use global_pool::{
     GlobalAvgPool1D, GlobalAvgPool2D, GlobalAvgPool3D, GlobalMaxPool1D, GlobalMaxPool2D, GlobalMaxPool3D,
 };
 pub use masking::{Masking, WithMask};
 pub use merge::{Add, Average, Concatenate, Dot, Maximum, Minimum, Multiply, Subtract};
+pub use normalization::{
+    BatchNormalization, GroupNormalization, LayerNormalization, RMSNormalization, UnitNormalization,
+};
 pub use params::{Grads, ParamBuilder, ParamSpec, Params};
 pub use pool::{AvgPool1D, AvgPool2D, AvgPool3D, MaxPool1D, MaxPool2D, MaxPool3D};
 pub use prelu::PReLU;
 pub use recurrent::{Bidirectional, GRU, LSTM, MergeMode, RNN, Recurrent};
 pub use rescaling::Rescaling;
 pub use reshape::{Flatten, Identity, Permute, RepeatVector, Reshape};
-pub use spatial::{DataFormat, Padding, PerAxis};
+pub use spatial::{Border, DataFormat, Padding, PerAxis};
+pub use up_sampling::{Interpolation, UpSampling1D, UpSampling2D, UpSampling3D};
 
 use crate::config::Config;
 use crate::regularizers::Regularizer;

@@ -6,7 +6,7 @@ use crate::tensor::volume;
 use crate::{Activation, Error, Result, Scalar, View, ViewMut};
 
 /// `axis` of a tensor of `rank` axes, counted from the end if negative; the batch axis cannot be it.
-fn resolve_axis(axis: isize, rank: usize) -> Result<usize> {
+pub(super) fn resolve_axis(axis: isize, rank: usize) -> Result<usize> {
     let from_start = if axis < 0 { rank.checked_add_signed(axis) } else { usize::try_from(axis).ok() };
     from_start.filter(|&axis| axis > 0 && axis < rank).ok_or_else(|| {
         Error::option("axis", format!("an axis of a prediction of {rank} axes other than the first"), axis)
@@ -15,18 +15,18 @@ fn resolve_axis(axis: isize, rank: usize) -> Result<usize> {
 
 /// The class axis of predictions whose samples have the shape `sample`. The axis has been checked when the loss was
 /// put to use.
-fn class_axis(axis: isize, shape: &[usize]) -> ClassAxis {
+pub(super) fn class_axis(axis: isize, shape: &[usize]) -> ClassAxis {
     let axis = resolve_axis(axis, shape.len()).unwrap_or(shape.len() - 1);
     ClassAxis { n: shape[axis], inner: volume(&shape[axis + 1..]) }
 }
 
 /// One sample's shape without its class axis.
-fn without_axis(axis: isize, sample: &[usize]) -> Vec<usize> {
+pub(super) fn without_axis(axis: isize, sample: &[usize]) -> Vec<usize> {
     let axis = resolve_axis(axis, sample.len() + 1).unwrap_or(sample.len());
     sample.iter().enumerate().filter(|(i, _)| i + 1 != axis).map(|(_, &size)| size).collect()
 }
 
-fn check_smoothing(smoothing: f64) -> Result<()> {
+pub(super) fn check_smoothing(smoothing: f64) -> Result<()> {
     if (0.0..=1.0).contains(&smoothing) { Ok(()) } else { Err(Error::option("label_smoothing", "in 0..=1", smoothing)) }
 }
 

@@ -4,13 +4,22 @@
 //! reduction are the same for all losses and live in `losses/reduction.rs`; a loss never sees them.
 
 mod crossentropy;
+mod focal;
+mod margin;
 pub(crate) mod output;
+mod overlap;
+mod pointwise;
 pub(crate) mod reduction;
-mod regression;
 
 pub use crossentropy::{BinaryCrossentropy, CategoricalCrossentropy, SparseCategoricalCrossentropy};
+pub use focal::{BinaryFocalCrossentropy, CategoricalFocalCrossentropy};
+pub use margin::{CategoricalHinge, CosineSimilarity, Hinge, SquaredHinge};
+pub use overlap::{Dice, Tversky};
+pub use pointwise::{
+    Huber, KLDivergence, LogCosh, MeanAbsoluteError, MeanAbsolutePercentageError, MeanSquaredError,
+    MeanSquaredLogarithmicError, Poisson,
+};
 pub use reduction::Reduction;
-pub use regression::{MeanAbsoluteError, MeanSquaredError};
 
 use ndarray::{ArrayD, IxDyn};
 
@@ -151,8 +160,16 @@ pub trait Loss<F: Scalar>: Send + Sync {
     ) {
     }
 
+    /// Whether values are the whole batch's, not each row's: then [`values_shape`](Self::values_shape) is the shape of
+    /// all of them, and every shard computes them from the sums over the batch. Such a loss has no masks, and no
+    /// weights in training.
+    fn of_batch(&self) -> bool {
+        false
+    }
+
     /// How many sums over the whole batch the values need: 0 unless samples are coupled (Dice, Tversky).
-    fn sums(&self) -> usize {
+    /// `prediction` is without the batch axis.
+    fn sums(&self, prediction: &[usize]) -> usize {
         0
     }
 
@@ -260,15 +277,18 @@ impl<F: Scalar> Evaluation<F> {
             return Err(crate::Error::data("loss", format!("a target for {} rows", prediction.rows()), received));
         }
         loss.check_targets("loss", &sample, target.view())?;
-        let mut values_shape = vec![prediction.rows()];
-        values_shape.extend(loss.values_shape(&sample));
         let weights = weights.map(|weights| weights.into_tensor().into_owned());
+        let mut values_shape = if loss.of_batch() { vec![] } else { vec![prediction.rows()] };
+        values_shape.extend(loss.values_shape(&sample));
+        if let (true, Some(weights)) = (values_shape.is_empty(), &weights) {
+            values_shape = weights.shape().to_vec(); // the one value, once for each weight
+        }
         let mut rows = reduction::RowWeights::default();
         if let Some(weights) = &weights {
             reduction::check_weights("loss", &values_shape, weights.shape())?;
         }
         rows.fill(loss, &sample, target.view(), &values_shape, weights.as_ref().map(Tensor::view), None, None);
-        let mut totals = vec![F::zero(); loss.sums()];
+        let mut totals = vec![F::zero(); loss.sums(&sample)];
         loss.partial_sums(prediction.view(), target.view(), &mut totals);
         let mut values = vec![F::zero(); crate::tensor::volume(&values_shape)];
         loss.values(prediction.view(), target.view(), &mut values, &LossContext { totals: &totals });

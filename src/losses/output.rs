@@ -13,6 +13,8 @@ pub(crate) struct OutputLoss<F> {
     pub rows: RowWeights<F>,
     /// The sums that a loss which couples samples needs.
     pub sums: Vec<F>,
+    /// Whether the values are the batch's: the same in every shard.
+    pub of_batch: bool,
     values_shape: Vec<usize>,
     values: Vec<F>,
     scaled: Vec<F>,
@@ -24,13 +26,14 @@ impl<F: Scalar> OutputLoss<F> {
     /// For a loss on an output whose samples have the shape `prediction`.
     pub fn new<L: Loss<F> + ?Sized>(loss: &L, prediction: &[usize], weights: Option<&[usize]>) -> Self {
         let target = loss.target_shape(prediction).expect("checked when compiled");
-        let mut values_shape = vec![0];
+        let mut values_shape = if loss.of_batch() { vec![] } else { vec![0] };
         values_shape.extend(loss.values_shape(prediction));
         Self {
             target: Tensor::without_rows(&target),
             sample_weights: weights.map(Tensor::without_rows),
             rows: RowWeights::default(),
-            sums: vec![F::zero(); loss.sums()],
+            sums: vec![F::zero(); loss.sums(prediction)],
+            of_batch: loss.of_batch(),
             values_shape,
             values: Vec::new(),
             scaled: Vec::new(),
@@ -41,7 +44,9 @@ impl<F: Scalar> OutputLoss<F> {
     /// Makes room for `rows` rows of target and weights.
     pub fn set_rows(&mut self, rows: usize) {
         self.target.set_rows(rows);
-        self.values_shape[0] = rows;
+        if !self.of_batch {
+            self.values_shape[0] = rows;
+        }
         if let Some(weights) = &mut self.sample_weights {
             weights.set_rows(rows);
         }
@@ -57,6 +62,7 @@ impl<F: Scalar> OutputLoss<F> {
     ) {
         let weights = self.sample_weights.as_ref().map(Tensor::view);
         let sample = &prediction.shape()[1..];
+        let mask = mask.filter(|_| !self.of_batch);
         self.rows.fill(loss, sample, self.target.view(), &self.values_shape, weights, class_weights, mask);
         self.sums.fill(F::zero());
         if !self.sums.is_empty() {

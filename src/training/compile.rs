@@ -51,6 +51,8 @@ pub(crate) struct Objective<F: Scalar> {
     pub weight: f64,
     /// How many values the loss has a sample.
     pub values: usize,
+    /// How many sums over the batch the loss needs.
+    pub sums: usize,
     pub metrics: Vec<Watched<F>>,
 }
 
@@ -80,7 +82,7 @@ impl<F: Scalar> Compile<F> {
 
     pub(crate) fn loss_arc(mut self, loss: Arc<dyn Loss<F>>) -> Self {
         let reduction = loss.describe().reduction;
-        self.objectives.push(Objective { loss, reduction, weight: 1.0, values: 1, metrics: Vec::new() });
+        self.objectives.push(Objective { loss, reduction, weight: 1.0, values: 1, sums: 0, metrics: Vec::new() });
         self
     }
 
@@ -190,6 +192,7 @@ impl<F: Scalar> Model<F> {
             }
             objective.loss.target_shape(shape).map_err(context)?;
             objective.values = crate::tensor::volume(&objective.loss.values_shape(shape));
+            objective.sums = objective.loss.sums(shape);
             if objective.reduction == Reduction::None {
                 return Err(context(Error::option("reduction", "one that gives a single value to train for", "none")));
             }

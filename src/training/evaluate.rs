@@ -125,7 +125,7 @@ impl<F: Scalar> Model<F> {
             y.into_inputs().into_vec(),
             options.sample_weight,
         )?;
-        let class_weights = class_weights(&options.class_weight);
+        let class_weights = class_weights(call, &options.class_weight, compiled)?;
         let mut compiled = self.compiled.take().expect("checked above");
         compiled.workspace.prepare(self, &compiled.objectives, &arrays, training);
         reset_metrics(&mut compiled);

@@ -247,6 +247,9 @@ pub(crate) fn checked_arrays<'a, F: Scalar>(
     };
     for (i, given) in weights.iter().enumerate() {
         let Some(given) = given else { continue };
+        if compiled.objectives[i].loss.of_batch() {
+            return Err(Error::data(call, "no sample weights, since the loss is the whole batch's", "some"));
+        }
         let mut values = vec![rows];
         values.extend(compiled.objectives[i].loss.values_shape(model.output_shape(i)));
         crate::losses::reduction::check_weights(call, &values, given.shape)?;
@@ -401,7 +404,7 @@ impl<F: Scalar> Epochs<'_, F> {
         self.tell(&mut callbacks, options, options.initial_epoch, &mut stop, |callback, state| {
             callback.on_train_begin(state)
         })?;
-        let class_weights = class_weights(&options.class_weight);
+        let class_weights = class_weights("fit", &options.class_weight, self.compiled)?;
         let mut order: Vec<usize> = (0..dataset.len()).collect();
         for epoch in options.initial_epoch..options.epochs {
             self.tell(&mut callbacks, options, epoch, &mut stop, super::callbacks::Callback::on_epoch_begin)?;
@@ -471,14 +474,21 @@ impl<F: Scalar> Epochs<'_, F> {
     }
 }
 
-/// A weight a class; 1 for those that are not named.
-pub(crate) fn class_weights<F: Scalar>(pairs: &[(usize, f64)]) -> Option<Vec<F>> {
-    let largest = pairs.iter().map(|(class, _)| *class).max()?;
+/// A weight a class, 1 for those that are not named; none if none is.
+pub(crate) fn class_weights<F: Scalar>(
+    call: &str,
+    pairs: &[(usize, f64)],
+    compiled: &Compiled<F>,
+) -> Result<Option<Vec<F>>> {
+    let Some(largest) = pairs.iter().map(|(class, _)| *class).max() else { return Ok(None) };
+    if compiled.objectives.iter().any(|objective| objective.loss.of_batch()) {
+        return Err(Error::data(call, "no class weights, since a loss is the whole batch's", "some"));
+    }
     let mut weights = vec![F::one(); largest + 1];
     for &(class, weight) in pairs {
         weights[class] = F::of(weight);
     }
-    Some(weights)
+    Ok(Some(weights))
 }
 
 /// The loss and every metric, under their names.

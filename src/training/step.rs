@@ -104,7 +104,7 @@ impl<F: Scalar> Workspace<F> {
         }
         self.weighted = weights.iter().map(Option::is_some).collect();
         self.denominators.resize(objectives.len(), None);
-        self.loss_totals = objectives.iter().map(|objective| vec![F::zero(); objective.loss.sums()]).collect();
+        self.loss_totals = objectives.iter().map(|objective| vec![F::zero(); objective.sums]).collect();
     }
 
     /// Makes sure that there are as many shards as a batch of `rows` needs.
@@ -350,11 +350,11 @@ fn known_denominators<F: Scalar>(
     let mut all = true;
     for (i, (objective, denominator)) in objectives.iter().zip(denominators).enumerate() {
         let slot = run.graph.outputs[i];
-        let values = run.batch * objective.values;
+        let values = if objective.loss.of_batch() { objective.values } else { run.batch * objective.values };
         let weighted = data.class_weights.is_some() || weighted[i];
         let masked = run.graph.masks[slot].is_some() || objective.loss.ignores_rows();
         *denominator = known_denominator(objective.reduction, values, weighted, masked);
-        all &= denominator.is_some() && objective.loss.sums() == 0;
+        all &= denominator.is_some() && objective.sums == 0;
     }
     all
 }
@@ -370,7 +370,9 @@ fn join_losses<F: Scalar>(
         let mut sums: Sums = shards[0].losses[i].rows.sums;
         totals[i].copy_from_slice(&shards[0].losses[i].sums);
         for work in &shards[1..] {
-            sums.join(&work.losses[i].rows.sums);
+            if !work.losses[i].of_batch {
+                sums.join(&work.losses[i].rows.sums);
+            }
             elementwise::axpy(F::one(), &work.losses[i].sums, &mut totals[i]);
         }
         denominators[i] = sums.denominator(objective.reduction);
@@ -388,7 +390,8 @@ fn total_loss<F: Scalar>(
     }
     let mut loss: f64 = shards.iter().map(|work| work.penalty).sum();
     for (i, objective) in objectives.iter().enumerate() {
-        let total: f64 = shards.iter().map(|work| work.losses[i].total).sum();
+        let counted = if objective.loss.of_batch() { 1 } else { shards.len() };
+        let total: f64 = shards[..counted].iter().map(|work| work.losses[i].total).sum();
         loss += objective.weight * divide(total, denominators[i].unwrap_or(1.0));
     }
     Ok(loss)
@@ -406,7 +409,7 @@ fn watch<F: Scalar>(shards: &[StepShard<F>], objectives: &mut [Objective<F>], ru
         for work in shards {
             let loss = &work.losses[i];
             let prediction = work.shard.value(run, slot, Feeds::Own(&work.shard.inputs));
-            let masked = work.shard.mask(run.graph, slot).is_some();
+            let masked = work.shard.mask(run.graph, slot).is_some() && !loss.of_batch;
             for watched in &mut objective.metrics {
                 let weights = match (watched.weighted, masked) {
                     (true, _) => Some(loss.rows.weights.as_slice()),

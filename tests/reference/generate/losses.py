@@ -73,9 +73,52 @@ def scores(random, config, shape, axis, dtype):
     return y_pred
 
 
+def positive(random, config, shape, dtype):
+    """Targets and predictions of either side of each other, some below the 1e-7 that logarithms are kept from."""
+    y_true, y_pred = random.uniform(0.1, 4, shape).astype(dtype), random.uniform(0.1, 4, shape).astype(dtype)
+    y_true.flat[::5] = 0
+    return y_true, y_pred
+
+
+def distributions(random, config, shape, dtype):
+    y_true = probabilities(random, shape, dtype=dtype)
+    y_true.flat[::7] = 0
+    return y_true, probabilities(random, shape, dtype=dtype)
+
+
+def signs(random, config, shape, dtype):
+    return (2 * random.integers(0, 2, shape) - 1).astype(dtype), distinct(random, shape, dtype)
+
+
+def binary_labels(random, config, shape, dtype):
+    return random.integers(0, 2, shape).astype(dtype), distinct(random, shape, dtype)
+
+
+def class_scores(random, config, shape, dtype):
+    return one_hot(random.integers(0, shape[-1], shape[:-1]), shape[-1], -1, dtype), distinct(random, shape, dtype)
+
+
+def memberships(random, config, shape, dtype):
+    return random.integers(0, 2, shape).astype(dtype), random.uniform(0.02, 0.98, shape).astype(dtype)
+
+
 TARGETS = {
     "MeanSquaredError": regression,
     "MeanAbsoluteError": regression,
+    "MeanAbsolutePercentageError": regression,
+    "MeanSquaredLogarithmicError": positive,
+    "Huber": regression,
+    "LogCosh": regression,
+    "Poisson": positive,
+    "KLDivergence": distributions,
+    "Hinge": signs,
+    "SquaredHinge": signs,
+    "CategoricalHinge": class_scores,
+    "CosineSimilarity": regression,
+    "BinaryFocalCrossentropy": binary,
+    "CategoricalFocalCrossentropy": categorical,
+    "Dice": memberships,
+    "Tversky": memberships,
     "CategoricalCrossentropy": categorical,
     "SparseCategoricalCrossentropy": sparse,
     "BinaryCrossentropy": binary,
@@ -88,7 +131,8 @@ def case(loss, shape, config, weights="none", suffix=""):
     id = f"{loss}__{size}_{label(config)}_w{weights}{suffix}"
     dtype, random = peer.start(id)
     y_true, y_pred = TARGETS[loss](random, config, shape, dtype)
-    lost = np.delete(shape, config.get("axis", -1))
+    axis = config.get("axis", -1)
+    lost = [size for i, size in enumerate(shape) if i not in np.atleast_1d(axis) % len(shape)] if axis is not None else []
     targets = {"y_true": y_true, "y_pred": y_pred, **sample_weight(weights, random, tuple(lost), dtype)}
     record(id, loss, config, targets, random)
 
@@ -147,6 +191,45 @@ def ignored():
     for reduction in REDUCTIONS:
         for weights in WEIGHTS:
             case(loss, (2, 3, 4), {"ignore_class": 1, "reduction": reduction}, weights)
+
+
+def briefly(loss, options):
+    """Every reduction and kind of weights once, each option at two ranks."""
+    every_reduction(loss, (2, 3, 2), {})
+    for config in [{}, *options]:
+        if "axis" not in config:
+            case(loss, (4, 3), config)
+        case(loss, (2, 3, 4), config, "element")
+        case(loss, (2, 2, 3, 2), {**config, "reduction": None}, "sample")
+    case(loss, (4, 3), {}, suffix="__f32")
+
+
+def binary_margin(loss):
+    """Labels 0 and 1, which count as signs if there are no others."""
+    id = f"{loss}__labels_0_and_1"
+    dtype, random = peer.start(id)
+    y_true, y_pred = binary_labels(random, {}, (5, 3), dtype)
+    record(id, loss, {}, {"y_true": y_true, "y_pred": y_pred}, random)
+    id = f"{loss}__labels_0_and_1_and_another"
+    dtype, random = peer.start(id)
+    y_true, y_pred = binary_labels(random, {}, (5, 3), dtype)
+    y_true[-1, -1] = 2
+    record(id, loss, {}, {"y_true": y_true, "y_pred": y_pred}, random)
+
+
+def overlaps(loss, config):
+    """Sums over everything, over each sample, over each class."""
+    for shape in [(4,), (3, 4), (2, 3, 2, 4)]:
+        for reduction in REDUCTIONS:
+            case(loss, shape, {**config, "axis": None, "reduction": reduction})
+    for axis in [(1,), (0,)]:
+        for weights in ["none", "element"]:
+            for reduction in REDUCTIONS:
+                case(loss, (3, 4), {**config, "axis": axis, "reduction": reduction}, weights)
+    for axis in [(1, 2, 3), (1, 2), (0, 1, 2), (2, 3)]:
+        for weights in ["none", "element"]:
+            case(loss, (2, 3, 2, 4), {**config, "axis": axis}, weights)
+    case(loss, (2, 3, 2, 4), {**config, "axis": None}, "none", suffix="__f32")
 
 
 def weights_without_sum(loss, y_true, y_pred):
@@ -216,6 +299,20 @@ for loss in ["MeanSquaredError", "MeanAbsoluteError"]:
     errors(loss)
     weights_without_sum(loss, np.array([[1.0, 2.0], [0.5, -1.0]]), np.array([[0.5, 1.0], [0.25, 1.0]]))
 columns()
+for loss in ["MeanAbsolutePercentageError", "MeanSquaredLogarithmicError", "Huber", "LogCosh", "Poisson", "KLDivergence"]:
+    briefly(loss, [{"delta": 0.3}] if loss == "Huber" else [])
+for loss in ["Hinge", "SquaredHinge"]:
+    briefly(loss, [])
+    binary_margin(loss)
+briefly("CategoricalHinge", [])
+briefly("CosineSimilarity", [{"axis": 1}])
+briefly("BinaryFocalCrossentropy", [{"gamma": 3.5, "apply_class_balancing": True, "alpha": 0.6}, {"label_smoothing": 0.1},
+                                    {"from_logits": True}, {"from_logits": True, "gamma": 1.0}, {"axis": 1}])
+briefly("CategoricalFocalCrossentropy", [{"gamma": 3.5, "alpha": 0.6}, {"label_smoothing": 0.1}, {"from_logits": True},
+                                         {"from_logits": True, "label_smoothing": 0.2, "axis": 1}, {"axis": 1}])
+for loss, options in [("Dice", [{}]), ("Tversky", [{}, {"alpha": 0.3, "beta": 0.7}, {"beta": 1.0}])]:
+    for config in options:
+        overlaps(loss, config)
 crossentropies("CategoricalCrossentropy", [{"label_smoothing": 0.1}])
 crossentropies("SparseCategoricalCrossentropy", [{"ignore_class": 2}, {"ignore_class": -1}])
 crossentropies("BinaryCrossentropy", [{"label_smoothing": 0.1}])

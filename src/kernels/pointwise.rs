@@ -1,0 +1,143 @@
+//! Losses that look at one value of the prediction p and the target t at a time, each with its derivative.
+//!
+//! A row is a run of `n` values; its value v is the mean of theirs (for [`Pointwise::KlDivergence`] the sum), and in the
+//! backward pass it has one weight w.
+
+use super::dispatch::kernel;
+use crate::Scalar;
+
+/// What keeps logarithms and quotients from 0, as in Keras.
+const EPSILON: f64 = 1e-7;
+
+/// Declares the losses: value and ∂value/∂p of one place beside one another.
+macro_rules! pointwise {
+    ($($(#[$meta:meta])* $name:ident $({ $($(#[$field_meta:meta])* $field:ident),* })?: |$p:ident, $t:ident| $value:expr, $slope:expr;)*) => {
+        /// Which loss, with its numbers.
+        #[derive(Clone, Copy, Debug)]
+        pub enum Pointwise<F> {
+            $($(#[$meta])* $name $({ $($(#[$field_meta])* $field: F),* })?),*
+        }
+
+        kernel! {
+            /// v = 1/n · Σ value(p, t) over each row.
+            pub fn pointwise<F>(loss: Pointwise<F>, p: &[F], t: &[F], n: usize, v: &mut [F]) {
+                let scale = loss.scale(n);
+                match loss {
+                    $(Pointwise::$name $({ $($field),* })? => rows(p, t, n, scale, v, |$p, $t| $value),)*
+                }
+            }
+        }
+
+        kernel! {
+            /// Backward of [`pointwise`]: ∂L/∂p = w/n · ∂value/∂p.
+            pub fn pointwise_backward<F>(loss: Pointwise<F>, p: &[F], t: &[F], n: usize, w: &[F], grad_p: &mut [F]) {
+                let scale = loss.scale(n);
+                match loss {
+                    $(Pointwise::$name $({ $($field),* })? => rows_back(p, t, n, scale, w, grad_p, |$p, $t| $slope),)*
+                }
+            }
+        }
+    };
+}
+
+pointwise! {
+    /// (p − t)²
+    SquaredError: |p, t| (p - t) * (p - t), F::of(2.0) * (p - t);
+    /// |p − t|, with the derivative 0 at p = t.
+    AbsoluteError: |p, t| (p - t).abs(), sign(p - t);
+    /// 100·|p − t| / max(|t|, ε)
+    PercentageError:
+        |p, t| F::of(100.0) * ((p - t) / t.abs().max(F::of(EPSILON))).abs(),
+        F::of(100.0) * sign(p - t) / t.abs().max(F::of(EPSILON));
+    /// (ln(1 + max(p, ε)) − ln(1 + max(t, ε)))²
+    SquaredLogError:
+        |p, t| { let d = log_ratio(p, t); d * d },
+        if p >= F::of(EPSILON) { F::of(2.0) * log_ratio(p, t) / (F::one() + p) } else { F::zero() };
+    /// ½e² where |e| ≤ δ, else δ|e| − ½δ², with e = p − t.
+    Huber {
+        /// δ, where the parabola becomes a line.
+        delta
+    }:
+        |p, t| {
+            let e = (p - t).abs();
+            let half = F::of(0.5);
+            if e <= delta { half * e * e } else { delta * e - half * delta * delta }
+        },
+        { let e = p - t; if e.abs() <= delta { e } else { delta * sign(e) } };
+    /// ln cosh(p − t), with the derivative tanh(p − t).
+    LogCosh:
+        |p, t| { let e = (p - t).abs(); e + (F::of(-2.0) * e).exp().ln_1p() - F::of(std::f64::consts::LN_2) },
+        (p - t).tanh();
+    /// p − t·ln(p + ε)
+    Poisson:
+        |p, t| p - t * (p + F::of(EPSILON)).ln(),
+        F::one() - t / (p + F::of(EPSILON));
+    /// t·ln(t/p), both clipped to ε..=1; no derivative where the clip acts on p.
+    KlDivergence:
+        |p, t| { let t = to_unit(t); t * (t / to_unit(p)).ln() },
+        if p >= F::of(EPSILON) && p <= F::one() { -to_unit(t) / p } else { F::zero() };
+    /// max(1 − s·p, 0), with the sign s = scale·t + shift.
+    Hinge {
+        /// 2 for targets 0 and 1, else 1.
+        scale,
+        /// −1 for targets 0 and 1, else 0.
+        shift
+    }:
+        |p, t| (F::one() - (scale * t + shift) * p).max(F::zero()),
+        { let s = scale * t + shift; if s * p <= F::one() { -s } else { F::zero() } };
+    /// max(1 − s·p, 0)², with s as in [`Pointwise::Hinge`].
+    SquaredHinge {
+        /// As in [`Pointwise::Hinge`].
+        scale,
+        /// As in [`Pointwise::Hinge`].
+        shift
+    }:
+        |p, t| { let gap = (F::one() - (scale * t + shift) * p).max(F::zero()); gap * gap },
+        { let s = scale * t + shift; F::of(-2.0) * s * (F::one() - s * p).max(F::zero()) };
+}
+
+impl<F: Scalar> Pointwise<F> {
+    #[inline(always)]
+    fn scale(self, n: usize) -> F {
+        if matches!(self, Self::KlDivergence) { F::one() } else { F::one() / F::of(n as f64) }
+    }
+}
+
+/// The sign of x, 0 for 0, NaN for NaN.
+#[inline(always)]
+fn sign<F: Scalar>(x: F) -> F {
+    if x > F::zero() {
+        F::one()
+    } else if x < F::zero() {
+        -F::one()
+    } else {
+        x
+    }
+}
+
+#[inline(always)]
+fn log_ratio<F: Scalar>(p: F, t: F) -> F {
+    p.max(F::of(EPSILON)).ln_1p() - t.max(F::of(EPSILON)).ln_1p()
+}
+
+#[inline(always)]
+fn to_unit<F: Scalar>(x: F) -> F {
+    x.max(F::of(EPSILON)).min(F::one())
+}
+
+#[inline(always)]
+fn rows<F: Scalar>(p: &[F], t: &[F], n: usize, scale: F, v: &mut [F], value: impl Fn(F, F) -> F) {
+    for ((v, p), t) in v.iter_mut().zip(p.chunks_exact(n)).zip(t.chunks_exact(n)) {
+        *v = scale * p.iter().zip(t).map(|(&p, &t)| value(p, t)).sum::<F>();
+    }
+}
+
+#[inline(always)]
+fn rows_back<F: Scalar>(p: &[F], t: &[F], n: usize, scale: F, w: &[F], grad_p: &mut [F], slope: impl Fn(F, F) -> F) {
+    for (row, &w) in w.iter().enumerate() {
+        let (cells, w) = (row * n..(row + 1) * n, w * scale);
+        for ((grad, &p), &t) in grad_p[cells.clone()].iter_mut().zip(&p[cells.clone()]).zip(&t[cells]) {
+            *grad = w * slope(p, t);
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Focal losses, for classes of very different size.
+
+use super::crossentropy::{check_smoothing, class_axis, resolve_axis, without_axis};
+use super::{Loss, LossContext, LossDescription, loss_options};
+use crate::kernels::focal::{self as kernels, Focal};
+use crate::{Error, Result, Scalar, View, ViewMut};
+
+/// What both focal losses refuse, and the shape of their targets.
+fn checked_target(smoothing: f64, gamma: f64, axis: isize, prediction: &[usize]) -> Result<Vec<usize>> {
+    check_smoothing(smoothing)?;
+    if !(gamma.is_finite() && gamma >= 0.0) {
+        return Err(Error::option("gamma", "a finite number, at least 0", gamma));
+    }
+    resolve_axis(axis, prediction.len() + 1)?;
+    Ok(prediction.to_vec())
+}
+
+loss_options! {
+    /// Binary cross-entropy that plays down what is predicted well: v = 1/n · Σ a·(1 − p_t)^γ·H, with the probability
+    /// p_t = t·p + (1 − t)(1 − p) of the right answer, the binary cross-entropy H, and a = 1, or with
+    /// `apply_class_balancing` t·α + (1 − t)(1 − α).
+    ///
+    /// # Shapes
+    /// Prediction and target (batch, …, n); a value each (batch, …).
+    /// # Defaults
+    /// `apply_class_balancing` false, `alpha` 0.25, `gamma` 2, `from_logits` false, `label_smoothing` 0, `axis` −1.
+    /// # Errors
+    /// A negative `gamma`, smoothing outside 0..=1.
+    /// # Example
+    /// ```
+    /// use gradus::prelude::*;
+    /// let loss = BinaryFocalCrossentropy::new().call(&array![[0.5f64]], &array![[1.0]])?;
+    /// assert!((loss - 0.25 * 2f64.ln()).abs() < 1e-12);
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    /// # Source
+    /// Keras `BinaryFocalCrossentropy`; Lin et al. (2018), "Focal Loss for Dense Object Detection".
+    pub struct BinaryFocalCrossentropy {
+        /// Whether the two classes are weighted α and 1 − α. Default: false.
+        apply_class_balancing: bool = false,
+        /// α, the weight of class 1. Default: 0.25.
+        alpha: f64 = 0.25,
+        /// γ, how strongly easy examples are played down; 0 is the cross-entropy. Default: 2.
+        gamma: f64 = 2.0,
+        /// Whether predictions are logits, before the sigmoid. Default: false.
+        from_logits: bool = false,
+        /// How far targets are drawn to one half, 0 to 1. Default: 0.
+        label_smoothing: f64 = 0.0,
+        /// The axis over which answers are averaged. Default: −1, the last.
+        axis: isize = -1,
+    }
+}
+
+impl BinaryFocalCrossentropy {
+    fn numbers<F: Scalar>(&self) -> Focal<F> {
+        Focal {
+            gamma: F::of(self.gamma),
+            alpha: F::of(self.alpha),
+            balanced: self.apply_class_balancing,
+            smoothing: F::of(self.label_smoothing),
+            from_logits: self.from_logits,
+        }
+    }
+}
+
+impl<F: Scalar> Loss<F> for BinaryFocalCrossentropy {
+    fn values(&self, prediction: View<'_, F>, target: View<'_, F>, values: &mut [F], _: &LossContext<'_, F>) {
+        let axis = class_axis(self.axis, prediction.shape());
+        kernels::binary_focal(axis, self.numbers(), &prediction, &target, values);
+    }
+
+    fn gradient(
+        &self,
+        prediction: View<'_, F>,
+        target: View<'_, F>,
+        weights: &[F],
+        mut grad: ViewMut<'_, F>,
+        _: &LossContext<'_, F>,
+    ) {
+        let axis = class_axis(self.axis, prediction.shape());
+        kernels::binary_focal_backward(axis, self.numbers(), &prediction, &target, weights, &mut grad);
+    }
+
+    fn describe(&self) -> LossDescription {
+        LossDescription::of(self, self.reduction)
+    }
+
+    fn values_shape(&self, prediction: &[usize]) -> Vec<usize> {
+        without_axis(self.axis, prediction)
+    }
+
+    fn target_shape(&self, prediction: &[usize]) -> Result<Vec<usize>> {
+        checked_target(self.label_smoothing, self.gamma, self.axis, prediction)
+    }
+}
+
+loss_options! {
+    /// Categorical cross-entropy that plays down what is predicted well: v = −α · Σ t·(1 − q)^γ·ln q, with
+    /// q = clip(p/Σp).
+    ///
+    /// # Shapes
+    /// Prediction and target (batch, …, classes); a value each (batch, …).
+    /// # Defaults
+    /// `alpha` 0.25, `gamma` 2, `from_logits` false, `label_smoothing` 0, `axis` −1.
+    /// # Errors
+    /// A negative `gamma`, smoothing outside 0..=1.
+    /// # Example
+    /// ```
+    /// use gradus::prelude::*;
+    /// let loss = CategoricalFocalCrossentropy::new().call(&array![[0.5f64, 0.5]], &array![[1.0, 0.0]])?;
+    /// assert!((loss - 0.0625 * 2f64.ln()).abs() < 1e-12);
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    /// # Source
+    /// Keras `CategoricalFocalCrossentropy`.
+    pub struct CategoricalFocalCrossentropy {
+        /// α, a factor of the whole loss. Default: 0.25.
+        alpha: f64 = 0.25,
+        /// γ, how strongly easy examples are played down; 0 is the cross-entropy. Default: 2.
+        gamma: f64 = 2.0,
+        /// Whether predictions are logits, before the softmax. Default: false.
+        from_logits: bool = false,
+        /// How far targets are drawn to the uniform distribution, 0 to 1. Default: 0.
+        label_smoothing: f64 = 0.0,
+        /// The class axis. Default: −1, the last.
+        axis: isize = -1,
+    }
+}
+
+impl CategoricalFocalCrossentropy {
+    fn numbers<F: Scalar>(&self) -> Focal<F> {
+        Focal {
+            gamma: F::of(self.gamma),
+            alpha: F::of(self.alpha),
+            balanced: false,
+            smoothing: F::of(self.label_smoothing),
+            from_logits: self.from_logits,
+        }
+    }
+}
+
+impl<F: Scalar> Loss<F> for CategoricalFocalCrossentropy {
+    fn values(&self, prediction: View<'_, F>, target: View<'_, F>, values: &mut [F], _: &LossContext<'_, F>) {
+        let axis = class_axis(self.axis, prediction.shape());
+        kernels::categorical_focal(axis, prediction.last_axis(), self.numbers(), &prediction, &target, values);
+    }
+
+    fn gradient(
+        &self,
+        prediction: View<'_, F>,
+        target: View<'_, F>,
+        weights: &[F],
+        mut grad: ViewMut<'_, F>,
+        _: &LossContext<'_, F>,
+    ) {
+        let (axis, classes) = (class_axis(self.axis, prediction.shape()), prediction.last_axis());
+        kernels::categorical_focal_backward(axis, classes, self.numbers(), &prediction, &target, weights, &mut grad);
+    }
+
+    fn describe(&self) -> LossDescription {
+        LossDescription::of(self, self.reduction)
+    }
+
+    fn values_shape(&self, prediction: &[usize]) -> Vec<usize> {
+        without_axis(self.axis, prediction)
+    }
+
+    fn target_shape(&self, prediction: &[usize]) -> Result<Vec<usize>> {
+        checked_target(self.label_smoothing, self.gamma, self.axis, prediction)
+    }
+}
