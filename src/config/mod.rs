@@ -85,7 +85,10 @@ pub(crate) fn expected(what: &str, value: &Value) -> Error {
 }
 
 /// Options that Keras writes and that say nothing about the numbers.
-const WITHOUT_MEANING: [&str; 10] = [
+const WITHOUT_MEANING: [&str; 13] = [
+    "unroll",
+    "use_cudnn",
+    "implementation",
     "dtype",
     "batch_input_shape",
     "batch_shape",

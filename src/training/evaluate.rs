@@ -60,7 +60,9 @@ impl<F: Scalar> Model<F> {
 
     fn evaluate_checked(&mut self, dataset: &dyn Dataset<F>, check: bool) -> Result<Score> {
         let mut compiled = self.compiled.take().expect("checked by the caller");
-        let logs = self.threads.enter(|| evaluate(self, &mut compiled, dataset, BATCH, check, ""));
+        let batch = self.graph.batch().unwrap_or(BATCH);
+        let threads = self.threads.clone();
+        let logs = threads.enter(|| evaluate(self, &mut compiled, dataset, batch, check, ""));
         self.compiled = Some(compiled);
         logs.map(Score::from)
     }

@@ -543,12 +543,13 @@ def mnist_script():
         case(id, spec, config, [images], [labels], notes=notes, leave_out=leave_out)
 
 
-perceptrons()
-penalties()
-weighted()
-graphs()
-shapes()
-normalized()
-images()
-mnist_script()
-group.write()
+if __name__ == "__main__":
+    perceptrons()
+    penalties()
+    weighted()
+    graphs()
+    shapes()
+    normalized()
+    images()
+    mnist_script()
+    group.write()
