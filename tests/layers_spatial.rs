@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::cast_precision_loss)]
 
 use gradus::config::Configured;
+use gradus::ndarray::Dimension;
 use gradus::prelude::*;
 use proptest::prelude::{Strategy, prop_assert, prop_assert_eq, proptest};
 
