@@ -371,12 +371,10 @@ impl<F: Scalar> Model<F> {
         validation: Option<(&dyn Dataset<F>, bool)>,
         mut options: Fit<'_, F>,
     ) -> Result<History> {
-        let mut compiled = self.compiled.take().expect("checked by the caller");
         let threads = self.threads.clone();
-        let result = threads
-            .enter(|| Epochs { model: self, compiled: &mut compiled, check }.run(dataset, validation, &mut options));
-        self.compiled = Some(compiled);
-        result
+        self.with_compiled(|model, compiled| {
+            threads.enter(|| Epochs { model, compiled, check }.run(dataset, validation, &mut options))
+        })
     }
 }
 
