@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::config::class::checked;
 use crate::config::{self, Config, Setting};
 use crate::kernels::activation as kernels;
+use crate::kernels::recurrent::Nonlinearity;
 use crate::kernels::softmax;
 use crate::layers::{Context, Description, Grads, Layer, ParamBuilder};
 use crate::tensor::volume;
@@ -288,6 +289,23 @@ impl Activation {
                 grad.iter_mut().zip(x).for_each(|(grad, x)| *grad *= F::of((custom.slope)(x.f64())));
             }
         }
+    }
+}
+
+/// Inside a recurrent layer, on the values of a gate.
+impl<F: Scalar> Nonlinearity<F> for Activation {
+    fn forward(&self, y: &mut [F], units: usize) {
+        let shape = [y.len() / units, units];
+        Self::forward(self, ViewMut::new(&shape, y));
+    }
+
+    fn backward(&self, x: &[F], y: &[F], grad: &mut [F], units: usize) {
+        let shape = [y.len() / units, units];
+        Self::backward(self, x, View::new(&shape, y), ViewMut::new(&shape, grad));
+    }
+
+    fn needs_input(&self) -> bool {
+        Self::needs_input(self)
     }
 }
 

@@ -70,21 +70,27 @@ impl<F: Scalar> Registry<F> {
             optimizers: BTreeMap::new(),
         };
         let registry = registry.with_layer_fn("Activation", |options, _| activation_layer(options));
+        let registry = registry.with_layer_fn("TimeDistributed", crate::models::distributed::from_config);
         let registry = with_all!(registry, with_layer:
-            layers::ActivityRegularization, layers::AlphaDropout, layers::Conv1D, layers::Conv1DTranspose, layers::Conv2D,
-            layers::Conv2DTranspose, layers::Conv3D, layers::Conv3DTranspose, layers::DepthwiseConv1D,
-            layers::DepthwiseConv2D, layers::SeparableConv1D, layers::SeparableConv2D, layers::Dense, layers::Dropout, layers::ELU,
-            layers::Flatten, layers::GaussianDropout, layers::GaussianNoise, layers::Identity, layers::LeakyReLU,
-            layers::PReLU, layers::Permute, layers::ReLU, layers::RepeatVector, layers::Rescaling, layers::Reshape,
-            layers::SoftmaxLayer, layers::SpatialDropout1D, layers::SpatialDropout2D, layers::SpatialDropout3D,
+            layers::ActivityRegularization, layers::AlphaDropout, layers::BatchNormalization, layers::Conv1D,
+            layers::Conv1DTranspose, layers::Conv2D, layers::Conv2DTranspose, layers::Conv3D,
+            layers::Conv3DTranspose, layers::Cropping1D, layers::Cropping2D, layers::Cropping3D, layers::Dense,
+            layers::DepthwiseConv1D, layers::DepthwiseConv2D, layers::Dropout, layers::ELU, layers::Embedding, layers::Flatten,
+            layers::GaussianDropout, layers::GaussianNoise, layers::GroupNormalization, layers::Identity,
+            layers::LayerNormalization, layers::LeakyReLU, layers::Masking, layers::PReLU, layers::Permute, layers::RMSNormalization,
+            layers::ReLU, layers::RepeatVector, layers::Rescaling, layers::Reshape, layers::SeparableConv1D,
+            layers::SeparableConv2D, layers::SoftmaxLayer, layers::SpatialDropout1D, layers::SpatialDropout2D,
+            layers::SpatialDropout3D, layers::UnitNormalization, layers::UpSampling1D, layers::UpSampling2D,
+            layers::UpSampling3D, layers::ZeroPadding1D, layers::ZeroPadding2D, layers::ZeroPadding3D,
         );
         let registry = with_both_names!(registry;
             AvgPool1D, AvgPool2D, AvgPool3D, GlobalAvgPool1D, GlobalAvgPool2D, GlobalAvgPool3D, GlobalMaxPool1D,
             GlobalMaxPool2D, GlobalMaxPool3D, MaxPool1D, MaxPool2D, MaxPool3D,
         );
         let registry = with_all!(registry, with_multi_layer:
-            layers::Add, layers::Average, layers::Concatenate, layers::Dot, layers::Maximum, layers::Minimum,
-            layers::Multiply, layers::Subtract,
+            layers::Add, layers::Average, layers::Bidirectional, layers::Concatenate, layers::Dot, layers::GRU,
+            layers::LSTM, layers::RNN, layers::Maximum, layers::Minimum,
+            layers::Multiply, layers::Subtract, layers::WithMask,
         );
         let registry = with_all!(registry, with_loss:
             losses::BinaryCrossentropy, losses::BinaryFocalCrossentropy, losses::CategoricalCrossentropy,

@@ -208,6 +208,12 @@ impl<F: Scalar> Tensor<F> {
         self.data.resize(volume(shape), F::zero());
     }
 
+    /// Takes the shape `shape` of a tensor whose values lie elsewhere.
+    pub(crate) fn reshape_without_memory(&mut self, shape: &[usize]) {
+        self.shape.clear();
+        self.shape.extend_from_slice(shape);
+    }
+
     /// A view of all of it.
     pub fn view(&self) -> View<'_, F> {
         View { shape: &self.shape, data: &self.data }

@@ -201,6 +201,33 @@ fn with(optimizer: impl Optimizer<f32> + 'static) -> Model {
     model(Tanh, Softmax, CategoricalCrossentropy::new(), optimizer)
 }
 
+/// A model for every optimizer and what the driver adds.
+fn optimizers() -> Vec<(String, Model)> {
+    vec![
+        ("SGD".into(), with(SGD::new())),
+        ("SGD with momentum".into(), with(SGD::new().momentum(0.9).nesterov(true).dampening(0.1))),
+        ("Adam".into(), with(Adam::new())),
+        ("Adam with amsgrad".into(), with(Adam::new().amsgrad(true))),
+        ("AdamW".into(), with(AdamW::new())),
+        ("RMSprop".into(), with(RMSprop::new().momentum(0.9).centered(true))),
+        ("Adagrad".into(), with(Adagrad::new())),
+        ("Adadelta".into(), with(Adadelta::new())),
+        ("Adamax".into(), with(Adamax::new())),
+        ("Nadam".into(), with(Nadam::new())),
+        ("Lion".into(), with(Lion::new())),
+        ("Lamb".into(), with(Lamb::new())),
+        ("Ftrl".into(), with(Ftrl::new())),
+        ("clipnorm".into(), with(SGD::new().clipnorm(0.1))),
+        ("clipvalue".into(), with(SGD::new().clipvalue(0.1))),
+        ("global_clipnorm".into(), with(SGD::new().global_clipnorm(0.1))),
+        ("decay".into(), with(SGD::new().weight_decay(0.1))),
+        ("decay as a penalty".into(), with(SGD::new().weight_decay(0.1).decoupled_weight_decay(false))),
+        ("average".into(), with(SGD::new().use_ema(true).ema_overwrite_frequency(2))),
+        ("accumulation".into(), with(SGD::new().gradient_accumulation_steps(3))),
+        ("schedule".into(), with(SGD::new().learning_rate(ExponentialDecay::new(0.1, 10.0, 0.5)))),
+    ]
+}
+
 /// Models of every activation, loss and optimizer under a name each, to be trained on [`features`] and [`one_hot`].
 fn models() -> Vec<(String, Model)> {
     let mut models = Vec::new();
@@ -237,29 +264,7 @@ fn models() -> Vec<(String, Model)> {
     loss("hinge", Linear, Box::new(|last| model(Tanh, last, Hinge::new(), SGD::new())));
     loss("dice of the batch", Sigmoid, Box::new(|last| model(Tanh, last, Dice::new(), SGD::new())));
     loss("dice by sample", Sigmoid, Box::new(|last| model(Tanh, last, Dice::new().axis([1]), SGD::new())));
-    models.extend([
-        ("SGD".into(), with(SGD::new())),
-        ("SGD with momentum".into(), with(SGD::new().momentum(0.9).nesterov(true).dampening(0.1))),
-        ("Adam".into(), with(Adam::new())),
-        ("Adam with amsgrad".into(), with(Adam::new().amsgrad(true))),
-        ("AdamW".into(), with(AdamW::new())),
-        ("RMSprop".into(), with(RMSprop::new().momentum(0.9).centered(true))),
-        ("Adagrad".into(), with(Adagrad::new())),
-        ("Adadelta".into(), with(Adadelta::new())),
-        ("Adamax".into(), with(Adamax::new())),
-        ("Nadam".into(), with(Nadam::new())),
-        ("Lion".into(), with(Lion::new())),
-        ("Lamb".into(), with(Lamb::new())),
-        ("Ftrl".into(), with(Ftrl::new())),
-        ("clipnorm".into(), with(SGD::new().clipnorm(0.1))),
-        ("clipvalue".into(), with(SGD::new().clipvalue(0.1))),
-        ("global_clipnorm".into(), with(SGD::new().global_clipnorm(0.1))),
-        ("decay".into(), with(SGD::new().weight_decay(0.1))),
-        ("decay as a penalty".into(), with(SGD::new().weight_decay(0.1).decoupled_weight_decay(false))),
-        ("average".into(), with(SGD::new().use_ema(true).ema_overwrite_frequency(2))),
-        ("accumulation".into(), with(SGD::new().gradient_accumulation_steps(3))),
-        ("schedule".into(), with(SGD::new().learning_rate(ExponentialDecay::new(0.1, 10.0, 0.5)))),
-    ]);
+    models.extend(optimizers());
     let penalized = Sequential::new()
         .input([6])
         .add(Reshape::new([2, 3]))

@@ -234,6 +234,55 @@ fn pooling() -> gradus::Result<()> {
 }
 
 #[test]
+fn normalization() -> gradus::Result<()> {
+    check_layer(BatchNormalization::new(), &[5])?;
+    check_layer(BatchNormalization::new().momentum(0.7).epsilon(0.1), &[3, 2, 9])?;
+    check_layer(BatchNormalization::new().axis(1), &[3, 4])?;
+    check_layer(BatchNormalization::new().axis(-2), &[2, 3, 4])?;
+    check_layer(BatchNormalization::new().scale(false), &[4])?;
+    check_layer(BatchNormalization::new().center(false).gamma_regularizer(Regularizer::L2(0.1)), &[4])?;
+    check_layer(BatchNormalization::new().center(false).scale(false), &[2, 3])?;
+    check_layer(BatchNormalization::new().trainable(false), &[2, 3])?;
+    check_layer(GroupNormalization::new().groups(2), &[3, 4])?;
+    check_layer(GroupNormalization::new().groups(-1), &[3, 2, 4])?;
+    check_layer(GroupNormalization::new().groups(1).epsilon(0.1).scale(false), &[6])?;
+    check_layer(GroupNormalization::new().groups(3).axis(1).center(false), &[6, 2, 3])?;
+    check_layer(LayerNormalization::new(), &[5])?;
+    check_layer(LayerNormalization::new().axis([1, 2, 3]), &[2, 3, 2])?;
+    check_layer(LayerNormalization::new().axis([1, -1]).epsilon(0.1), &[2, 3, 2])?;
+    check_layer(LayerNormalization::new().axis(1).center(false), &[4, 3])?;
+    check_layer(LayerNormalization::new().scale(false), &[2, 40])?;
+    check_layer(LayerNormalization::new().center(false).scale(false), &[3])?;
+    check_layer(LayerNormalization::new().rms_scaling(true), &[3, 5])?;
+    check_layer(RMSNormalization::new(), &[5])?;
+    check_layer(RMSNormalization::new().axis([2, 3]).epsilon(0.1), &[2, 3, 4])?;
+    check_layer(RMSNormalization::new().axis(1), &[4, 3])?;
+    check_layer(UnitNormalization::new(), &[5])?;
+    check_layer(UnitNormalization::new().axis([1, 2]), &[3, 4])?;
+    check_layer(UnitNormalization::new().axis(1), &[3, 4])
+}
+
+#[test]
+fn padding_cropping_and_enlarging() -> gradus::Result<()> {
+    check_layer(ZeroPadding1D::new(), &[3, 2])?;
+    check_layer(ZeroPadding1D::new().padding([0, 3]), &[3, 2])?;
+    check_layer(ZeroPadding2D::new().padding([1, 2]), &[3, 2, 2])?;
+    check_layer(ZeroPadding2D::new().padding([[1, 0], [0, 2]]), &[3, 2, 2])?;
+    check_layer(ZeroPadding3D::new().padding([0, 1, 2]), &[2, 3, 2, 2])?;
+    check_layer(Cropping1D::new(), &[5, 2])?;
+    check_layer(Cropping1D::new().cropping([0, 2]), &[3, 2])?;
+    check_layer(Cropping2D::new(), &[3, 4, 2])?;
+    check_layer(Cropping2D::new().cropping([[1, 0], [0, 2]]), &[3, 4, 2])?;
+    check_layer(Cropping3D::new().cropping([[0, 1], [1, 1], [2, 0]]), &[2, 3, 4, 2])?;
+    check_layer(UpSampling1D::new().size(3), &[3, 2])?;
+    check_layer(UpSampling2D::new(), &[3, 2, 9])?;
+    check_layer(UpSampling2D::new().size([1, 3]), &[3, 2, 2])?;
+    check_layer(UpSampling2D::new().size([3, 2]).interpolation(Interpolation::Bilinear), &[3, 4, 2])?;
+    check_layer(UpSampling2D::new().interpolation(Interpolation::Bilinear), &[1, 2, 9])?;
+    check_layer(UpSampling3D::new().size([2, 1, 3]), &[2, 3, 2, 2])
+}
+
+#[test]
 fn what_holds_a_function_of_ones_own_is_not_saved_as_something_else() -> gradus::Result<()> {
     /// Halves the rate at every step, and has no configuration.
     #[derive(Debug)]
@@ -250,4 +299,106 @@ fn what_holds_a_function_of_ones_own_is_not_saved_as_something_else() -> gradus:
     assert!(Optimizer::<f32>::describe(&SGD::new().learning_rate(Halving)).is_none());
     assert!(Optimizer::<f32>::describe(&SGD::new().learning_rate(0.5)).is_some());
     Ok(())
+}
+
+/// Every option of a recurrent layer off its default, one after another.
+macro_rules! recurrent_options {
+    ($layer:ident) => {
+        [
+            $layer::new(3),
+            $layer::new(1),
+            $layer::new(17).return_sequences(true),
+            $layer::new(3).return_state(true),
+            $layer::new(3).return_sequences(true).return_state(true).go_backwards(true),
+            $layer::new(3).use_bias(false).go_backwards(true),
+            $layer::new(3).activation(Gelu),
+            $layer::new(2).activation(Linear).zero_output_for_mask(true),
+            $layer::new(4).dropout(0.3).recurrent_dropout(0.4),
+            $layer::new(2).dropout(0.5).seed(3).return_sequences(true),
+            $layer::new(2).trainable(false),
+            $layer::new(3)
+                .kernel_initializer(Initializer::HeNormal)
+                .recurrent_initializer(Initializer::Identity { gain: 0.5 })
+                .bias_initializer(Initializer::Ones)
+                .kernel_regularizer(Regularizer::L2(0.1))
+                .recurrent_regularizer(Regularizer::L2(0.2))
+                .bias_regularizer(Regularizer::L2(0.3))
+                .activity_regularizer(Regularizer::L2(0.1))
+                .kernel_constraint(Constraint::NonNeg)
+                .recurrent_constraint(Constraint::NonNeg)
+                .bias_constraint(Constraint::NonNeg),
+        ]
+    };
+}
+
+#[test]
+fn simple_recurrent_layers() -> gradus::Result<()> {
+    for layer in recurrent_options!(RNN) {
+        check_multi_layer(layer, &[&[4, 2]])?;
+    }
+    check_multi_layer(RNN::new(3), &[&[1, 1]])?;
+    check_multi_layer(RNN::new(3).return_state(true), &[&[4, 2], &[3]])
+}
+
+#[test]
+fn lstm() -> gradus::Result<()> {
+    for layer in recurrent_options!(LSTM) {
+        check_multi_layer(layer, &[&[4, 2]])?;
+    }
+    check_multi_layer(LSTM::new(3).recurrent_activation(HardTanh).unit_forget_bias(false), &[&[3, 2]])?;
+    check_multi_layer(LSTM::new(3), &[&[1, 1]])?;
+    check_multi_layer(LSTM::new(3).return_state(true), &[&[4, 2], &[3], &[3]])
+}
+
+#[test]
+fn gru() -> gradus::Result<()> {
+    for layer in recurrent_options!(GRU) {
+        check_multi_layer(layer.clone().reset_after(false), &[&[4, 2]])?;
+        check_multi_layer(layer, &[&[4, 2]])?;
+    }
+    for reset_after in [true, false] {
+        let layer = GRU::new(3).reset_after(reset_after);
+        check_multi_layer(layer.clone().recurrent_activation(Silu), &[&[3, 2]])?;
+        check_multi_layer(layer.clone(), &[&[1, 1]])?;
+        check_multi_layer(layer.return_state(true), &[&[4, 2], &[3]])?;
+    }
+    Ok(())
+}
+
+#[test]
+fn bidirectional() -> gradus::Result<()> {
+    for mode in [Some(MergeMode::Concat), Some(MergeMode::Sum), Some(MergeMode::Mul), Some(MergeMode::Ave), None] {
+        check_multi_layer(Bidirectional::new(LSTM::new(2)).merge_mode(mode), &[&[3, 2]])?;
+        let gru = GRU::new(2).return_sequences(true).return_state(true).dropout(0.3);
+        check_multi_layer(Bidirectional::new(gru).merge_mode(mode), &[&[3, 2]])?;
+    }
+    let other = GRU::new(3).go_backwards(true);
+    check_multi_layer(Bidirectional::new(RNN::new(2)).backward_layer(other), &[&[3, 2]])?;
+    check_multi_layer(Bidirectional::new(LSTM::new(2).go_backwards(true)), &[&[3, 2], &[2], &[2], &[2], &[2]])
+}
+
+#[test]
+fn tokens_and_masks() -> gradus::Result<()> {
+    let tokens = |shape: &[usize]| LayerCheck::new(shape).whole_numbers(5);
+    tokens(&[4]).check(Embedding::new(5, 3))?;
+    tokens(&[4]).check(Embedding::new(5, 3).mask_zero(true))?;
+    tokens(&[2, 3]).check(Embedding::new(5, 1).embeddings_regularizer(Regularizer::L2(0.1)))?;
+    tokens(&[]).check(Embedding::new(6, 2).mask_zero(true).embeddings_constraint(Constraint::NonNeg))?;
+    check_layer(Masking::new().mask_value(-1.0), &[4, 2])?;
+    check_multi_layer(WithMask::new(), &[&[4, 2], &[4]])
+}
+
+#[test]
+fn layers_on_every_timestep() -> gradus::Result<()> {
+    let check = |shape: &[usize]| LayerCheck::new(shape);
+    let dense = TimeDistributed::new(Dense::new(3).activation(Tanh).kernel_regularizer(Regularizer::L2(0.1)));
+    check(&[4, 2]).check_both(dense.clone(), dense)?;
+    let flatten = TimeDistributed::new(Flatten::new()).name("flat");
+    check(&[4, 2, 3]).check_both(flatten.clone(), flatten)?;
+    let dropout = TimeDistributed::new(Dropout::new(0.4));
+    check(&[4, 2]).check_both(dropout.clone(), dropout)?;
+    let lstm = TimeDistributed::new(LSTM::new(2)).trainable(false);
+    check(&[2, 3, 2]).check_both(lstm.clone(), lstm)?;
+    let embedding = TimeDistributed::new(Embedding::new(5, 2));
+    check(&[2, 3]).whole_numbers(5).check_both(embedding.clone(), embedding)
 }

@@ -14,16 +14,25 @@ pub struct Arguments {
 
 impl Arguments {
     /// Reads `--seed N --epochs N --threads N --smoke`; a smoke run is one epoch.
+    #[allow(dead_code)] // some examples have a flag of their own
     pub fn read(epochs: usize) -> Self {
-        let mut arguments = Self { seed: 0, epochs, threads: None, smoke: false };
-        if let Err(problem) = arguments.parse() {
-            eprintln!("{problem}\nusage: [--seed N] [--epochs N] [--threads N] [--smoke]");
-            std::process::exit(2);
-        }
-        arguments
+        Self::read_with(None, [epochs; 2]).1
     }
 
-    fn parse(&mut self) -> Result<(), lexopt::Error> {
+    /// As [`read`](Self::read), for an example with a flag of its own: whether it was given, and the rest. `epochs` are
+    /// those without it and with it.
+    pub fn read_with(flag: Option<&str>, epochs: [usize; 2]) -> (bool, Self) {
+        let given = flag.is_some_and(|flag| std::env::args().any(|argument| argument.strip_prefix("--") == Some(flag)));
+        let mut arguments = Self { seed: 0, epochs: epochs[usize::from(given)], threads: None, smoke: false };
+        if let Err(problem) = arguments.parse(flag) {
+            let flag = flag.map(|flag| format!("[--{flag}] ")).unwrap_or_default();
+            eprintln!("{problem}\nusage: {flag}[--seed N] [--epochs N] [--threads N] [--smoke]");
+            std::process::exit(2);
+        }
+        (given, arguments)
+    }
+
+    fn parse(&mut self, flag: Option<&str>) -> Result<(), lexopt::Error> {
         use lexopt::prelude::*;
         let mut parser = lexopt::Parser::from_env();
         while let Some(argument) = parser.next()? {
@@ -32,6 +41,7 @@ impl Arguments {
                 Long("epochs") => self.epochs = parser.value()?.parse()?,
                 Long("threads") => self.threads = Some(parser.value()?.parse()?),
                 Long("smoke") => (self.smoke, self.epochs) = (true, 1),
+                Long(name) if Some(name) == flag => (),
                 _ => return Err(argument.unexpected()),
             }
         }

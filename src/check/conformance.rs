@@ -10,7 +10,7 @@ use super::gradients::{GradientCheck, Passed, layer_model, layer_model_calls, ou
 use crate::layers::{Layer, Mode, MultiLayer};
 use crate::losses::{BinaryCrossentropy, CategoricalCrossentropy, Loss};
 use crate::models::operation::{LayerKind, Operation};
-use crate::models::{AnyLayer, Model};
+use crate::models::{AnyLayer, IntoLayer, Model};
 use crate::optimizers::SGD;
 use crate::registry::Registry;
 use crate::tensor::volume;
@@ -151,6 +151,14 @@ impl LayerCheck {
         L: MultiLayer<f32> + MultiLayer<f64> + Clone + 'static,
     {
         self.run(&AnyLayer::<f32>::several(layer.clone()), &AnyLayer::<f64>::several(layer))
+    }
+
+    /// The same for what is made into a layer of each scalar, such as a wrapper around another layer.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn check_both<M, N>(&self, single: impl IntoLayer<f32, M>, double: impl IntoLayer<f64, N>) -> Result<()> {
+        self.run(&single.into_layer(), &double.into_layer())
     }
 
     fn run(&self, single: &AnyLayer<f32>, double: &AnyLayer<f64>) -> Result<()> {

@@ -366,7 +366,7 @@ pub(super) fn layer_model_calls<F: Scalar>(
     let count = inputs.len();
     let with_outputs = |outputs: usize| {
         let mut entries: Vec<Entry<F>> = (0..calls)
-            .flat_map(|_| inputs.iter().map(|shape| Entry::Input { name: None, shape: shape.clone() }))
+            .flat_map(|_| inputs.iter().map(|shape| Entry::Input { name: None, shape: shape.clone(), batch: None }))
             .collect();
         let first = entries.len();
         entries.extend((0..calls).map(|call| Entry::Call {

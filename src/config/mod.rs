@@ -85,8 +85,22 @@ pub(crate) fn expected(what: &str, value: &Value) -> Error {
 }
 
 /// Options that Keras writes and that say nothing about the numbers.
-const WITHOUT_MEANING: [&str; 8] =
-    ["dtype", "batch_input_shape", "batch_shape", "ragged", "sparse", "optional", "is_legacy_optimizer", "jit_compile"];
+const WITHOUT_MEANING: [&str; 13] = [
+    "unroll",
+    "use_cudnn",
+    "implementation",
+    "dtype",
+    "batch_input_shape",
+    "batch_shape",
+    "ragged",
+    "sparse",
+    "optional",
+    "is_legacy_optimizer",
+    "jit_compile",
+    // Of BatchNormalization: over devices, of which there is one here, and a number that only `renorm` uses.
+    "synchronized",
+    "renorm_momentum",
+];
 
 /// Takes the option `name` from `config`, or its default where it is not given.
 pub(crate) fn take<T: Setting>(config: &Config, name: &str, default: T) -> Result<T> {

@@ -1,5 +1,6 @@
 //! Data: reading it, splitting it, turning it into what a model takes.
 
+mod augmentation;
 pub(crate) mod dataset;
 #[cfg(feature = "datasets")]
 pub mod datasets;
@@ -8,6 +9,7 @@ pub mod idx;
 mod labels;
 pub(crate) mod split;
 
+pub use augmentation::{Augmentation, AugmentedImages};
 pub use dataset::{Batch, Dataset};
 pub use labels::{Label, from_categorical, to_categorical, to_categorical_f64};
 pub use split::{train_test_split, validation_split};

@@ -10,11 +10,13 @@
 #![allow(clippy::doc_markdown)]
 
 pub mod activation;
+mod blocks;
 pub mod broadcast;
 pub mod conv;
 pub(crate) mod dispatch;
 pub mod dot;
 pub mod elementwise;
+pub mod embedding;
 pub mod focal;
 pub mod gather;
 pub mod gemm;
@@ -22,12 +24,17 @@ pub mod losses;
 pub mod margin;
 pub mod math;
 pub mod noise;
+pub mod normalization;
 pub mod optimizer;
 pub mod overlap;
 pub mod pointwise;
 pub mod pool;
 pub mod random;
+pub mod recurrent;
 pub mod reduce;
 pub mod reorder;
+pub mod resample;
+pub mod row_norm;
 pub mod softmax;
 pub(crate) mod vector;
+pub mod warp;

@@ -8,6 +8,7 @@
 
 use std::ops::Range;
 
+use super::blocks::{block, block_mut, for_channels, plus};
 use super::dispatch::kernel;
 use crate::Scalar;
 
@@ -48,57 +49,12 @@ impl Windows {
     }
 }
 
-/// Does `$body` for every block of channels: `$ch` is its first channel, `$N` how many it has. Blocks of fixed size stay
-/// in registers, and are vectorised whatever slices they come from.
-macro_rules! for_channels {
-    ($c:expr, $ch:ident, $N:ident => $body:expr) => {{
-        let mut $ch = 0;
-        while $ch + 32 <= $c {
-            const $N: usize = 32;
-            $body;
-            $ch += $N;
-        }
-        while $ch + 8 <= $c {
-            const $N: usize = 8;
-            $body;
-            $ch += $N;
-        }
-        while $ch < $c {
-            const $N: usize = 1;
-            $body;
-            $ch += $N;
-        }
-    }};
-}
-
-/// N channels of a cell, from channel `ch` on.
-#[inline(always)]
-fn block<F: Copy, const N: usize>(cell: &[F], ch: usize) -> [F; N] {
-    *cell[ch..].first_chunk().expect("as many channels as the caller counted")
-}
-
-/// The same, to be written.
-#[inline(always)]
-fn block_mut<F, const N: usize>(cell: &mut [F], ch: usize) -> &mut [F; N] {
-    cell[ch..].first_chunk_mut().expect("as many channels as the caller counted")
-}
-
 /// The larger; the first if they are equal; NaN if either is.
 #[inline(always)]
 fn larger<F: Scalar, const N: usize>(best: [F; N], x: [F; N]) -> [F; N] {
     let mut out = best;
     for i in 0..N {
         out[i] = if (x[i] > best[i]) | x[i].is_nan() { x[i] } else { best[i] };
-    }
-    out
-}
-
-/// Σ a + b
-#[inline(always)]
-fn plus<F: Scalar, const N: usize>(a: [F; N], b: [F; N]) -> [F; N] {
-    let mut out = a;
-    for i in 0..N {
-        out[i] += b[i];
     }
     out
 }

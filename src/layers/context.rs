@@ -101,6 +101,14 @@ impl<'a, F: Scalar> Context<'a, F> {
         self.shared.shard
     }
 
+    /// For a layer to which batch and time are one axis.
+    pub(crate) fn folded(mut self, steps: usize) -> Self {
+        self.shared.first_row *= steps;
+        self.shared.batch *= steps;
+        self.shared.mask = None;
+        self
+    }
+
     pub(crate) fn with_totals(mut self, totals: &'a [F]) -> Self {
         self.totals = totals;
         self

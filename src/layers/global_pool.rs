@@ -16,7 +16,7 @@ fn whole(shape: &[usize]) -> (Windows, usize) {
 
 /// A global pooling layer: its options, and its two passes through the kernels of `Max` or `Avg`.
 macro_rules! global_pooling {
-    ($(#[$meta:meta])* $name:ident as $class:literal, $rank:literal, $kind:ident) => {
+    ($(#[$meta:meta])* $name:ident as $class:literal, $rank:tt, $kind:ident) => {
         layer_options! {
             $(#[$meta])*
             pub struct $name as $class {

@@ -167,7 +167,7 @@ macro_rules! merge_layer {
                 Description::of(self)
             }
 
-            fn mask_rule(&self) -> MaskRule {
+            fn mask_rule(&self, _: usize) -> MaskRule {
                 MaskRule::Common
             }
         }
@@ -421,7 +421,7 @@ impl<F: Scalar> MultiLayer<F> for Concatenate {
         Description::of(self)
     }
 
-    fn mask_rule(&self) -> MaskRule {
+    fn mask_rule(&self, _: usize) -> MaskRule {
         MaskRule::Common
     }
 }

@@ -11,14 +11,20 @@ mod context;
 mod conv;
 mod dense;
 mod dropout;
+mod embedding;
+mod framing;
 mod global_pool;
+mod masking;
 mod merge;
+mod normalization;
 mod params;
 mod pool;
 mod prelu;
+mod recurrent;
 mod rescaling;
 mod reshape;
 mod spatial;
+mod up_sampling;
 
 pub use activation::{ELU, LeakyReLU, ReLU, SoftmaxLayer};
 pub use activity::ActivityRegularization;
@@ -33,16 +39,24 @@ pub use dense::Dense;
 pub use dropout::{
     AlphaDropout, Dropout, GaussianDropout, GaussianNoise, SpatialDropout1D, SpatialDropout2D, SpatialDropout3D,
 };
+pub use embedding::Embedding;
+pub use framing::{Cropping1D, Cropping2D, Cropping3D, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D};
 pub use global_pool::{
     GlobalAvgPool1D, GlobalAvgPool2D, GlobalAvgPool3D, GlobalMaxPool1D, GlobalMaxPool2D, GlobalMaxPool3D,
 };
+pub use masking::{Masking, WithMask};
 pub use merge::{Add, Average, Concatenate, Dot, Maximum, Minimum, Multiply, Subtract};
+pub use normalization::{
+    BatchNormalization, GroupNormalization, LayerNormalization, RMSNormalization, UnitNormalization,
+};
 pub use params::{Grads, ParamBuilder, ParamSpec, Params};
 pub use pool::{AvgPool1D, AvgPool2D, AvgPool3D, MaxPool1D, MaxPool2D, MaxPool3D};
 pub use prelu::PReLU;
+pub use recurrent::{Bidirectional, GRU, LSTM, MergeMode, RNN, Recurrent};
 pub use rescaling::Rescaling;
 pub use reshape::{Flatten, Identity, Permute, RepeatVector, Reshape};
-pub use spatial::{DataFormat, Padding, PerAxis};
+pub use spatial::{Border, DataFormat, Padding, PerAxis};
+pub use up_sampling::{Interpolation, UpSampling1D, UpSampling2D, UpSampling3D};
 
 use crate::config::Config;
 use crate::regularizers::Regularizer;
@@ -106,6 +120,17 @@ pub enum MaskRule {
     Stop,
     /// The layer makes one of its own from its input: [`Layer::make_mask`].
     Make,
+}
+
+/// A value that a layer refuses: [`Layer::check_values`]. The model adds who refuses it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadValue {
+    /// The row of the layer's input that it stands in.
+    pub row: usize,
+    /// What would do.
+    pub expected: String,
+    /// What stands there.
+    pub received: String,
 }
 
 /// How many sums a layer that couples samples exchanges between the shards of a batch, before its forward and before
@@ -203,6 +228,20 @@ pub trait Layer<F: Scalar>: Send + Sync {
         false
     }
 
+    /// Whether [`check_values`](Self::check_values) refuses anything, and has to be asked.
+    fn checks_values(&self) -> bool {
+        false
+    }
+
+    /// Refuses values that the layer cannot work with, such as token ids that are no whole numbers. Asked before each
+    /// forward pass, which runs all the same and must not panic; what comes of it is thrown away.
+    ///
+    /// # Errors
+    /// The first row that does not fit, and why.
+    fn check_values(&self, x: View<'_, F>) -> Result<(), BadValue> {
+        Ok(())
+    }
+
     /// What becomes of a mask beside x.
     fn mask_rule(&self) -> MaskRule {
         MaskRule::Pass
@@ -284,9 +323,18 @@ pub trait MultiLayer<F: Scalar>: Send + Sync {
         Description::of_type::<Self>()
     }
 
-    /// What becomes of the masks beside the inputs: with [`MaskRule::Pass`] the output has the first input's.
-    fn mask_rule(&self) -> MaskRule {
+    /// What becomes of the masks beside the inputs, for output number `output`: with [`MaskRule::Pass`] it has the first
+    /// input's, with [`MaskRule::Make`] one of its own.
+    fn mask_rule(&self, output: usize) -> MaskRule {
         MaskRule::Stop
+    }
+
+    /// With [`MaskRule::Make`]: the mask, one value a timestep, true where the step counts.
+    fn make_mask(&self, inputs: Inputs<'_, F>, mask: &mut [bool]) {}
+
+    /// State is written after passes outside training too: that of recurrent layers, which goes from batch to batch.
+    fn carries_state(&self) -> bool {
+        false
     }
 
     /// Writes state that is not learned once a training step: called for each shard's cache, in shard order.

@@ -57,13 +57,25 @@ pub struct ParamBuilder<'a, F> {
     seed: u64,
     path: &'a str,
     first: usize,
+    batch: Option<usize>,
 }
 
 impl<'a, F: Scalar> ParamBuilder<'a, F> {
     /// A builder that adds to `specs` and `values`. Initial values depend on the seed and on `path` alone.
     pub(crate) fn new(specs: &'a mut Vec<ParamSpec>, values: &'a mut Vec<F>, seed: u64, path: &'a str) -> Self {
         let first = specs.len();
-        Self { specs, values, seed, path, first }
+        Self { specs, values, seed, path, first, batch: None }
+    }
+
+    /// For a model whose batches all have `batch` rows.
+    pub(crate) fn with_batch(mut self, batch: Option<usize>) -> Self {
+        self.batch = batch;
+        self
+    }
+
+    /// How many rows every batch has, if the model's input says so: what state that belongs to rows needs to know.
+    pub fn batch(&self) -> Option<usize> {
+        self.batch
     }
 
     /// Adds a parameter that is learned. Parameters are numbered in the order in which they are added.
@@ -77,6 +89,23 @@ impl<'a, F: Scalar> ParamBuilder<'a, F> {
         initializer: impl Borrow<Initializer>,
     ) -> Result<&mut ParamSpec> {
         self.push(name, shape, initializer.borrow(), true)
+    }
+
+    /// Adds a parameter that is learned, whose first values `adjust` changes.
+    ///
+    /// # Errors
+    /// As [`add`](Self::add).
+    pub(crate) fn add_adjusted(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        initializer: impl Borrow<Initializer>,
+        adjust: impl FnOnce(&mut [F]),
+    ) -> Result<&mut ParamSpec> {
+        let start = self.values.len();
+        self.push(name, shape, initializer.borrow(), true)?;
+        adjust(&mut self.values[start..]);
+        Ok(self.specs.last_mut().expect("just pushed"))
     }
 
     /// Adds state that is not learned but saved with the parameters, such as moving statistics.
@@ -204,6 +233,18 @@ impl<'a, F: Scalar> Grads<'a, F> {
             gradient.fill(F::zero());
         }
         gradient
+    }
+
+    /// The gradients of several different parameters.
+    ///
+    /// # Panics
+    /// If [`build`](super::Layer::build) added fewer, or a number comes twice.
+    pub fn several<const N: usize>(&mut self, numbers: [usize; N]) -> [&mut [F]; N] {
+        for number in numbers {
+            self.at_mut(number);
+        }
+        let ranges = numbers.map(|number| self.specs[number].range.clone());
+        self.values.get_disjoint_mut(ranges).expect("different parameters lie apart")
     }
 
     /// The gradient of the parameter with this number, for a product that covers all of it: with what the product is to

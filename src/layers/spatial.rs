@@ -94,6 +94,59 @@ impl From<(usize, usize, usize)> for PerAxis<3> {
     }
 }
 
+/// How many cells there are before and behind along each of N axes: `1` everywhere, `[1, 2]` an axis alike on both sides,
+/// `[[1, 2], [0, 3]]`. Of a single axis `[1, 2]` is before and behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Border<const N: usize>(pub [[usize; 2]; N]);
+
+impl<const N: usize> From<usize> for Border<N> {
+    fn from(all: usize) -> Self {
+        Self([[all; 2]; N])
+    }
+}
+
+impl<const N: usize> From<[[usize; 2]; N]> for Border<N> {
+    fn from(each: [[usize; 2]; N]) -> Self {
+        Self(each)
+    }
+}
+
+impl From<[usize; 2]> for Border<1> {
+    fn from(both: [usize; 2]) -> Self {
+        Self([both])
+    }
+}
+
+impl From<[usize; 2]> for Border<2> {
+    fn from([height, width]: [usize; 2]) -> Self {
+        Self([[height; 2], [width; 2]])
+    }
+}
+
+impl From<[usize; 3]> for Border<3> {
+    fn from(sizes: [usize; 3]) -> Self {
+        Self(sizes.map(|size| [size; 2]))
+    }
+}
+
+impl<const N: usize> Setting for Border<N> {
+    fn to_value(&self) -> Value {
+        if N == 1 { json!(self.0[0]) } else { self.0.iter().map(|both| json!(both)).collect() }
+    }
+
+    fn from_value(value: &Value) -> Result<Self> {
+        let whole = match value {
+            Value::Array(items) if N == 1 && items.len() == 2 => {
+                return Ok(Self([<[usize; 2]>::from_value(value)?; N]));
+            }
+            Value::Array(items) => items.clone(),
+            one => vec![one.clone(); N],
+        };
+        let each = whole.iter().map(<[usize; 2]>::from_value).collect::<Result<Vec<_>>>()?;
+        each.try_into().map(Self).map_err(|_| expected(&format!("a whole number or a list of {}", N.max(2)), value))
+    }
+}
+
 impl<const N: usize> Setting for PerAxis<N> {
     fn to_value(&self) -> Value {
         self.0.to_value()

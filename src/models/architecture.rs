@@ -42,8 +42,12 @@ impl<F: Scalar> Model<F> {
                 inputs.iter().map(|&(entry, output)| json!([places[entry].0, places[entry].1, output])).collect()
             };
             match entry {
-                Entry::Input { shape, .. } => {
-                    let options = json!({ "name": name, "shape": shape });
+                Entry::Input { shape, batch, .. } => {
+                    let mut options = json!({ "name": name, "shape": shape });
+                    if let Some(rows) = batch {
+                        let axes = std::iter::once(rows).chain(shape);
+                        options = json!({ "name": name, "batch_shape": axes.collect::<Vec<_>>() });
+                    }
                     layers.push((name.clone(), json!({ "class_name": "InputLayer", "config": options }), Vec::new()));
                 }
                 Entry::Call { layer, inputs } => {
@@ -148,6 +152,12 @@ fn input_shape(options: &Config) -> Result<Option<Vec<usize>>> {
     }
 }
 
+/// The rows of every batch, where `batch_shape` fixes them.
+fn input_batch(options: &Config) -> Option<usize> {
+    let given = options.get("batch_shape").or_else(|| options.get("batch_input_shape"))?;
+    given.as_array()?.first().and_then(|rows| usize::from_value(rows).ok())
+}
+
 fn sequential<F: Scalar>(name: &str, seed: u64, layers: &[Value], registry: &Registry<F>) -> Result<Recipe<F>> {
     let mut entries = Vec::new();
     for spec in layers {
@@ -156,7 +166,7 @@ fn sequential<F: Scalar>(name: &str, seed: u64, layers: &[Value], registry: &Reg
             && let Some(shape) = input_shape(&options)?
         {
             let name = options.get("name").and_then(Value::as_str).filter(|_| class == "InputLayer");
-            entries.push(Entry::Input { name: name.map(str::to_owned), shape });
+            entries.push(Entry::Input { name: name.map(str::to_owned), shape, batch: input_batch(&options) });
         }
         if class != "InputLayer" {
             let before = entries.len().checked_sub(1).ok_or_else(|| {
@@ -193,7 +203,8 @@ fn functional<F: Scalar>(
         if class == "InputLayer" {
             let shape = input_shape(&config)?.ok_or_else(|| problem(format!("the input `{own}` has no shape")))?;
             let order = input_names.iter().position(|(known, ..)| *known == own).unwrap_or(usize::MAX);
-            inputs.push((order, Entry::Input { name: Some(own.clone()), shape }, own));
+            let batch = input_batch(&config);
+            inputs.push((order, Entry::Input { name: Some(own.clone()), shape, batch }, own));
             continue;
         }
         let layer = make_layer(spec, registry)?.named(&own);

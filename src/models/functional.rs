@@ -43,7 +43,7 @@ struct Origin<F: Scalar> {
 }
 
 enum Kind<F: Scalar> {
-    Input { name: Option<String>, shape: Vec<usize> },
+    Input { name: Option<String>, shape: Vec<usize>, batch: Option<usize> },
     Call { layer: AnyLayer<F>, inputs: Vec<Symbol<F>> },
 }
 
@@ -65,7 +65,7 @@ impl Input {
 
     /// The same, for either scalar.
     pub fn of<F: Scalar>(shape: impl Into<Vec<usize>>) -> Symbol<F> {
-        Symbol::new(Kind::Input { name: None, shape: shape.into() })
+        Symbol::new(Kind::Input { name: None, shape: shape.into(), batch: None })
     }
 }
 
@@ -94,8 +94,24 @@ impl<F: Scalar> Symbol<F> {
     #[must_use]
     pub fn named(&self, name: impl Into<String>) -> Self {
         match &self.origin.kind {
-            Kind::Input { shape, .. } => Self::new(Kind::Input { name: Some(name.into()), shape: shape.clone() }),
+            Kind::Input { shape, batch, .. } => {
+                Self::new(Kind::Input { name: Some(name.into()), shape: shape.clone(), batch: *batch })
+            }
             Kind::Call { .. } => panic!("only inputs are named so; give the layer its name"),
+        }
+    }
+
+    /// An input whose batches all have so many rows, as stateful layers need.
+    ///
+    /// # Panics
+    /// If the symbol is not an input.
+    #[must_use]
+    pub fn batch_size(&self, rows: usize) -> Self {
+        match &self.origin.kind {
+            Kind::Input { name, shape, .. } => {
+                Self::new(Kind::Input { name: name.clone(), shape: shape.clone(), batch: Some(rows) })
+            }
+            Kind::Call { .. } => panic!("only inputs have a batch size"),
         }
     }
 }
@@ -103,7 +119,9 @@ impl<F: Scalar> Symbol<F> {
 impl<F: Scalar> std::fmt::Debug for Symbol<F> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.origin.kind {
-            Kind::Input { name, shape } => f.debug_struct("Input").field("name", name).field("shape", shape).finish(),
+            Kind::Input { name, shape, .. } => {
+                f.debug_struct("Input").field("name", name).field("shape", shape).finish()
+            }
             Kind::Call { layer, .. } => {
                 f.debug_struct("Symbol").field("layer", layer).field("output", &self.output).finish()
             }
@@ -202,13 +220,13 @@ impl<F: Scalar> ModelBuilder<F> {
         let mut entries = Vec::new();
         let mut position = BTreeMap::new();
         for symbol in &self.inputs {
-            let Kind::Input { name, shape } = &symbol.origin.kind else {
+            let Kind::Input { name, shape, batch } = &symbol.origin.kind else {
                 return Err(problem(format!("{symbol:?} is given as an input but is the output of a layer")));
             };
             if position.insert(symbol.origin.number, entries.len()).is_some() {
                 return Err(problem(format!("the input {symbol:?} is given twice")));
             }
-            entries.push(Entry::Input { name: name.clone(), shape: shape.clone() });
+            entries.push(Entry::Input { name: name.clone(), shape: shape.clone(), batch: *batch });
         }
         for (number, origin) in &reached {
             match &origin.kind {

@@ -23,7 +23,7 @@ pub(crate) struct Recipe<F: Scalar> {
 
 /// An input, or a call of a layer on outputs of earlier entries.
 pub(crate) enum Entry<F: Scalar> {
-    Input { name: Option<String>, shape: Vec<usize> },
+    Input { name: Option<String>, shape: Vec<usize>, batch: Option<usize> },
     Call { layer: AnyLayer<F>, inputs: Vec<(usize, usize)> },
 }
 
@@ -81,6 +81,8 @@ pub(crate) struct Graph<F: Scalar> {
 pub(crate) struct InputEntry {
     pub name: String,
     pub shape: Vec<usize>,
+    /// How many rows every batch has, where that is fixed.
+    pub batch: Option<usize>,
 }
 
 impl<F: Scalar> Graph<F> {
@@ -89,8 +91,8 @@ impl<F: Scalar> Graph<F> {
         let mut builder = Builder::new(recipe);
         // Inputs first: their numbers are then those of the tensors that the caller feeds in.
         for (number, entry) in recipe.entries.iter().enumerate() {
-            if let Entry::Input { name, shape } = entry {
-                builder.add_input(number, name.as_deref(), shape)?;
+            if let Entry::Input { name, shape, batch } = entry {
+                builder.add_input(number, name.as_deref(), shape, *batch)?;
             }
         }
         if builder.graph.inputs.is_empty() {
@@ -108,6 +110,16 @@ impl<F: Scalar> Graph<F> {
             }
         }
         builder.finish(recipe)
+    }
+
+    /// How many rows every batch has, if an input says so.
+    pub fn batch(&self) -> Option<usize> {
+        self.inputs.iter().find_map(|input| input.batch)
+    }
+
+    /// Whether a layer's state goes from batch to batch outside training too.
+    pub fn carries_state(&self) -> bool {
+        self.layers.iter().any(|layer| layer.operation.carries_state())
     }
 
     /// The layer a node calls. Inputs call none.
@@ -255,14 +267,23 @@ impl<'a, F: Scalar> Builder<'a, F> {
         }
     }
 
-    fn add_input(&mut self, entry: usize, name: Option<&str>, shape: &[usize]) -> Result<()> {
+    fn add_input(&mut self, entry: usize, name: Option<&str>, shape: &[usize], batch: Option<usize>) -> Result<()> {
         let name = self.unique_name(name, "Input")?;
         if shape.contains(&0) {
             return Err(Error::shape("an input without empty axes", shape).within(format!("input `{name}`")));
         }
         checked_volume(shape).map_err(|error| error.within(format!("input `{name}`")))?;
         self.graph.entry_names[entry].clone_from(&name);
-        self.graph.inputs.push(InputEntry { name, shape: shape.to_vec() });
+        if batch == Some(0) {
+            return Err(Error::option("batch_size", "at least 1", 0).within(format!("input `{name}`")));
+        }
+        let others = self.graph.inputs.iter().find_map(|input| input.batch);
+        if let (Some(own), Some(other)) = (batch, others)
+            && own != other
+        {
+            return Err(self.problem(format!("two inputs have fixed batches of {other} and {own} rows")));
+        }
+        self.graph.inputs.push(InputEntry { name, shape: shape.to_vec(), batch });
         let outputs = self.add_node(None, &[], &[shape.to_vec()]);
         self.results[entry] = outputs;
         Ok(())
@@ -289,15 +310,15 @@ impl<'a, F: Scalar> Builder<'a, F> {
         let graph = &mut self.graph;
         let first = graph.shapes.len();
         let outputs: Vec<usize> = (first..first + shapes.len()).collect();
-        let (mut reshapes, mut passed_over, mut rule, mut name) = (false, false, MaskRule::Stop, String::from("input"));
+        let (mut reshapes, mut passed_over, mut name) = (false, false, String::from("input"));
         if let Some(layer) = layer {
             let entry = &graph.layers[layer];
             reshapes = entry.operation.is_reshape();
             passed_over = reshapes || entry.operation.only_in_training();
-            rule = entry.operation.mask_rule();
             name.clone_from(&entry.name);
         }
-        for (&slot, shape) in outputs.iter().zip(shapes) {
+        for (number, (&slot, shape)) in outputs.iter().zip(shapes).enumerate() {
+            let rule = layer.map_or(MaskRule::Stop, |layer| graph.layers[layer].operation.mask_rule(number));
             graph.shapes.push(shape.clone());
             graph.memory.push(if reshapes { graph.memory[inputs[0]] } else { slot });
             graph.memory_inference.push(if passed_over { graph.memory_inference[inputs[0]] } else { slot });
@@ -351,7 +372,9 @@ impl<'a, F: Scalar> Builder<'a, F> {
                 specs: first..first,
                 output: Vec::new(),
             };
-            let mut params = ParamBuilder::new(&mut self.graph.specs, &mut self.params, self.seed, &name);
+            let batch = self.graph.batch();
+            let mut params =
+                ParamBuilder::new(&mut self.graph.specs, &mut self.params, self.seed, &name).with_batch(batch);
             entry.output =
                 build_layer(operation, &shapes, &mut params).map_err(|error| name_layer(&entry, after, error))?;
             entry.specs.end = self.graph.specs.len();
@@ -371,7 +394,7 @@ impl<'a, F: Scalar> Builder<'a, F> {
         shapes: &[&[usize]],
     ) -> Result<Vec<Vec<usize>>> {
         let (mut specs, mut values) = (Vec::new(), Vec::new());
-        let mut params = ParamBuilder::new(&mut specs, &mut values, self.seed, "");
+        let mut params = ParamBuilder::new(&mut specs, &mut values, self.seed, "").with_batch(self.graph.batch());
         let outputs = build_layer(operation, shapes, &mut params)?;
         let own = self.graph.layer_specs(number);
         match own.iter().zip(&specs).find(|(a, b)| a.shape != b.shape) {

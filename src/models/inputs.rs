@@ -264,6 +264,17 @@ pub(crate) fn check_inputs<F: Scalar>(
     Ok(rows)
 }
 
+/// Refuses a batch that has not the size that an input fixes.
+pub(crate) fn check_batch(call: &str, expected: &[super::graph::InputEntry], rows: usize) -> Result<()> {
+    match expected.iter().find(|input| input.batch.is_some_and(|batch| batch != rows)) {
+        None => Ok(()),
+        Some(input) => {
+            let wanted = format!("batches of {} rows, which input `{}` fixes", input.batch.unwrap_or(0), input.name);
+            Err(Error::data(call, wanted, format!("{rows}")))
+        }
+    }
+}
+
 /// [`check_rows`], where axes of size 1 do not matter: labels (batch) are as good as (batch, 1).
 pub(crate) fn check_rows_loosely(call: &str, what: &str, row: &[usize], shape: &[usize]) -> Result<()> {
     let without_ones = |shape: &[usize]| shape.iter().copied().filter(|&axis| axis != 1).collect::<Vec<_>>();

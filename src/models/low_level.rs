@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ndarray::ArrayD;
 
 use super::Model;
-use super::inputs::{IntoInputs, check_inputs, check_rows};
+use super::inputs::{IntoInputs, check_batch, check_inputs, check_rows};
 use super::pass::{self, Pass};
 use super::plan::Plan;
 use super::shard::{Run, Shard};
@@ -43,6 +43,7 @@ impl<F: Scalar> Model<F> {
     pub fn forward<'a, 'p>(&self, pass: &'p mut Pass<F>, x: impl IntoInputs<'a, F>, mode: Mode) -> Result<View<'p, F>> {
         let inputs = x.into_inputs();
         let rows = check_inputs("forward", &self.graph.inputs, &inputs)?;
+        check_batch("forward", &self.graph.inputs, rows)?;
         let training = matches!(mode, Mode::Training { .. });
         if !Arc::ptr_eq(&pass.graph, &self.graph) {
             return Err(Error::NotReady { call: "forward", needs: OWN_PASS });
@@ -74,6 +75,10 @@ impl<F: Scalar> Model<F> {
             };
             pass::forward(shards, totals, &run, None, &load, &|_| ());
         });
+        if let Some(error) = pass.shards[..used].iter().find_map(|shard| shard.refusal(&self.graph, None)) {
+            pass.mode = None;
+            return Err(error);
+        }
         pass.outputs.resize_with(self.graph.outputs.len(), Tensor::default);
         for (output, &slot) in pass.outputs.iter_mut().zip(&self.graph.outputs) {
             gather(output, &pass.shards[..used], rows, |shard| shard.value(&run, slot, Feeds::Own(&shard.inputs)));
@@ -154,14 +159,25 @@ impl<F: Scalar> Model<F> {
         learned.map(|(path, spec)| (path, to_array(&spec.shape, &values[spec.range.clone()]))).collect()
     }
 
-    /// Lets layers with state (moving statistics) write it, from what a training pass left in `pass`.
-    pub(crate) fn update_state(&mut self, pass: &Pass<F>) {
-        let Some(mode @ Mode::Training { .. }) = pass.mode else { return };
+    /// Lets layers with state write it, from what a forward pass left in `pass`: moving statistics after a pass in
+    /// training, the states of stateful layers after any. [`Driver::step`](crate::optimizers::Driver::step) does it too.
+    pub fn update_state(&mut self, pass: &Pass<F>) {
+        let Some(mode) = pass.mode else { return };
         let graph = self.graph.clone();
         let run =
             Run { graph: &graph, params: &[], plan: &pass.plan, mode, batch: pass.batch, penalties: pass.penalties };
         for shard in pass.shards() {
             shard.update_state(&run, &mut self.params, Feeds::Own(&shard.inputs));
+        }
+    }
+
+    /// Sets the states of stateful layers back to zero: what comes next is the beginning of new sequences.
+    pub fn reset_states(&mut self) {
+        let graph = self.graph.clone();
+        for layer in graph.layers.iter().filter(|layer| layer.operation.carries_state()) {
+            for spec in graph.specs[layer.specs.clone()].iter().filter(|spec| !spec.learned) {
+                self.params[spec.range.clone()].fill(F::zero());
+            }
         }
     }
 

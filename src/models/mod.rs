@@ -1,6 +1,7 @@
 //! Models: graphs of layers with their parameters.
 
 mod architecture;
+pub(crate) mod distributed;
 mod functional;
 pub(crate) mod graph;
 pub(crate) mod inputs;
@@ -16,6 +17,7 @@ mod sequential;
 pub(crate) mod shard;
 mod summary;
 
+pub use distributed::{EachStep, TimeDistributed};
 pub use functional::{Input, ModelBuilder, Symbol, call, shared};
 pub use inputs::{Column, Element, Given, IntoInputs, IntoTensor};
 pub use model::Model;

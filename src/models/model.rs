@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ndarray::ArrayD;
 
 use super::graph::{Graph, Recipe};
-use super::inputs::{IntoInputs, check_inputs};
+use super::inputs::{IntoInputs, check_batch, check_inputs};
 use super::low_level::to_array;
 use super::pass::Pass;
 use super::plan::Plan;
@@ -77,10 +77,11 @@ impl<F: Scalar> Model<F> {
     pub fn predict_all<'a>(&self, x: impl IntoInputs<'a, F>) -> Result<Vec<ArrayD<F>>> {
         let inputs = x.into_inputs();
         let rows = check_inputs("predict", &self.graph.inputs, &inputs)?;
+        check_batch("predict", &self.graph.inputs, rows)?;
         let scalars: Vec<_> = inputs.iter().map(super::inputs::Given::scalars).collect();
         let feeds: Vec<&[F]> = scalars.iter().map(AsRef::as_ref).collect();
         let mut predictor = Predictor::new(self, self.graph.outputs.clone(), rows);
-        self.threads.enter(|| predictor.run_many(&feeds, rows));
+        self.threads.enter(|| predictor.run_many(&feeds, rows))?;
         Ok(predictor.into_arrays())
     }
 
@@ -99,6 +100,7 @@ impl<F: Scalar> Model<F> {
     pub fn layer_outputs<'a>(&self, x: impl IntoInputs<'a, F>, layers: &[&str]) -> Result<Vec<ArrayD<F>>> {
         let inputs = x.into_inputs();
         let rows = check_inputs("layer_outputs", &self.graph.inputs, &inputs)?;
+        check_batch("layer_outputs", &self.graph.inputs, rows)?;
         let slots = layers
             .iter()
             .map(|name| {
@@ -110,7 +112,7 @@ impl<F: Scalar> Model<F> {
         let scalars: Vec<_> = inputs.iter().map(super::inputs::Given::scalars).collect();
         let feeds: Vec<&[F]> = scalars.iter().map(AsRef::as_ref).collect();
         let mut predictor = Predictor::new(self, slots, rows);
-        self.threads.enter(|| predictor.run_many(&feeds, rows));
+        self.threads.enter(|| predictor.run_many(&feeds, rows))?;
         Ok(predictor.into_arrays())
     }
 

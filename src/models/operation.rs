@@ -4,7 +4,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 use crate::layers::{
-    Context, Coupling, Description, GradInputs, Grads, Inputs, Layer, MaskRule, MultiLayer, ParamBuilder,
+    BadValue, Context, Coupling, Description, GradInputs, Grads, Inputs, Layer, MaskRule, MultiLayer, ParamBuilder,
 };
 use crate::models::Model;
 use crate::{Activation, Result, Scalar, Tensor, View};
@@ -29,7 +29,7 @@ pub(crate) trait Operation<F: Scalar>: Send + Sync {
         cx: &Context<'_, F>,
     );
     fn describe(&self) -> Description;
-    fn mask_rule(&self) -> MaskRule;
+    fn mask_rule(&self, output: usize) -> MaskRule;
     fn update_state(&self, state: &mut Grads<'_, F>, cache: &AnyCache, cx: &Context<'_, F>);
 
     fn is_reshape(&self) -> bool {
@@ -38,7 +38,16 @@ pub(crate) trait Operation<F: Scalar>: Send + Sync {
     fn only_in_training(&self) -> bool {
         false
     }
-    fn make_mask(&self, _: View<'_, F>, _: &mut [bool]) {}
+    fn make_mask(&self, _: Inputs<'_, F>, _: &mut [bool]) {}
+    fn check_values(&self, _: Inputs<'_, F>) -> Result<(), BadValue> {
+        Ok(())
+    }
+    fn checks_values(&self) -> bool {
+        false
+    }
+    fn carries_state(&self) -> bool {
+        false
+    }
     fn coupling(&self, _: &[usize]) -> Option<Coupling> {
         None
     }
@@ -112,7 +121,7 @@ impl<F: Scalar, L: Layer<F>> Operation<F> for Single<L> {
     fn describe(&self) -> Description {
         self.0.describe()
     }
-    fn mask_rule(&self) -> MaskRule {
+    fn mask_rule(&self, _: usize) -> MaskRule {
         self.0.mask_rule()
     }
     fn update_state(&self, state: &mut Grads<'_, F>, cache: &AnyCache, cx: &Context<'_, F>) {
@@ -124,8 +133,14 @@ impl<F: Scalar, L: Layer<F>> Operation<F> for Single<L> {
     fn only_in_training(&self) -> bool {
         self.0.only_in_training()
     }
-    fn make_mask(&self, x: View<'_, F>, mask: &mut [bool]) {
-        self.0.make_mask(x, mask);
+    fn make_mask(&self, inputs: Inputs<'_, F>, mask: &mut [bool]) {
+        self.0.make_mask(inputs.get(0), mask);
+    }
+    fn checks_values(&self) -> bool {
+        self.0.checks_values()
+    }
+    fn check_values(&self, inputs: Inputs<'_, F>) -> Result<(), BadValue> {
+        self.0.check_values(inputs.get(0))
     }
     fn coupling(&self, input: &[usize]) -> Option<Coupling> {
         self.0.coupling(input)
@@ -181,8 +196,14 @@ impl<F: Scalar, L: MultiLayer<F>> Operation<F> for Several<L> {
     fn describe(&self) -> Description {
         self.0.describe()
     }
-    fn mask_rule(&self) -> MaskRule {
-        self.0.mask_rule()
+    fn mask_rule(&self, output: usize) -> MaskRule {
+        self.0.mask_rule(output)
+    }
+    fn make_mask(&self, inputs: Inputs<'_, F>, mask: &mut [bool]) {
+        self.0.make_mask(inputs, mask);
+    }
+    fn carries_state(&self) -> bool {
+        self.0.carries_state()
     }
     fn update_state(&self, state: &mut Grads<'_, F>, cache: &AnyCache, cx: &Context<'_, F>) {
         self.0.update_state(state, cache.downcast_ref().expect(OWN_CACHE), cx);

@@ -3,6 +3,7 @@
 use ndarray::ArrayD;
 
 use super::Model;
+use super::inputs::check_batch;
 use super::pass::shard_rows;
 use super::plan::Plan;
 use super::shard::{Run, Shard};
@@ -31,6 +32,8 @@ pub struct Predictor<'m, F: Scalar> {
     shards: Vec<Shard<F>>,
     outputs: Vec<Tensor<F>>,
     most_rows: usize,
+    /// The parameters with the states of stateful layers as the runs before left them; none where there are no such.
+    carried: Option<Vec<F>>,
 }
 
 impl<'m, F: Scalar> Predictor<'m, F> {
@@ -40,7 +43,8 @@ impl<'m, F: Scalar> Predictor<'m, F> {
         let plan = Plan::new(graph, false, &frozen, false, &vec![false; graph.outputs.len()]);
         let outputs = slots.iter().map(|&slot| Tensor::without_rows(&graph.shapes[slot])).collect();
         let shards = (0..most_rows.div_ceil(SHARD_ROWS).max(1)).map(|number| Shard::new(number, graph)).collect();
-        Self { model, plan, slots, shards, outputs, most_rows }
+        let carried = graph.carries_state().then(|| model.params.clone());
+        Self { model, plan, slots, shards, outputs, most_rows, carried }
     }
 
     /// Takes all memory now, that of the layers too: every shard runs once, on as many rows of zeros as it ever will.
@@ -101,6 +105,7 @@ impl<'m, F: Scalar> Predictor<'m, F> {
                 return Err(Error::data("Predictor::run", expected, format!("{} values", given.len())));
             }
         }
+        check_batch("Predictor::run", &graph.inputs, rows)?;
         for (&slot, out) in self.slots.iter().zip(outputs.iter()) {
             let len = rows * volume(&graph.shapes[slot]);
             if out.len() != len {
@@ -108,9 +113,9 @@ impl<'m, F: Scalar> Predictor<'m, F> {
             }
         }
         if rows <= SHARD_ROWS {
-            self.run_many(inputs, rows);
+            self.run_many(inputs, rows)?;
         } else {
-            self.model.threads.enter(|| self.run_many(inputs, rows));
+            self.model.threads.enter(|| self.run_many(inputs, rows))?;
         }
         for (out, output) in outputs.iter_mut().zip(&self.outputs) {
             out.copy_from_slice(output.data());
@@ -119,11 +124,11 @@ impl<'m, F: Scalar> Predictor<'m, F> {
     }
 
     /// Runs checked inputs; the results lie in `self.outputs`.
-    pub(crate) fn run_many(&mut self, feeds: &[&[F]], rows: usize) {
+    pub(crate) fn run_many(&mut self, feeds: &[&[F]], rows: usize) -> Result<()> {
         let model = self.model;
         let run = Run {
             graph: &model.graph,
-            params: &model.params,
+            params: self.carried.as_deref().unwrap_or(&model.params),
             plan: &self.plan,
             mode: Mode::Inference,
             batch: rows,
@@ -141,6 +146,9 @@ impl<'m, F: Scalar> Predictor<'m, F> {
         } else {
             parallel::for_each(shards, &work);
         }
+        if let Some(error) = shards.iter().find_map(|shard| shard.refusal(&model.graph, None)) {
+            return Err(error);
+        }
         for (output, &slot) in self.outputs.iter_mut().zip(&self.slots) {
             output.set_rows(rows);
             for shard in &self.shards[..count] {
@@ -148,6 +156,21 @@ impl<'m, F: Scalar> Predictor<'m, F> {
                 let len = value.row_len();
                 output.data_mut()[shard.rows.start * len..shard.rows.end * len].copy_from_slice(&value);
             }
+        }
+        if let Some(carried) = &mut self.carried {
+            let (graph, plan, mode) = (&model.graph, &self.plan, Mode::Inference);
+            let run = Run { graph, params: &[], plan, mode, batch: rows, penalties: false };
+            for shard in &self.shards[..count] {
+                shard.update_state(&run, carried, Feeds::Batch(feeds));
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets the states of stateful layers, which go from run to run, back to what the model holds.
+    pub fn reset_states(&mut self) {
+        if let Some(carried) = &mut self.carried {
+            carried.copy_from_slice(&self.model.params);
         }
     }
 

@@ -39,6 +39,7 @@ pub struct Sequential<F: Scalar = f32> {
     name: String,
     seed: u64,
     input: Option<Vec<usize>>,
+    batch: Option<usize>,
     layers: Vec<AnyLayer<F>>,
     compile: Compile<F>,
 }
@@ -60,7 +61,14 @@ impl Sequential<f64> {
 
 impl<F: Scalar> Default for Sequential<F> {
     fn default() -> Self {
-        Self { name: "sequential".into(), seed: 0, input: None, layers: Vec::new(), compile: Compile::default() }
+        Self {
+            name: "sequential".into(),
+            seed: 0,
+            input: None,
+            batch: None,
+            layers: Vec::new(),
+            compile: Compile::default(),
+        }
     }
 }
 
@@ -68,6 +76,12 @@ impl<F: Scalar> Sequential<F> {
     /// The shape of one sample, without the batch axis.
     pub fn input(mut self, shape: impl Into<Vec<usize>>) -> Self {
         self.input = Some(shape.into());
+        self
+    }
+
+    /// Fixes how many rows every batch has, as stateful layers need. Default: any number.
+    pub fn batch_size(mut self, rows: usize) -> Self {
+        self.batch = Some(rows);
         self
     }
 
@@ -119,7 +133,7 @@ impl<F: Scalar> Sequential<F> {
             return Err(Error::Graph { model: self.name, problem });
         };
         let count = self.layers.len();
-        let mut entries = vec![Entry::Input { name: None, shape }];
+        let mut entries = vec![Entry::Input { name: None, shape, batch: self.batch }];
         entries
             .extend(self.layers.into_iter().enumerate().map(|(i, layer)| Entry::Call { layer, inputs: vec![(i, 0)] }));
         let mut model =

@@ -6,8 +6,8 @@ use super::graph::Graph;
 use super::operation::AnyCache;
 use super::plan::{Plan, Seed};
 use crate::kernels::elementwise;
-use crate::layers::{Context, Feeds, GradInputs, Grads, Inputs, MaskRule, Mode, NodeShared, Params, Values};
-use crate::{Scalar, Tensor, View, ViewMut};
+use crate::layers::{BadValue, Context, Feeds, GradInputs, Grads, Inputs, MaskRule, Mode, NodeShared, Params, Values};
+use crate::{Error, Scalar, Tensor, View, ViewMut};
 
 /// What does not change while a batch goes through: the graph, its parameters, the plan, the circumstances.
 #[derive(Clone, Copy)]
@@ -41,6 +41,8 @@ pub(crate) struct Shard<F> {
     /// This shard's part of the sums at a seam.
     pub sums: Vec<F>,
     scratch: Vec<F>,
+    /// The first value of the last forward pass that a layer refused, and which layer.
+    refused: Option<(usize, BadValue)>,
 }
 
 impl<F: Scalar> Shard<F> {
@@ -58,6 +60,7 @@ impl<F: Scalar> Shard<F> {
             stale: vec![true; graph.specs.len()],
             sums: Vec::new(),
             scratch: Vec::new(),
+            refused: None,
         }
     }
 
@@ -78,6 +81,17 @@ impl<F: Scalar> Shard<F> {
             }
         }
         self.rows = rows;
+        self.refused = None;
+    }
+
+    /// The error of a value that a layer refused; `rows` tells the numbers of the batch's rows where they came from.
+    pub fn refusal(&self, graph: &Graph<F>, rows: Option<&[usize]>) -> Option<Error> {
+        let (layer, value) = self.refused.as_ref()?;
+        let layer = &graph.layers[*layer];
+        let row = self.rows.start + value.row.min(self.rows.len().saturating_sub(1));
+        let row = rows.map_or(row, |rows| rows[row]);
+        let call = format!("layer `{}` ({})", layer.name, layer.description.class);
+        Some(Error::data(call, &*value.expected, format!("{} at row {row}", value.received)))
     }
 
     /// Makes room for the gradients. Those of parameters are stale until a layer writes them.
@@ -155,16 +169,21 @@ impl<F: Scalar> Shard<F> {
             let (before, after) = self.values.split_at_mut(node.outputs.start);
             let outputs = &mut after[..node.outputs.len()];
             let cache = self.caches[number].as_mut().expect("a node with a layer has a cache");
-            if layer.operation.mask_rule() == MaskRule::Make {
+            if layer.operation.mask_rule(0) == MaskRule::Make {
                 let mut mask = std::mem::take(&mut self.masks[node.outputs.start]);
                 let values = Values { outputs: before, memory, masks: &self.masks, feeds, rows: &self.rows };
-                layer.operation.make_mask(values.view(node.inputs[0].slot), &mut mask);
+                layer.operation.make_mask(Inputs::new(&node.inputs, values, &run.graph.masks), &mut mask);
                 self.masks[node.outputs.start] = mask;
             }
             let values = Values { outputs: before, memory, masks: &self.masks, feeds, rows: &self.rows };
             let inputs = Inputs::new(&node.inputs, values, &run.graph.masks);
             let cx = context(run, number, self.number, &self.rows, inputs);
             let cx = if number == first { cx.with_totals(totals) } else { cx };
+            if layer.operation.checks_values()
+                && let Err(value) = layer.operation.check_values(inputs)
+            {
+                self.refused.get_or_insert((node.layer.unwrap_or_default(), value));
+            }
             layer.operation.forward(inputs, outputs, cache, &cx);
         }
     }
@@ -257,7 +276,8 @@ impl<F: Scalar> Shard<F> {
         for (number, node) in run.graph.nodes.iter().enumerate() {
             let Some(layer) = run.graph.layer(node) else { continue };
             let specs = &run.graph.specs[layer.specs.clone()];
-            if specs.iter().any(|spec| !spec.learned) {
+            let training = matches!(run.mode, Mode::Training { .. });
+            if specs.iter().any(|spec| !spec.learned) && (training || layer.operation.carries_state()) {
                 let values = Values {
                     outputs: &self.values,
                     memory: &run.plan.memory,

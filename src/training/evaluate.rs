@@ -59,9 +59,10 @@ impl<F: Scalar> Model<F> {
     }
 
     fn evaluate_checked(&mut self, dataset: &dyn Dataset<F>, check: bool) -> Result<Score> {
+        let batch = self.graph.batch().unwrap_or(BATCH);
         let threads = self.threads.clone();
         let logs = self
-            .with_compiled(|model, compiled| threads.enter(|| evaluate(model, compiled, dataset, BATCH, check, "")));
+            .with_compiled(|model, compiled| threads.enter(|| evaluate(model, compiled, dataset, batch, check, "")));
         logs.map(Score::from)
     }
 

@@ -371,6 +371,10 @@ impl<F: Scalar> Model<F> {
         validation: Option<(&dyn Dataset<F>, bool)>,
         mut options: Fit<'_, F>,
     ) -> Result<History> {
+        if let Some(batch) = self.graph.batch().filter(|&batch| batch != options.batch_size) {
+            let expected = format!("{batch}, which an input fixes");
+            return Err(Error::option("batch_size", expected, options.batch_size));
+        }
         let threads = self.threads.clone();
         self.with_compiled(|model, compiled| {
             threads.enter(|| Epochs { model, compiled, check }.run(dataset, validation, &mut options))
@@ -505,7 +509,7 @@ pub(crate) fn reset_metrics<F: Scalar>(compiled: &mut Compiled<F>) {
 
 /// The loss and the metrics over a whole data set, batch by batch in its own order.
 pub(crate) fn evaluate<F: Scalar>(
-    model: &Model<F>,
+    model: &mut Model<F>,
     compiled: &mut Compiled<F>,
     dataset: &dyn Dataset<F>,
     batch_size: usize,

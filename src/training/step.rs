@@ -9,6 +9,7 @@ use crate::losses::output::{OutputLoss, known_denominator};
 use crate::losses::reduction::{Sums, divide};
 use crate::models::Model;
 use crate::models::graph::Graph;
+use crate::models::inputs::check_batch;
 use crate::models::partial::Partial;
 use crate::models::pass::{self, HasShard, shard_count};
 use crate::models::plan::Plan;
@@ -256,6 +257,7 @@ pub(crate) fn gradients<F: Scalar>(
 ) -> Result<(f64, usize)> {
     let Compiled { driver, objectives, workspace, .. } = compiled;
     let graph = &model.graph;
+    check_batch("fit", &graph.inputs, data.rows.len())?;
     let used = workspace.set_rows(graph, objectives, data.dataset, data.rows.len());
     let Workspace { shards, totals, training, weighted, denominators, loss_totals, .. } = workspace;
     let prepared = training.as_ref().expect("prepared before the first step");
@@ -272,6 +274,7 @@ pub(crate) fn gradients<F: Scalar>(
             pass::backward_part(work.shard_mut(), &run, run.plan.seams.len(), None, &[]);
         }
     });
+    refusal(shards, graph, data)?;
     if !known {
         join_losses(shards, objectives, denominators, loss_totals);
         parallel::for_each(shards, &|work: &mut StepShard<F>| {
@@ -297,9 +300,10 @@ impl<F: Scalar> Workspace<F> {
 }
 
 /// One step of evaluation; returns the loss of the batch.
-pub(crate) fn test<F: Scalar>(model: &Model<F>, compiled: &mut Compiled<F>, data: &StepData<'_, F>) -> Result<f64> {
+pub(crate) fn test<F: Scalar>(model: &mut Model<F>, compiled: &mut Compiled<F>, data: &StepData<'_, F>) -> Result<f64> {
     let Compiled { objectives, workspace, .. } = compiled;
     let graph = &model.graph;
+    check_batch("evaluate", &graph.inputs, data.rows.len())?;
     let used = workspace.set_rows(graph, objectives, data.dataset, data.rows.len());
     let Workspace { shards, totals, inference, weighted, denominators, loss_totals, .. } = workspace;
     let prepared = inference.as_ref().expect("prepared before the first step");
@@ -309,13 +313,30 @@ pub(crate) fn test<F: Scalar>(model: &Model<F>, compiled: &mut Compiled<F>, data
     let known = known_denominators(&run, objectives, data, weighted, denominators);
     let load = |work: &mut StepShard<F>| work.load(&run, objectives, data);
     pass::forward(shards, totals, &run, None, &load, &|work| work.weigh(&run, objectives, data, known));
+    refusal(shards, graph, data)?;
     if !known {
         join_losses(shards, objectives, denominators, loss_totals);
         parallel::for_each(shards, &|work: &mut StepShard<F>| work.evaluate(&run, objectives, loss_totals));
     }
     let loss = total_loss(shards, objectives, denominators)? + model.penalty().f64();
     watch(shards, objectives, &run);
+    if graph.carries_state() {
+        let graph = model.graph.clone();
+        let run =
+            Run { graph: &graph, params: &[], plan: &prepared.plan, mode, batch: data.rows.len(), penalties: true };
+        for work in shards.iter() {
+            work.shard.update_state(&run, &mut model.params, Feeds::Own(&work.shard.inputs));
+        }
+    }
     Ok(loss)
+}
+
+/// A value of the batch that a layer refused.
+fn refusal<F: Scalar>(shards: &[StepShard<F>], graph: &Graph<F>, data: &StepData<'_, F>) -> Result<()> {
+    match shards.iter().find_map(|work| work.shard.refusal(graph, Some(data.rows))) {
+        Some(error) => Err(error),
+        None => Ok(()),
+    }
 }
 
 /// Fills in the denominators that are known before the shards have met; true if all are, and no loss couples samples.

@@ -3,26 +3,52 @@
 use gradus::prelude::*;
 use serde_json::json;
 
-use super::case::{Case, Results, Stop, unsupported};
+use super::case::{Case, Results, Stop};
 
 pub fn run<F: Scalar>(case: &Case, class: &str) -> Result<Results<F>, Stop> {
-    if case.call["mask"].as_bool().unwrap_or(false) || case.find::<F>("initial_state.0").is_some() {
-        return Err(unsupported("masks and initial states"));
-    }
     let registry = Registry::<F>::standard();
     let over_several_axes = class == "softmax" && case.config["axis"].is_array();
+    let mut options = case.options();
+    // What Keras takes when it is called are options here.
+    for (call, option) in
+        [("use_causal_mask", "use_causal_mask"), ("return_attention_scores", "return_attention_scores")]
+    {
+        if case.call[call].as_bool().unwrap_or(false) {
+            options.insert(option.into(), json!(true));
+        }
+    }
+    let attention_mask = case.find::<F>("attention_mask");
+    if attention_mask.is_some() {
+        options.insert("attention_mask".into(), json!(true));
+    }
     let layer = if over_several_axes {
-        registry.make_layer("Softmax", &case.options())?
+        registry.make_layer("Softmax", &options)?
     } else if case.kind.starts_with("activation:") {
-        let mut words = case.options();
-        words.insert("name".into(), json!(class));
-        registry.make_layer("Activation", json!({ "activation": words }).as_object().unwrap())?
+        options.insert("name".into(), json!(class));
+        registry.make_layer("Activation", json!({ "activation": options }).as_object().unwrap())?
     } else {
-        registry.make_layer(class, &case.options())?
+        registry.make_layer(class, &options)?
     };
-    let inputs = case.several::<F>("input");
-    let symbols: Vec<Symbol<F>> = inputs.iter().map(|input| Input::of::<F>(input.shape()[1..].to_vec())).collect();
-    let output = call(layer.named("layer"), &symbols);
+    // The model's inputs are the layer's, and masks, which the inputs that they belong to carry.
+    let mut inputs = case.several::<F>("input");
+    let count = inputs.len();
+    let states = case.several::<F>("initial_state");
+    let named = ["query_mask", "value_mask", "key_mask"];
+    let mask = |i: usize| case.find(&format!("mask.{i}")).or_else(|| named.get(i).and_then(|name| case.find(name)));
+    let mut masks: Vec<(usize, ArrayD<F>)> = (0..count).filter_map(|i| mask(i).map(|mask| (i, mask))).collect();
+    masks.extend(case.find("mask").map(|mask| (0, mask)));
+    inputs.extend(states.iter().cloned());
+    inputs.extend(attention_mask);
+    let given = inputs.len();
+    inputs.extend(masks.iter().map(|(_, mask)| mask.clone()));
+    let rows = inputs[0].shape()[0];
+    let symbols: Vec<Symbol<F>> =
+        inputs.iter().map(|input| Input::of::<F>(input.shape()[1..].to_vec()).batch_size(rows)).collect();
+    let mut taken = symbols[..given].to_vec();
+    for (number, (input, _)) in masks.iter().enumerate() {
+        taken[*input] = call(WithMask::new(), [&taken[*input], &symbols[given + number]]);
+    }
+    let output = call(layer.named("layer"), &taken);
     let outputs: Vec<Symbol<F>> = (0..case.several::<F>("grad_output").len()).map(|i| output.output(i)).collect();
     let mut model = ModelBuilder::new(&symbols, &outputs).build()?;
     let weights: Vec<(String, ArrayD<F>)> =
@@ -31,20 +57,31 @@ pub fn run<F: Scalar>(case: &Case, class: &str) -> Result<Results<F>, Stop> {
 
     let mut pass = model.pass_with_input_gradients();
     let mode = if case.training() { Mode::Training { seed: 0, step: 0 } } else { Mode::Inference };
-    model.forward(&mut pass, inputs.as_slice(), mode)?;
+    for number in 0..case.call["calls"].as_u64().unwrap_or(1) {
+        if number > 0 {
+            model.update_state(&pass);
+        }
+        model.forward(&mut pass, inputs.as_slice(), mode)?;
+    }
     model.backward(&mut pass, case.several::<F>("grad_output").as_slice())?;
+    model.update_state(&pass);
 
     let mut results = Results::new();
     let numbered = |name: &str, i: usize, count: usize| if count == 1 { name.into() } else { format!("{name}.{i}") };
     for i in 0..outputs.len() {
         results.insert(numbered("output", i, outputs.len()), pass.output(i).array().to_owned());
     }
-    for i in 0..inputs.len() {
+    for i in 0..count + states.len() {
         let grad = pass.input_gradient(i).expect("asked for").array().to_owned();
-        results.insert(numbered("grad.input", i, inputs.len()), grad);
+        let name =
+            if i < count { numbered("grad.input", i, count) } else { format!("grad.initial_state.{}", i - count) };
+        results.insert(name, grad);
     }
     for (path, grad) in model.gradients(&pass) {
         results.insert(format!("grad.{}", path.trim_start_matches("layer/")), grad);
+    }
+    for (path, value) in model.get_weights() {
+        results.insert(format!("updated.{}", path.trim_start_matches("layer/")), value);
     }
     Ok(results)
 }

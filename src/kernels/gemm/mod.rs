@@ -7,6 +7,7 @@
 //! The result depends on the operands and the instruction set alone: one thread computes it, in one fixed order.
 
 pub(super) mod pack;
+mod packed;
 mod small;
 #[cfg(test)]
 pub(super) mod tests;
@@ -15,6 +16,8 @@ mod tile;
 use super::dispatch::{Instructions, kernel};
 use super::math::Elementary;
 use super::vector::Vector;
+
+pub use packed::{Packed, gemm_packed};
 
 /// A matrix that somebody else owns: `rows` × `cols`, element (i, j) at `data[i·row_stride + j·col_stride]`.
 ///

@@ -1,4 +1,4 @@
-use super::{Matrix, Start, gemm};
+use super::{Matrix, Packed, Start, gemm, gemm_packed};
 use crate::Scalar;
 use crate::kernels::dispatch::forced::on_every_isa;
 
@@ -28,11 +28,15 @@ fn check<F: Scalar>((m, n, k): (usize, usize, usize), layout: usize, start: usiz
     let before = numbers::<F>(m.max(1) * (n + gap), 4);
     let start = [Start::Zero, Start::Add, Start::Bias(&bias)][start];
 
-    let mut c = before.clone();
-    gemm(a, b, start, &mut c, n + gap);
+    let mut c = [before.clone(), before.clone()];
+    gemm(a, b, start, &mut c[0], n + gap);
+    let mut packed = Packed::default();
+    packed.pack(b);
+    gemm_packed(a, &packed, start, &mut c[1], n + gap);
 
     let epsilon = F::epsilon().f64() * (k as f64 + 4.0);
-    for (i, row) in c.chunks((n + gap).max(1)).take(m).enumerate() {
+    let rows = c.iter().flat_map(|c| c.chunks((n + gap).max(1)).take(m).enumerate());
+    for (i, row) in rows {
         for (j, &got) in row.iter().enumerate() {
             let old = before[i * (n + gap) + j];
             if j >= n {

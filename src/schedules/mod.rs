@@ -5,7 +5,13 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::config::{self, Configured, Setting, options};
+mod cosine;
+mod decay;
+
+pub use cosine::{CosineDecay, CosineDecayRestarts, OneCycle};
+pub use decay::{ExponentialDecay, InverseTimeDecay, PiecewiseConstantDecay, PolynomialDecay};
+
+use crate::config::{self, Configured, Setting};
 use crate::{Error, Result};
 
 /// A learning rate as a function of the optimizer's step.
@@ -81,10 +87,18 @@ impl Setting for LearningRate {
             return f64::from_value(value).map(Self::Constant);
         }
         let (class, options) = config::class_and_config(value)?;
-        match class.as_str() {
-            ExponentialDecay::CLASS => Ok(ExponentialDecay::from_config(&options)?.into()),
-            _ => Err(Error::unknown("learning-rate schedule", class, [ExponentialDecay::CLASS])),
+        macro_rules! made_of {
+            ($($schedule:ident)*) => {
+                match class.as_str() {
+                    $($schedule::CLASS => Ok($schedule::from_config(&options)?.into()),)*
+                    _ => Err(Error::unknown("learning-rate schedule", class, [$($schedule::CLASS),*])),
+                }
+            };
         }
+        made_of!(
+            CosineDecay CosineDecayRestarts ExponentialDecay InverseTimeDecay OneCycle PiecewiseConstantDecay
+            PolynomialDecay
+        )
     }
 
     fn has_words(&self) -> bool {
@@ -95,52 +109,16 @@ impl Setting for LearningRate {
     }
 }
 
-options! {
-    /// A rate that falls by a factor over a number of steps: r(t) = r₀ · rate^(t/steps), with `staircase` r₀ ·
-    /// rate^⌊t/steps⌋.
-    ///
-    /// # Defaults
-    /// `staircase` false.
-    /// # Errors
-    /// When compiled: `decay_steps` of 0, or a rate or factor that is negative or not finite.
-    /// # Example
-    /// ```
-    /// use gradus::prelude::*;
-    /// let halved = ExponentialDecay::new(0.1, 1000.0, 0.5);
-    /// assert_eq!(halved.rate(1000), 0.05);
-    /// let optimizer = SGD::new().learning_rate(halved);
-    /// ```
-    /// # Source
-    /// Keras `schedules.ExponentialDecay`.
-    pub struct ExponentialDecay(initial_learning_rate: f64, decay_steps: f64, decay_rate: f64) {
-        /// Whether the rate falls at once every `decay_steps`, instead of evenly. Default: false.
-        staircase: bool = false,
-        /// The schedule's name. Default: none.
-        name: Option<String> = None => |name: impl Into<String>| Some(name.into()),
+/// Refuses a value that is negative or not finite.
+fn at_least_zero(option: &str, value: f64) -> Result<()> {
+    if value.is_finite() && value >= 0.0 {
+        Ok(())
+    } else {
+        Err(Error::option(option, "a finite number, at least 0", value))
     }
 }
 
-impl Schedule for ExponentialDecay {
-    fn rate(&self, step: u64) -> f64 {
-        let periods = step as f64 / self.decay_steps;
-        let periods = if self.staircase { periods.floor() } else { periods };
-        self.initial_learning_rate * self.decay_rate.powf(periods)
-    }
-
-    fn check(&self) -> Result<()> {
-        for (option, value) in [("initial_learning_rate", self.initial_learning_rate), ("decay_rate", self.decay_rate)]
-        {
-            if !(value.is_finite() && value >= 0.0) {
-                return Err(Error::option(option, "a finite number, at least 0", value));
-            }
-        }
-        if !(self.decay_steps.is_finite() && self.decay_steps > 0.0) {
-            return Err(Error::option("decay_steps", "above 0", self.decay_steps));
-        }
-        Ok(())
-    }
-
-    fn describe(&self) -> Option<Value> {
-        Some(config::object(Self::CLASS, self.to_config()))
-    }
+/// Refuses a value that is not above 0 and finite.
+fn above_zero(option: &str, value: f64) -> Result<()> {
+    if value.is_finite() && value > 0.0 { Ok(()) } else { Err(Error::option(option, "above 0", value)) }
 }

@@ -1,0 +1,211 @@
+//! Images that are changed at random each time they are shown, so that a network sees none twice.
+
+use ndarray_rand::rand::Rng;
+
+use super::{Batch, Dataset};
+use crate::kernels::warp;
+use crate::models::IntoTensor;
+use crate::models::inputs::{Column, Given};
+use crate::random::{self, Philox};
+use crate::{Error, Result, Scalar};
+
+/// How images are changed at random.
+///
+/// # Defaults
+/// Nothing is changed; `seed` 0.
+/// # Example
+/// ```
+/// use gradus::data::Augmentation;
+/// // Turned by up to 10 degrees either way, moved by up to 2 pixels.
+/// let slightly = Augmentation::new().rotation(10.0).shift(2.0).seed(1);
+/// # let _ = slightly;
+/// ```
+/// # Source
+/// Keras's `RandomRotation`, `RandomTranslation`, `RandomZoom`, `RandomFlip`, in one pass over the pixels.
+#[derive(Clone, Debug, Default)]
+pub struct Augmentation {
+    rotation: f64,
+    shift: f64,
+    zoom: f64,
+    flip: bool,
+    seed: u64,
+}
+
+impl Augmentation {
+    /// Of which nothing is asked yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// By how many degrees an image is turned at most, either way. Default: 0.
+    pub fn rotation(mut self, degrees: f64) -> Self {
+        self.rotation = degrees;
+        self
+    }
+
+    /// By how many pixels it is moved at most, up or down and left or right. Default: 0.
+    pub fn shift(mut self, pixels: f64) -> Self {
+        self.shift = pixels;
+        self
+    }
+
+    /// By which share of its size it grows or shrinks at most, below 1. Default: 0.
+    pub fn zoom(mut self, share: f64) -> Self {
+        self.zoom = share;
+        self
+    }
+
+    /// Whether half of the images are seen in a mirror, left as right. Default: false.
+    pub fn flip(mut self, flip: bool) -> Self {
+        self.flip = flip;
+        self
+    }
+
+    /// The seed of the changes. Default: 0.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    fn check(&self) -> Result<()> {
+        for (option, value) in [("rotation", self.rotation), ("shift", self.shift)] {
+            if !(value.is_finite() && value >= 0.0) {
+                return Err(Error::option(option, "a finite number, at least 0", value));
+            }
+        }
+        if (0.0..1.0).contains(&self.zoom) { Ok(()) } else { Err(Error::option("zoom", "in 0..1", self.zoom)) }
+    }
+
+    /// The map for image number `row` in training step `step`.
+    fn map(&self, step: u64, row: usize, height: usize, width: usize) -> warp::Affine {
+        let mut rng = Philox::new(random::mix(self.seed ^ random::mix(step)), row as u64);
+        let mut up_to = |most: f64| most * rng.random_range(-1.0..=1.0);
+        let (angle, down, right) = (up_to(self.rotation).to_radians(), up_to(self.shift), up_to(self.shift));
+        let (zoom, mirrored) = (1.0 + up_to(self.zoom), self.flip && up_to(1.0) < 0.0);
+        let mut map = warp::affine(height, width, angle, zoom, down, right);
+        if mirrored {
+            let last = width as f64 - 1.0;
+            map[2] += map[1] * last;
+            map[5] += map[4] * last;
+            (map[1], map[4]) = (-map[1], -map[4]);
+        }
+        map
+    }
+}
+
+/// Images and what they show, changed at random as they are gathered: by image and training step alone, so that the same
+/// seed gives the same training on any number of threads.
+///
+/// # Shapes
+/// Images (n, height, width) or (n, height, width, channels); a model sees (height, width, channels), and bytes as 0 to 1.
+/// # Example
+/// ```
+/// use gradus::data::{Augmentation, AugmentedImages};
+/// use gradus::prelude::*;
+///
+/// let images = Array3::<u8>::from_elem((20, 8, 8), 100);
+/// let labels = Array1::from_iter((0..20).map(|i| i % 3));
+/// let mut model = Sequential::new()
+///     .input([8, 8, 1])
+///     .add(Flatten::new())
+///     .add(Dense::new(3).activation(Softmax))
+///     .compile(SparseCategoricalCrossentropy::new(), Adam::new())
+///     .build()?;
+/// let shown = AugmentedImages::new(&images, &labels, Augmentation::new().rotation(10.0).shift(1.0))?;
+/// model.fit_dataset(&shown, Fit::new().verbose(0))?;
+/// # Ok::<(), gradus::Error>(())
+/// ```
+pub struct AugmentedImages<'a, F: Scalar> {
+    images: Given<'a, F>,
+    targets: Given<'a, F>,
+    augmentation: Augmentation,
+    size: [usize; 3],
+}
+
+impl<'a, F: Scalar> AugmentedImages<'a, F> {
+    /// Of images and as many targets.
+    ///
+    /// # Errors
+    /// If the images have neither three nor four axes, there are not as many targets, or an option is out of range.
+    pub fn new(
+        images: impl IntoTensor<'a, F>,
+        targets: impl IntoTensor<'a, F>,
+        augmentation: Augmentation,
+    ) -> Result<Self> {
+        augmentation.check()?;
+        let (images, targets) = (images.into_tensor(), targets.into_tensor());
+        let size = match *images.shape {
+            [_, height, width] => [height, width, 1],
+            [_, height, width, channels] => [height, width, channels],
+            _ => return Err(Error::shape("images (n, height, width) or (n, height, width, channels)", images.shape)),
+        };
+        if images.rows() != targets.rows() {
+            let expected = format!("a target for each of {} images", images.rows());
+            return Err(Error::data("AugmentedImages", expected, format!("{} targets", targets.rows())));
+        }
+        Ok(Self { images, targets, augmentation, size })
+    }
+}
+
+impl<F: Scalar> Dataset<F> for AugmentedImages<'_, F> {
+    fn len(&self) -> usize {
+        self.images.rows()
+    }
+
+    fn input_shapes(&self) -> Vec<Vec<usize>> {
+        vec![self.size.to_vec()]
+    }
+
+    fn target_shapes(&self) -> Vec<Vec<usize>> {
+        vec![self.targets.shape[1..].to_vec()]
+    }
+
+    fn gather(&self, rows: &[usize], batch: &mut Batch<'_, F>) -> Result<()> {
+        let ([height, width, channels], step) = (self.size, batch.step());
+        let len = height * width * channels;
+        for (&row, out) in rows.iter().zip(batch.input(0).chunks_exact_mut(len.max(1))) {
+            let map = self.augmentation.map(step, row, height, width);
+            let image = row * len..(row + 1) * len;
+            match &self.images.values {
+                Column::Scalars(values) => warp::warp(&values[image], height, width, channels, map, out),
+                Column::Bytes(bytes) => {
+                    warp::warp_bytes(&bytes[image], F::of(1.0 / 255.0), height, width, channels, map, out);
+                }
+            }
+        }
+        self.targets.gather(rows.iter().copied(), batch.target(0));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mirror_turns_left_into_right() {
+        let x: Vec<f32> = (0..6).map(|i| i as f32).collect();
+        let mirror = Augmentation::new().flip(true);
+        let (mut seen, mut straight) = (0, 0);
+        for row in 0..64 {
+            let mut y = [9.0; 6];
+            warp::warp(&x, 2, 3, 1, mirror.map(5, row, 2, 3), &mut y);
+            match y {
+                [2.0, 1.0, 0.0, 5.0, 4.0, 3.0] => seen += 1,
+                [0.0, 1.0, 2.0, 3.0, 4.0, 5.0] => straight += 1,
+                other => panic!("{other:?}"),
+            }
+        }
+        assert!(seen > 16 && straight > 16, "{seen} mirrored, {straight} not");
+    }
+
+    #[test]
+    fn changes_differ_by_step_and_row_and_return_with_them() {
+        let turned = Augmentation::new().rotation(30.0).shift(2.0).zoom(0.2).seed(3);
+        assert_eq!(turned.map(1, 2, 9, 9), turned.map(1, 2, 9, 9));
+        assert_ne!(turned.map(1, 2, 9, 9), turned.map(2, 2, 9, 9));
+        assert_ne!(turned.map(1, 2, 9, 9), turned.map(1, 3, 9, 9));
+        assert!(Augmentation::new().rotation(f64::NAN).check().is_err());
+        assert!(Augmentation::new().zoom(1.0).check().is_err());
+    }
+}

@@ -1,0 +1,126 @@
+//! Tokens as vectors.
+
+use super::{BadValue, Context, Description, Grads, Layer, MaskRule, ParamBuilder};
+use crate::config::layer_options;
+use crate::constraints::Constraint;
+use crate::initializers::Initializer;
+use crate::kernels::embedding;
+use crate::regularizers::Regularizer;
+use crate::{Error, Result, Scalar, View, ViewMut};
+
+layer_options! {
+    /// A vector for each token of a vocabulary, learned.
+    ///
+    /// y[…] = E[x[…]]; the gradient of E's row k is the sum of those of all y that are row k.
+    ///
+    /// # Shapes
+    /// (batch, …) of token ids, whole numbers from 0 to below `input_dim` → (batch, …, output_dim). Parameters:
+    /// `embeddings` E (input_dim, output_dim).
+    ///
+    /// With `mask_zero` token 0 is padding: a mask (batch, timesteps) goes on beside the output, false where the token is
+    /// 0. Row 0 is looked up and learned all the same.
+    /// # Defaults
+    /// `embeddings_initializer` uniform in ±0.05, `mask_zero` false; no regularizer, no constraint.
+    /// # Errors
+    /// When built: a size is 0. When run: a token id that is no whole number of the vocabulary, with its row.
+    /// # Example
+    /// ```
+    /// use gradus::prelude::*;
+    ///
+    /// let model = Sequential::new().input([3]).add(Embedding::new(10, 4).mask_zero(true)).add(LSTM::new(8)).build()?;
+    /// assert_eq!(model.predict(&array![[7, 2, 0], [1, 0, 0]])?.shape(), [2, 8]);
+    /// assert!(model.predict(&array![[7, 2, 10]]).is_err());
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    /// # Source
+    /// Keras `Embedding`.
+    pub struct Embedding(
+        /// How many tokens there are.
+        input_dim: usize,
+        /// How many values a token's vector has.
+        output_dim: usize,
+    ) {
+        /// How the vectors start. Default: uniform in ±0.05.
+        embeddings_initializer: Initializer = Initializer::RandomUniform { min: -0.05, max: 0.05 },
+        /// A penalty on the vectors. Default: none.
+        embeddings_regularizer: Option<Regularizer> = None => |it: impl Into<Option<Regularizer>>| it.into(),
+        /// A penalty on the output, divided by the batch size. Default: none.
+        activity_regularizer: Option<Regularizer> = None => |it: impl Into<Option<Regularizer>>| it.into(),
+        /// What the vectors are held to after each update. Default: nothing.
+        embeddings_constraint: Option<Constraint> = None => |it: impl Into<Option<Constraint>>| it.into(),
+        /// Whether token 0 is padding. Default: false.
+        mask_zero: bool = false,
+    }
+}
+
+impl<F: Scalar> Layer<F> for Embedding {
+    type Cache = ();
+
+    fn build(&self, input: &[usize], params: &mut ParamBuilder<'_, F>) -> Result<Vec<usize>> {
+        for (name, size) in [("input_dim", self.input_dim), ("output_dim", self.output_dim)] {
+            if size == 0 {
+                return Err(Error::option(name, "at least 1", 0));
+            }
+        }
+        params
+            .add("embeddings", &[self.input_dim, self.output_dim], &self.embeddings_initializer)?
+            .regularizer(self.embeddings_regularizer.as_ref())
+            .constraint(self.embeddings_constraint.as_ref());
+        Ok([input, &[self.output_dim]].concat())
+    }
+
+    fn forward(&self, x: View<'_, F>, mut y: ViewMut<'_, F>, (): &mut (), cx: &Context<'_, F>) {
+        embedding::look_up(&x, cx.params.at(0), self.output_dim, &mut y);
+    }
+
+    /// Token ids are no quantities: their gradient is 0.
+    fn backward(
+        &self,
+        x: View<'_, F>,
+        _: View<'_, F>,
+        grad_y: ViewMut<'_, F>,
+        grad_x: Option<ViewMut<'_, F>>,
+        grads: &mut Grads<'_, F>,
+        (): &mut (),
+        _: &Context<'_, F>,
+    ) {
+        if grads.wanted() {
+            embedding::look_up_backward(&x, &grad_y, self.output_dim, grads.at_mut(0));
+        }
+        if let Some(mut grad_x) = grad_x {
+            grad_x.fill(F::zero());
+        }
+    }
+
+    fn describe(&self) -> Description {
+        Description::of(self).activity_regularizer(self.activity_regularizer.as_ref())
+    }
+
+    fn checks_values(&self) -> bool {
+        true
+    }
+
+    fn check_values(&self, x: View<'_, F>) -> Result<(), BadValue> {
+        match embedding::first_bad_id(&x, self.input_dim) {
+            None => Ok(()),
+            Some(at) => Err(BadValue {
+                row: at / x.row_len().max(1),
+                expected: format!("token ids that are whole numbers in 0..{}", self.input_dim),
+                received: format!("{}", x[at]),
+            }),
+        }
+    }
+
+    fn mask_rule(&self) -> MaskRule {
+        if self.mask_zero { MaskRule::Make } else { MaskRule::Stop }
+    }
+
+    fn make_mask(&self, x: View<'_, F>, mask: &mut [bool]) {
+        if x.shape().len() == 2 {
+            mask.iter_mut().zip(x.iter()).for_each(|(counts, &id)| *counts = id != F::zero());
+        } else {
+            // Only sequences of tokens have a mask (batch, timesteps).
+            mask.fill(true);
+        }
+    }
+}
