@@ -229,6 +229,33 @@ fn optimizers() -> Vec<(String, Model)> {
 }
 
 /// Models of every activation, loss and optimizer under a name each, to be trained on [`features`] and [`one_hot`].
+/// Every convolutional layer, on features that are seen as images, sequences and volumes.
+fn convolutions() -> Model {
+    let x = Input::new([6]);
+    let image = x.apply(Dense::new(24).activation(Relu)).apply(Reshape::new([4, 3, 2]));
+    let images = [
+        image.apply(Conv2D::new(5, 3).padding(Padding::Same).activation(Relu)),
+        image.apply(Conv2D::new(4, 2).strides(2).groups(2).activation(Gelu)),
+        image.apply(Conv2DTranspose::new(3, 2).strides(2).activation(Relu)),
+        image.apply(DepthwiseConv2D::new(2).depth_multiplier(2)),
+        image.apply(SeparableConv2D::new(3, 2).padding(Padding::Same).activation(Tanh)),
+    ];
+    let sequence = image.apply(Reshape::new([12, 2]));
+    let volume = image.apply(Reshape::new([2, 2, 3, 2]));
+    let others = [
+        sequence.apply(Conv1D::new(4, 3).padding(Padding::Causal).dilation_rate(2)),
+        sequence.apply(Conv1DTranspose::new(2, 2).strides(2)),
+        sequence.apply(DepthwiseConv1D::new(2)),
+        sequence.apply(SeparableConv1D::new(3, 2)),
+        volume.apply(Conv3D::new(3, 2)),
+        volume.apply(Conv3DTranspose::new(2, 2)),
+    ];
+    let all: Vec<Symbol<f32>> = images.iter().chain(&others).map(|y| y.apply(Flatten::new())).collect();
+    let y = call(Concatenate::new(), &all).apply(Dense::new(4).activation(Softmax));
+    let compile = Compile::new(Adam::new()).loss(CategoricalCrossentropy::new());
+    ModelBuilder::new([&x], [&y]).compile(compile).build().expect("a good model")
+}
+
 fn models() -> Vec<(String, Model)> {
     let mut models = Vec::new();
     for activation in activations() {
@@ -297,6 +324,7 @@ fn models() -> Vec<(String, Model)> {
         .build()
         .expect("a good model");
     models.push(("noise".into(), noisy));
+    models.push(("convolutions".into(), convolutions()));
     let x = Input::new([6]);
     let (a, b) = (x.apply(Dense::new(8)), x.apply(Dense::new(8).activation(Relu)));
     let merged = [

@@ -19,6 +19,7 @@
 //! the steps of a transposed convolution, have fewer taps and are gathered apart (`plan`), so that no product with
 //! padding is computed. The third sums over pixels instead (`weights`).
 //!
+//! A product with few columns (an image of one or three channels from many) runs its vectors along the sums.
 //! Where every channel is a group of its own, sums over channels are of one term, and vectors run along the channels
 //! (`depthwise`).
 //!
@@ -185,7 +186,7 @@ pub fn forward<F: Scalar>(
     workspace.plans(geometry);
     let plan = &workspace.plans.as_ref().expect("made above").forward;
     let packed = aligned(&mut workspace.packed, plan.packed_len(gather::panel::<F>()));
-    gather::pack_forward(geometry, kernel, packed);
+    gather::pack_forward(geometry, plan, kernel, packed);
     gather::gather(plan, x, packed, bias, finish, y);
 }
 
@@ -213,7 +214,7 @@ pub fn grad_input<F: Scalar>(
     workspace.plans(geometry);
     let plan = &workspace.plans.as_ref().expect("made above").backward;
     let packed = aligned(&mut workspace.packed, plan.packed_len(gather::panel::<F>()));
-    gather::pack_backward(geometry, kernel, packed);
+    gather::pack_backward(geometry, plan, kernel, packed);
     gather::gather(plan, grad_y, packed, bias, finish, grad_x);
 }
 
