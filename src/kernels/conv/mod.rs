@@ -86,12 +86,27 @@ impl Geometry {
         self.groups == self.channels && self.channels > 1
     }
 
+    /// Whether every place in a sample, its padding included, has an index.
+    fn is_addressable(&self) -> bool {
+        let volume = |axis: &dyn Fn(usize) -> usize| {
+            (0..3).fold(self.channels.max(self.filters), |n, a| n.saturating_mul(axis(a)))
+        };
+        let reach = |axis: usize| {
+            let last = self.output[axis].saturating_sub(1).saturating_mul(self.strides[axis]);
+            let taps = self.kernel[axis].saturating_mul(self.dilation[axis]).saturating_add(self.before[axis]);
+            last.saturating_add(taps).saturating_add(self.input[axis])
+        };
+        isize::try_from(volume(&reach)).is_ok() && isize::try_from(volume(&|axis| self.output[axis])).is_ok()
+    }
+
     /// How many samples arrays of these lengths hold.
     ///
     /// # Panics
-    /// If they hold different numbers of whole samples, or channels and groups don't fit.
+    /// If they hold different numbers of whole samples, channels and groups don't fit, or sizes overflow.
     #[track_caller]
     fn samples(&self, input: usize, output: usize) -> usize {
+        assert!(self.is_addressable(), "sizes that overflow");
+        assert!(!self.kernel.contains(&0) && !self.strides.contains(&0), "a kernel and strides without zeros");
         assert!(
             self.groups > 0 && self.channels.is_multiple_of(self.groups) && self.filters.is_multiple_of(self.groups)
         );

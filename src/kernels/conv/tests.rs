@@ -175,3 +175,11 @@ fn no_samples_and_nan() {
     let nan: Vec<usize> = (0..16).filter(|pixel| y[pixel * 3].is_nan()).collect();
     assert_eq!(nan, [0, 1, 4, 5]);
 }
+
+#[test]
+#[should_panic(expected = "sizes that overflow")]
+fn sizes_that_overflow_are_refused() {
+    let mut g = geometry([POINT, POINT, (4, 2, 1, 1, 0, 0)], 1, 1, 1);
+    g.strides[2] = usize::MAX / 2;
+    forward(&g, &[0.0f32; 4], &[0.0; 2], None, Finish::Linear, &mut [0.0; 3], &mut Workspace::default());
+}
