@@ -23,7 +23,7 @@ fn main() -> gradus::Result<()> {
     let labels = train.labels.slice_axis(Axis(0), (0..rows).into()).to_owned();
 
     // The plain network has few epochs: smaller batches give it more steps.
-    let batch_size = if plain { 32 } else { 128 };
+    let batch_size = if plain { 64 } else { 128 };
     let steps = arguments.epochs * rows.div_ceil(batch_size);
     let network = if plain { plain_network() } else { full_network() };
     let optimizer = if plain { Adam::new() } else { Adam::new().learning_rate(OneCycle::new(0.005, steps as u64)) };
