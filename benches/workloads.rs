@@ -12,8 +12,21 @@ use serde_json::{Map, Value, json};
 
 type Figures = Map<String, Value>;
 
-const WORKLOADS: [&str; 9] =
-    ["mlp", "mlp_step", "rnn", "lstm", "gru", "lstm_text", "infer_tiny", "infer_mlp", "infer_mlp_256"];
+const WORKLOADS: [&str; 13] = [
+    "mlp",
+    "mlp_step",
+    "cnn",
+    "resnet",
+    "rnn",
+    "lstm",
+    "gru",
+    "lstm_text",
+    "infer_tiny",
+    "infer_mlp",
+    "infer_mlp_256",
+    "infer_cnn",
+    "infer_cnn_256",
+];
 
 struct Options {
     threads: Option<usize>,
@@ -58,14 +71,18 @@ fn main() -> gradus::Result<()> {
 fn run(workload: &str, options: &Options) -> gradus::Result<Figures> {
     match workload {
         "mlp" => mlp(options),
-        "mlp_step" => mlp_step(options),
+        "mlp_step" => step(mnist_network(options)?, &[128, 28, 28], options.steps.unwrap_or(2000)),
+        "cnn" => step(cnn(options)?, &[128, 28, 28, 1], options.steps.unwrap_or(60)),
+        "resnet" => step(resnet(options)?, &[64, 32, 32, 3], options.steps.unwrap_or(30)),
         "rnn" => sequences(options, RNN::new(128)),
         "lstm" => sequences(options, LSTM::new(128)),
         "gru" => sequences(options, GRU::new(128)),
         "lstm_text" => lstm_text(options),
         "infer_tiny" => infer_tiny(options),
-        "infer_mlp" => infer_mlp(options, 1),
-        _ => infer_mlp(options, 256),
+        "infer_mlp" => Ok(infer(&mnist_network(options)?, &[1, 28, 28], options.steps.unwrap_or(2000))),
+        "infer_mlp_256" => Ok(infer(&mnist_network(options)?, &[256, 28, 28], options.steps.unwrap_or(2000))),
+        "infer_cnn" => Ok(infer(&cnn(options)?, &[1, 28, 28, 1], options.steps.unwrap_or(2000))),
+        _ => Ok(infer(&cnn(options)?, &[256, 28, 28, 1], options.steps.unwrap_or(100))),
     }
 }
 
@@ -79,6 +96,50 @@ fn mnist_network(options: &Options) -> gradus::Result<Model> {
         .compile(CategoricalCrossentropy::new(), Adam::new())
         .metric(Accuracy::new())
         .build()?;
+    if let Some(threads) = options.threads {
+        model.set_threads(threads)?;
+    }
+    Ok(model)
+}
+
+/// Two convolutions, each with a pool behind it, and a classifier.
+fn cnn(options: &Options) -> gradus::Result<Model> {
+    let mut model = Sequential::new()
+        .input([28, 28, 1])
+        .add(Conv2D::new(32, 3).activation(Relu))
+        .add(MaxPool2D::new())
+        .add(Conv2D::new(64, 3).activation(Relu))
+        .add(MaxPool2D::new())
+        .add(Flatten::new())
+        .add(Dropout::new(0.5))
+        .add(Dense::new(10).activation(Softmax))
+        .compile(CategoricalCrossentropy::new(), Adam::new())
+        .build()?;
+    if let Some(threads) = options.threads {
+        model.set_threads(threads)?;
+    }
+    Ok(model)
+}
+
+/// ResNet-20 for images of 32 × 32 × 3: three stages of three blocks, with 16, 32 and 64 filters.
+fn resnet(options: &Options) -> gradus::Result<Model> {
+    let conv = |x: &Symbol<f32>, filters: usize, size: usize, stride: usize| {
+        let layer = Conv2D::new(filters, size).strides(stride).padding(Padding::Same).use_bias(false);
+        x.apply(layer).apply(BatchNormalization::new())
+    };
+    let input = Input::new([32, 32, 3]);
+    let mut x = conv(&input, 16, 3, 1).apply(Relu);
+    for (stage, filters) in [16, 32, 64].into_iter().enumerate() {
+        for block in 0..3 {
+            let stride = if stage > 0 && block == 0 { 2 } else { 1 };
+            let inside = conv(&conv(&x, filters, 3, stride).apply(Relu), filters, 3, 1);
+            let around = if stride == 2 { conv(&x, filters, 1, 2) } else { x };
+            x = call(Add::new(), [&inside, &around]).apply(Relu);
+        }
+    }
+    let y = x.apply(GlobalAvgPool2D::new()).apply(Dense::new(10).activation(Softmax));
+    let compile = Compile::new(SGD::new().learning_rate(0.1).momentum(0.9)).loss(CategoricalCrossentropy::new());
+    let mut model = ModelBuilder::new([&input], [&y]).compile(compile).build()?;
     if let Some(threads) = options.threads {
         model.set_threads(threads)?;
     }
@@ -109,15 +170,13 @@ fn mlp(options: &Options) -> gradus::Result<Figures> {
     Ok(figures(&json!({ "epoch_s": median, "min_s": least, "test_acc": score["accuracy"], "test_loss": score.loss })))
 }
 
-/// One training step of it on one batch of 128: an epoch is one batch, which `fit` goes over again and again.
-fn mlp_step(options: &Options) -> gradus::Result<Figures> {
-    let mut model = mnist_network(options)?;
-    let steps = options.steps.unwrap_or(2000);
-    let (x, labels) = (noise(&[128, 28, 28]), Array1::from_iter((0..128).map(|row| row % 10)));
+/// One training step on one batch of this shape: an epoch is one batch, which `fit` goes over again and again.
+fn step(mut model: Model, shape: &[usize], steps: usize) -> gradus::Result<Figures> {
+    let (x, labels) = (noise(shape), Array1::from_iter((0..shape[0]).map(|row| row % 10)));
     let y = to_categorical(&labels, 10)?;
     let mut times = Vec::with_capacity(steps);
     let mut start = Instant::now();
-    let fit = Fit::new().batch_size(128).epochs(steps).shuffle(false).verbose(0).on_epoch_end(|_, _| {
+    let fit = Fit::new().batch_size(shape[0]).epochs(steps).shuffle(false).verbose(0).on_epoch_end(|_, _| {
         times.push(start.elapsed().as_secs_f64());
         start = Instant::now();
         Ok(())
@@ -225,18 +284,18 @@ fn relu_by_hand(x: &mut [f32]) {
     }
 }
 
-/// One prediction of so many images.
-fn infer_mlp(options: &Options, rows: usize) -> gradus::Result<Figures> {
-    let model = mnist_network(options)?;
-    let x = noise(&[rows, 28, 28]);
+/// One prediction of images of this shape, the first number being how many.
+fn infer(model: &Model, shape: &[usize], count: usize) -> Figures {
+    let rows = shape[0];
+    let x = noise(shape);
     let x = x.as_slice().expect("made in one piece");
     let mut y = vec![0.0; rows * 10];
     let mut predictor = model.predictor(rows);
-    let times = timed(options.steps.unwrap_or(2000), 1, || {
+    let times = timed(count, 1, || {
         predictor.run(black_box(x), &mut y).expect("the sizes fit");
         black_box(&y);
     });
-    Ok(milliseconds(times))
+    milliseconds(times)
 }
 
 /// Numbers in 0..1 that are the same in every run.

@@ -104,7 +104,10 @@ impl<F: Scalar> Registry<F> {
             metrics::MeanAbsoluteErrorMetric, metrics::MeanSquaredErrorMetric, metrics::SparseCategoricalAccuracy,
             metrics::SparseTopKCategoricalAccuracy, metrics::TopKCategoricalAccuracy,
         );
-        with_all!(registry, with_optimizer: optimizers::Adam, optimizers::AdamW, optimizers::RMSprop, optimizers::SGD)
+        with_all!(registry, with_optimizer:
+            optimizers::Adadelta, optimizers::Adagrad, optimizers::Adam, optimizers::AdamW, optimizers::Adamax,
+            optimizers::Ftrl, optimizers::Lamb, optimizers::Lion, optimizers::Nadam, optimizers::RMSprop, optimizers::SGD,
+        )
     }
 
     /// With a layer of one's own, known by the name of its class.

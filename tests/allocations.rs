@@ -114,8 +114,15 @@ fn steps_of_fit<F: Scalar>(model: &mut Model<F>, x: &Array2<F>, y: &Array2<F>) -
 where
     for<'a> &'a Array2<F>: IntoInputs<'a, F>,
 {
+    steps_with(model, x, y, Fit::new())
+}
+
+fn steps_with<F: Scalar>(model: &mut Model<F>, x: &Array2<F>, y: &Array2<F>, fit: Fit<'_, F>) -> usize
+where
+    for<'a> &'a Array2<F>: IntoInputs<'a, F>,
+{
     let mut between = Between { from: 3, to: 11, counted: None };
-    model.fit(x, y, Fit::new().batch_size(32).verbose(0).callback(&mut between)).expect("good data");
+    model.fit(x, y, fit.batch_size(32).verbose(0).callback(&mut between)).expect("good data");
     between.counted.expect("twelve steps")
 }
 
@@ -194,7 +201,61 @@ fn with(optimizer: impl Optimizer<f32> + 'static) -> Model {
     model(Tanh, Softmax, CategoricalCrossentropy::new(), optimizer)
 }
 
+/// A model for every optimizer and what the driver adds.
+fn optimizers() -> Vec<(String, Model)> {
+    vec![
+        ("SGD".into(), with(SGD::new())),
+        ("SGD with momentum".into(), with(SGD::new().momentum(0.9).nesterov(true).dampening(0.1))),
+        ("Adam".into(), with(Adam::new())),
+        ("Adam with amsgrad".into(), with(Adam::new().amsgrad(true))),
+        ("AdamW".into(), with(AdamW::new())),
+        ("RMSprop".into(), with(RMSprop::new().momentum(0.9).centered(true))),
+        ("Adagrad".into(), with(Adagrad::new())),
+        ("Adadelta".into(), with(Adadelta::new())),
+        ("Adamax".into(), with(Adamax::new())),
+        ("Nadam".into(), with(Nadam::new())),
+        ("Lion".into(), with(Lion::new())),
+        ("Lamb".into(), with(Lamb::new())),
+        ("Ftrl".into(), with(Ftrl::new())),
+        ("clipnorm".into(), with(SGD::new().clipnorm(0.1))),
+        ("clipvalue".into(), with(SGD::new().clipvalue(0.1))),
+        ("global_clipnorm".into(), with(SGD::new().global_clipnorm(0.1))),
+        ("decay".into(), with(SGD::new().weight_decay(0.1))),
+        ("decay as a penalty".into(), with(SGD::new().weight_decay(0.1).decoupled_weight_decay(false))),
+        ("average".into(), with(SGD::new().use_ema(true).ema_overwrite_frequency(2))),
+        ("accumulation".into(), with(SGD::new().gradient_accumulation_steps(3))),
+        ("schedule".into(), with(SGD::new().learning_rate(ExponentialDecay::new(0.1, 10.0, 0.5)))),
+    ]
+}
+
 /// Models of every activation, loss and optimizer under a name each, to be trained on [`features`] and [`one_hot`].
+/// Every convolutional layer, on features that are seen as images, sequences and volumes.
+fn convolutions() -> Model {
+    let x = Input::new([6]);
+    let image = x.apply(Dense::new(24).activation(Relu)).apply(Reshape::new([4, 3, 2]));
+    let images = [
+        image.apply(Conv2D::new(5, 3).padding(Padding::Same).activation(Relu)),
+        image.apply(Conv2D::new(4, 2).strides(2).groups(2).activation(Gelu)),
+        image.apply(Conv2DTranspose::new(3, 2).strides(2).activation(Relu)),
+        image.apply(DepthwiseConv2D::new(2).depth_multiplier(2)),
+        image.apply(SeparableConv2D::new(3, 2).padding(Padding::Same).activation(Tanh)),
+    ];
+    let sequence = image.apply(Reshape::new([12, 2]));
+    let volume = image.apply(Reshape::new([2, 2, 3, 2]));
+    let others = [
+        sequence.apply(Conv1D::new(4, 3).padding(Padding::Causal).dilation_rate(2)),
+        sequence.apply(Conv1DTranspose::new(2, 2).strides(2)),
+        sequence.apply(DepthwiseConv1D::new(2)),
+        sequence.apply(SeparableConv1D::new(3, 2)),
+        volume.apply(Conv3D::new(3, 2)),
+        volume.apply(Conv3DTranspose::new(2, 2)),
+    ];
+    let all: Vec<Symbol<f32>> = images.iter().chain(&others).map(|y| y.apply(Flatten::new())).collect();
+    let y = call(Concatenate::new(), &all).apply(Dense::new(4).activation(Softmax));
+    let compile = Compile::new(Adam::new()).loss(CategoricalCrossentropy::new());
+    ModelBuilder::new([&x], [&y]).compile(compile).build().expect("a good model")
+}
+
 fn models() -> Vec<(String, Model)> {
     let mut models = Vec::new();
     for activation in activations() {
@@ -226,22 +287,11 @@ fn models() -> Vec<(String, Model)> {
             model(Tanh, last, loss, SGD::new())
         }),
     );
-    models.extend([
-        ("SGD".into(), with(SGD::new())),
-        ("SGD with momentum".into(), with(SGD::new().momentum(0.9).nesterov(true).dampening(0.1))),
-        ("Adam".into(), with(Adam::new())),
-        ("Adam with amsgrad".into(), with(Adam::new().amsgrad(true))),
-        ("AdamW".into(), with(AdamW::new())),
-        ("RMSprop".into(), with(RMSprop::new().momentum(0.9).centered(true))),
-        ("clipnorm".into(), with(SGD::new().clipnorm(0.1))),
-        ("clipvalue".into(), with(SGD::new().clipvalue(0.1))),
-        ("global_clipnorm".into(), with(SGD::new().global_clipnorm(0.1))),
-        ("decay".into(), with(SGD::new().weight_decay(0.1))),
-        ("decay as a penalty".into(), with(SGD::new().weight_decay(0.1).decoupled_weight_decay(false))),
-        ("average".into(), with(SGD::new().use_ema(true).ema_overwrite_frequency(2))),
-        ("accumulation".into(), with(SGD::new().gradient_accumulation_steps(3))),
-        ("schedule".into(), with(SGD::new().learning_rate(ExponentialDecay::new(0.1, 10.0, 0.5)))),
-    ]);
+    loss("focal", Softmax, Box::new(|last| model(Tanh, last, CategoricalFocalCrossentropy::new(), SGD::new())));
+    loss("hinge", Linear, Box::new(|last| model(Tanh, last, Hinge::new(), SGD::new())));
+    loss("dice of the batch", Sigmoid, Box::new(|last| model(Tanh, last, Dice::new(), SGD::new())));
+    loss("dice by sample", Sigmoid, Box::new(|last| model(Tanh, last, Dice::new().axis([1]), SGD::new())));
+    models.extend(optimizers());
     let penalized = Sequential::new()
         .input([6])
         .add(Reshape::new([2, 3]))
@@ -274,6 +324,7 @@ fn models() -> Vec<(String, Model)> {
         .build()
         .expect("a good model");
     models.push(("noise".into(), noisy));
+    models.push(("convolutions".into(), convolutions()));
     let x = Input::new([6]);
     let (a, b) = (x.apply(Dense::new(8)), x.apply(Dense::new(8).activation(Relu)));
     let merged = [
@@ -305,6 +356,19 @@ fn warm_steps_allocate_nothing() {
             found.expect_none(&format!("fit, {threads} threads, {name}"), count);
         }
     }
+
+    // Weights a sample and a class, and a loss that leaves classes out.
+    let mut weighted = with(SGD::new());
+    let sample_weights = Array1::from_elem(ROWS, 0.5f32);
+    let count = least(|| {
+        let fit = Fit::new().sample_weight(&sample_weights).class_weight([(0, 2.0)]);
+        steps_with(&mut weighted, &x, &y, fit)
+    });
+    found.expect_none("sample and class weights", count);
+    let labels = Array2::from_shape_fn((ROWS, 1), |(i, _)| (i % 4) as f32);
+    let mut ignoring = model(Tanh, Softmax, SparseCategoricalCrossentropy::new().ignore_class(2), SGD::new());
+    let count = least(|| steps_of_fit(&mut ignoring, &x, &labels));
+    found.expect_none("ignore_class", count);
 
     // A loop of one's own.
     for threads in [1, 2] {

@@ -150,6 +150,137 @@ kernel! {
 }
 
 kernel! {
+    /// Adagrad: a ← a + g², then w ← w − rate·g / √(a + ε).
+    pub fn adagrad<F>(w: &mut [F], g: &[F], a: &mut [F], rate: F, epsilon: F) {
+        for ((w, &g), a) in w.iter_mut().zip(g).zip(a) {
+            *a += g * g;
+            *w -= rate * g / (*a + epsilon).sqrt();
+        }
+    }
+}
+
+kernel! {
+    /// Adadelta: a ← ρ·a + (1 − ρ)·g², d = −g·√(u + ε)/√(a + ε), u ← ρ·u + (1 − ρ)·d², then w ← w + rate·d.
+    pub fn adadelta<F>(w: &mut [F], g: &[F], a: &mut [F], u: &mut [F], rate: F, rho: F, epsilon: F) {
+        let rest = F::one() - rho;
+        for (((w, &g), a), u) in w.iter_mut().zip(g).zip(a).zip(u) {
+            *a = rho * *a + rest * (g * g);
+            let d = -(g * (*u + epsilon).sqrt() / (*a + epsilon).sqrt());
+            *u = rho * *u + rest * (d * d);
+            *w += rate * d;
+        }
+    }
+}
+
+kernel! {
+    /// Adamax: m ← m + (g − m)(1 − β₁), u ← max(β₂·u, |g|), then w ← w − α·m / (u + ε), α = rate/(1 − β₁ᵗ).
+    pub fn adamax<F>(w: &mut [F], g: &[F], m: &mut [F], u: &mut [F], rest_1: F, beta_2: F, alpha: F, epsilon: F) {
+        for (((w, &g), m), u) in w.iter_mut().zip(g).zip(m).zip(u) {
+            *m += (g - *m) * rest_1;
+            let (decayed, own) = (beta_2 * *u, g.abs());
+            *u = select(own > decayed, own, decayed);
+            *w -= alpha * *m / (*u + epsilon);
+        }
+    }
+}
+
+/// The numbers of one Nadam step.
+#[derive(Clone, Copy, Debug)]
+pub struct NadamStep<F> {
+    /// 1 − β₁.
+    pub rest_1: F,
+    /// 1 − β₂.
+    pub rest_2: F,
+    /// What the mean counts in the step.
+    pub of_mean: F,
+    /// What the gradient counts in the step.
+    pub of_gradient: F,
+    /// 1/(1 − β₂ᵗ).
+    pub correction: F,
+    /// ε.
+    pub epsilon: F,
+}
+
+kernel! {
+    /// Nadam: m and v as in [`adam`], then w ← w − (a·m + b·g) / (√(v/(1 − β₂ᵗ)) + ε): Adam with Nesterov's look-ahead.
+    pub fn nadam<F>(w: &mut [F], g: &[F], m: &mut [F], v: &mut [F], step: NadamStep<F>) {
+        for (((w, &g), m), v) in w.iter_mut().zip(g).zip(m).zip(v) {
+            *m += (g - *m) * step.rest_1;
+            *v += (g * g - *v) * step.rest_2;
+            *w -= (step.of_mean * *m + step.of_gradient * g) / ((*v * step.correction).sqrt() + step.epsilon);
+        }
+    }
+}
+
+kernel! {
+    /// Lion: w ← w − rate·sign(β₁·m + (1 − β₁)·g), then m ← β₂·m + (1 − β₂)·g.
+    pub fn lion<F>(w: &mut [F], g: &[F], m: &mut [F], rate: F, beta_1: F, beta_2: F) {
+        for ((w, &g), m) in w.iter_mut().zip(g).zip(m) {
+            let mixed = *m * beta_1 + g * (F::one() - beta_1);
+            *w -= select(mixed > F::zero(), rate, select(mixed < F::zero(), -rate, mixed));
+            *m = *m * beta_2 + g * (F::one() - beta_2);
+        }
+    }
+}
+
+/// The step of one weight by Lamb: m̂ / (√v̂ + ε), the means corrected for their bias.
+#[inline(always)]
+fn lamb_update<F: crate::Scalar>(m: F, v: F, step: &NadamStep<F>) -> F {
+    m * step.of_mean / ((v * step.correction).sqrt() + step.epsilon)
+}
+
+kernel! {
+    /// Lamb: m and v as in [`adam`], u = m̂/(√v̂ + ε), then w ← w − rate·(‖w‖/‖u‖)·u for a whole parameter w; the quotient
+    /// is 1 where a norm is 0. Of the numbers, `of_mean` is 1/(1 − β₁ᵗ).
+    pub fn lamb<F>(w: &mut [F], g: &[F], m: &mut [F], v: &mut [F], rate: F, step: NadamStep<F>) {
+        let (mut w_squares, mut u_squares) = (F::zero(), F::zero());
+        for (((w, &g), m), v) in w.iter().zip(g).zip(m.iter_mut()).zip(v.iter_mut()) {
+            *m += (g - *m) * step.rest_1;
+            *v += (g * g - *v) * step.rest_2;
+            let u = lamb_update(*m, *v, &step);
+            w_squares += *w * *w;
+            u_squares += u * u;
+        }
+        let both = w_squares > F::zero() && u_squares > F::zero();
+        let ratio = if both { w_squares.sqrt() / u_squares.sqrt() } else { F::one() };
+        for ((w, &m), &v) in w.iter_mut().zip(m.iter()).zip(v.iter()) {
+            *w -= ratio * rate * lamb_update(m, v, &step);
+        }
+    }
+}
+
+/// The numbers of one Ftrl step.
+#[derive(Clone, Copy, Debug)]
+pub struct FtrlStep<F> {
+    /// The learning rate.
+    pub rate: F,
+    /// −learning_rate_power, the exponent of the sum of squares.
+    pub power: F,
+    /// λ₁, the strength of the L1 penalty.
+    pub l1: F,
+    /// λ₂ + β/(2·rate), the strength of the L2 penalty.
+    pub l2: F,
+    /// The strength of the penalty that is in the gradient.
+    pub shrinkage: F,
+}
+
+kernel! {
+    /// Follow the regularized leader: a′ = a + g², l ← l + g + 2s·w − (a′^p − a^p)/rate·w,
+    /// w ← (clip(l, ±λ₁) − l) / (a′^p/rate + 2λ₂), a ← a′.
+    pub fn ftrl<F>(w: &mut [F], g: &[F], a: &mut [F], l: &mut [F], step: FtrlStep<F>) {
+        let two = F::of(2.0);
+        for (((w, &g), a), l) in w.iter_mut().zip(g).zip(a).zip(l) {
+            let sum = *a + g * g;
+            let (before, after) = (a.powf(step.power), sum.powf(step.power));
+            *l += g + two * step.shrinkage * *w - (after - before) / step.rate * *w;
+            let clipped = select(*l > step.l1, step.l1, select(*l < -step.l1, -step.l1, *l));
+            *w = (clipped - *l) / (after / step.rate + two * step.l2);
+            *a = sum;
+        }
+    }
+}
+
+kernel! {
     /// x ← factor·x: a gradient clipped by its norm, with factor = limit/norm; weights that decay, with 1 − rate·decay.
     pub fn scale<F>(x: &mut [F], factor: F) {
         for x in x {

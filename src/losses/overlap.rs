@@ -12,15 +12,15 @@ const EPSILON: f64 = 1e-7;
 fn summed(axes: Option<&[isize]>, rank: usize) -> Result<(usize, usize)> {
     let Some(axes) = axes else { return Ok((0, rank)) };
     let refuse = || Error::option("axis", format!("axes side by side within {rank}"), format!("{axes:?}"));
-    let mut resolved = Vec::with_capacity(axes.len());
-    for &axis in axes {
-        let axis = if axis < 0 { axis + rank.cast_signed() } else { axis };
-        resolved.push(usize::try_from(axis).ok().filter(|&axis| axis < rank).ok_or_else(refuse)?);
+    let count = |&axis: &isize| if axis < 0 { axis + rank.cast_signed() } else { axis };
+    let (first, last) = (axes.iter().map(count).min().ok_or_else(refuse)?, axes.iter().map(count).max());
+    let last = last.unwrap_or(first);
+    // As many axes as lie between the first and the last, and each of these among them.
+    let all = (first..=last).all(|axis| axes.iter().any(|other| count(other) == axis));
+    if first < 0 || last >= rank.cast_signed() || !all || axes.len() != (first..=last).count() {
+        return Err(refuse());
     }
-    resolved.sort_unstable();
-    let first = *resolved.first().ok_or_else(refuse)?;
-    let side_by_side = resolved.iter().enumerate().all(|(i, &axis)| axis == first + i);
-    if side_by_side { Ok((first, first + resolved.len())) } else { Err(refuse()) }
+    Ok((first.cast_unsigned(), last.cast_unsigned() + 1))
 }
 
 /// A loss of overlap: its options, and its numbers.

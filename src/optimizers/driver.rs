@@ -81,7 +81,7 @@ impl<F: Scalar> Driver<F> {
         let slots = optimizer.slots().len();
         assert!(slots <= MOST_SLOTS, "an optimizer has at most {MOST_SLOTS} slots");
         Ok(Self {
-            slots: vec![vec![F::zero(); params]; slots],
+            slots: (0..slots).map(|slot| vec![F::of(optimizer.slot_start(slot)); params]).collect(),
             accumulated: if common.gradient_accumulation_steps.is_some() {
                 vec![F::zero(); params]
             } else {

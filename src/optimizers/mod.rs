@@ -3,13 +3,17 @@
 //! Each is in two halves. The [`Driver`] does what all have in common: clipping, weight decay, accumulation, moving
 //! averages, schedules, constraints. The algorithm itself is an [`Optimizer`]: one update of a run of weights.
 
+mod adagrad;
 mod adam;
 mod driver;
+mod momentum;
 mod rmsprop;
 mod sgd;
 
+pub use adagrad::{Adadelta, Adagrad, Ftrl};
 pub use adam::{Adam, AdamW};
 pub use driver::Driver;
+pub use momentum::{Adamax, Lamb, Lion, Nadam};
 pub use rmsprop::RMSprop;
 pub use sgd::SGD;
 
@@ -123,9 +127,14 @@ pub trait Optimizer<F: Scalar>: Send + Sync {
     /// [`slots`](Self::slots) has names.
     fn update(&self, step: Step, weights: &mut [F], gradients: &[F], slots: &mut [&mut [F]]);
 
-    /// The names of the values that are kept for each weight, such as `momentum`; at most four. They start at 0.
+    /// The names of the values that are kept for each weight, such as `momentum`; at most four.
     fn slots(&self) -> &'static [&'static str] {
         &[]
+    }
+
+    /// Where the values of slot number `slot` start. By default at 0.
+    fn slot_start(&self, _slot: usize) -> f64 {
+        0.0
     }
 
     /// Refuses options outside their ranges; called when a model is compiled.

@@ -210,6 +210,27 @@ impl<F: Scalar> Model<F> {
         Ok(())
     }
 
+    /// Lends out what the model was compiled with, beside the model. It comes back whatever happens: a callback may
+    /// panic.
+    ///
+    /// # Panics
+    /// If the model is not compiled.
+    pub(crate) fn with_compiled<R>(&mut self, work: impl FnOnce(&mut Self, &mut Compiled<F>) -> R) -> R {
+        struct Lent<'m, F: Scalar> {
+            model: &'m mut Model<F>,
+            compiled: Option<Compiled<F>>,
+        }
+        impl<F: Scalar> Drop for Lent<'_, F> {
+            fn drop(&mut self) {
+                self.model.compiled = self.compiled.take();
+            }
+        }
+        let compiled = self.compiled.take();
+        let mut lent = Lent { model: self, compiled };
+        let compiled = lent.compiled.as_mut().expect("a compiled model");
+        work(lent.model, compiled)
+    }
+
     /// Whether the model has been compiled.
     pub fn is_compiled(&self) -> bool {
         self.compiled.is_some()

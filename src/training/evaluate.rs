@@ -59,11 +59,10 @@ impl<F: Scalar> Model<F> {
     }
 
     fn evaluate_checked(&mut self, dataset: &dyn Dataset<F>, check: bool) -> Result<Score> {
-        let mut compiled = self.compiled.take().expect("checked by the caller");
         let batch = self.graph.batch().unwrap_or(BATCH);
         let threads = self.threads.clone();
-        let logs = threads.enter(|| evaluate(self, &mut compiled, dataset, batch, check, ""));
-        self.compiled = Some(compiled);
+        let logs = self
+            .with_compiled(|model, compiled| threads.enter(|| evaluate(model, compiled, dataset, batch, check, "")));
         logs.map(Score::from)
     }
 
@@ -126,15 +125,14 @@ impl<F: Scalar> Model<F> {
             options.sample_weight,
         )?;
         let class_weights = class_weights(call, &options.class_weight, compiled)?;
-        let mut compiled = self.compiled.take().expect("checked above");
-        compiled.workspace.prepare(self, &compiled.objectives, &arrays, training);
-        reset_metrics(&mut compiled);
+        let threads = self.threads.clone();
         let rows: Vec<usize> = (0..arrays.len()).collect();
         let data = StepData { dataset: &arrays, rows: &rows, class_weights: class_weights.as_deref(), check: false };
-        let threads = self.threads.clone();
-        let loss = threads.enter(|| work(self, &mut compiled, &data));
-        let score = loss.map(|loss| Score::from(figures(&compiled, loss, "")));
-        self.compiled = Some(compiled);
-        score
+        self.with_compiled(|model, compiled| {
+            compiled.workspace.prepare(model, &compiled.objectives, &arrays, training);
+            reset_metrics(compiled);
+            let loss = threads.enter(|| work(model, compiled, &data))?;
+            Ok(Score::from(figures(compiled, loss, "")))
+        })
     }
 }

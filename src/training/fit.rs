@@ -375,12 +375,10 @@ impl<F: Scalar> Model<F> {
             let expected = format!("{batch}, which an input fixes");
             return Err(Error::option("batch_size", expected, options.batch_size));
         }
-        let mut compiled = self.compiled.take().expect("checked by the caller");
         let threads = self.threads.clone();
-        let result = threads
-            .enter(|| Epochs { model: self, compiled: &mut compiled, check }.run(dataset, validation, &mut options));
-        self.compiled = Some(compiled);
-        result
+        self.with_compiled(|model, compiled| {
+            threads.enter(|| Epochs { model, compiled, check }.run(dataset, validation, &mut options))
+        })
     }
 }
 

@@ -49,7 +49,9 @@ pub fn run<F: Scalar>(case: &Case, class: &str) -> Result<Results<F>, Stop> {
         taken[*input] = call(WithMask::new(), [&taken[*input], &symbols[given + number]]);
     }
     let output = call(layer.named("layer"), &taken);
-    let outputs: Vec<Symbol<F>> = (0..case.several::<F>("grad_output").len()).map(|i| output.output(i)).collect();
+    // A case of a refusal has no gradient; a model needs an output to be refused for its layer alone.
+    let results = case.several::<F>("grad_output").len().max(1);
+    let outputs: Vec<Symbol<F>> = (0..results).map(|i| output.output(i)).collect();
     let mut model = ModelBuilder::new(&symbols, &outputs).build()?;
     let weights: Vec<(String, ArrayD<F>)> =
         case.below("param.").into_iter().map(|(name, value)| (format!("layer/{name}"), value)).collect();

@@ -1,7 +1,7 @@
 //! The output of a convolution, and the gradient of its input: for each pixel a sum over taps.
 
 use super::plan::Gather;
-use super::tile::{Onto, Product, Rows, tile, tile_rows};
+use super::tile::{Onto, Product, Rows, tile, tile_dots, tile_rows};
 use super::{Finish, Geometry};
 use crate::Scalar;
 use crate::kernels::dispatch::kernel;
@@ -25,10 +25,19 @@ kernel! {
 kernel! {
     /// Copies the kernel into the order in which [`gather`] reads it for [`forward`](super::forward): for each group and
     /// two vectors of filters, tap by tap, channel by channel.
-    pub fn pack_forward<F, I>(geometry: &Geometry, kernel: &[F], packed: &mut [F]) {
+    pub fn pack_forward<F, I>(geometry: &Geometry, plan: &Gather, kernel: &[F], packed: &mut [F]) {
         let panel = 2 * I::Vector::LEN;
-        let columns = geometry.filters / geometry.groups;
-        let depth = geometry.taps() * geometry.channels / geometry.groups;
+        let (columns, depth) = (plan.columns, plan.taps * plan.depth);
+        if plan.by_dots(I::Vector::LEN) {
+            // Column after column.
+            assert!(kernel.len() == depth * geometry.filters && packed.len() >= kernel.len(), "room for the kernel");
+            for (column, to) in packed.chunks_exact_mut(depth).take(geometry.filters).enumerate() {
+                for (to, from) in to.iter_mut().zip(kernel.chunks_exact(geometry.filters)) {
+                    *to = from[column];
+                }
+            }
+            return;
+        }
         let group_len = columns.div_ceil(panel) * panel * depth;
         assert!(packed.len() >= geometry.groups * group_len, "room for the kernel");
         let matrix = Matrix::new(kernel, depth, geometry.filters);
@@ -45,10 +54,19 @@ kernel! {
 kernel! {
     /// Copies the kernel into the order in which [`gather`] reads it for [`grad_input`](super::grad_input): for each
     /// group and two vectors of channels, tap by tap from the last, filter by filter.
-    pub fn pack_backward<F, I>(geometry: &Geometry, kernel: &[F], packed: &mut [F]) {
+    pub fn pack_backward<F, I>(geometry: &Geometry, plan: &Gather, kernel: &[F], packed: &mut [F]) {
         let panel = 2 * I::Vector::LEN;
-        let (columns, depth) = (geometry.channels / geometry.groups, geometry.filters / geometry.groups);
-        let taps = geometry.taps();
+        let Gather { columns, depth, taps, .. } = *plan;
+        if plan.by_dots(I::Vector::LEN) {
+            // Of each group and channel, tap by tap.
+            assert!(kernel.len() == taps * columns * geometry.filters && packed.len() >= kernel.len(), "room for the kernel");
+            for (number, to) in packed.chunks_exact_mut(depth).take(geometry.channels * taps).enumerate() {
+                let (column, tap) = (number / taps, taps - 1 - number % taps);
+                let from = (tap * columns + column % columns) * geometry.filters + column / columns * depth;
+                to.copy_from_slice(&kernel[from..from + depth]);
+            }
+            return;
+        }
         let panel_len = taps * depth * panel;
         let group_len = columns.div_ceil(panel) * panel_len;
         assert!(packed.len() >= geometry.groups * group_len, "room for the kernel");
@@ -97,6 +115,7 @@ kernel! {
         assert!(bias.is_none_or(|bias| bias.len() == plan.groups * plan.columns), "one bias a column");
         let rows_of_b = plan.taps * plan.depth;
         let panels = plan.columns.div_ceil(panel);
+        let dots = plan.by_dots(I::Vector::LEN);
         let near = (NEAR / (rows_of_b * panel).max(1)).clamp(1, panels.max(1));
         let at_once = (SOURCE / plan.source_len.max(1)).max(FEWEST_PIXELS / plan.pixels.max(1)).max(1);
 
@@ -108,6 +127,19 @@ kernel! {
                     for class in &plan.classes {
                         let mut rows = Rows::new();
                         let flush = |rows: &mut Rows<F>| {
+                            if dots {
+                                for column in group * plan.columns..(group + 1) * plan.columns {
+                                    // SAFETY: the plan's places lie inside the samples and the packed kernel.
+                                    unsafe {
+                                        let b = packed.as_ptr().add(column * rows_of_b);
+                                        let product = Product { pieces: &class.pieces, a_step: 1, b, b_step: 1 };
+                                        let onto = bias.map_or(Onto::Zero, |bias| Onto::Bias(bias.as_ptr().add(column)));
+                                        tile_dots::<F, I>(product, rows, column, onto, finish);
+                                    }
+                                }
+                                rows.count = 0;
+                                return;
+                            }
                             for number in some.clone() {
                                 let column = group * plan.columns + number * panel;
                                 let cols = panel.min(plan.columns - number * panel);

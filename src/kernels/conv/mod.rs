@@ -19,6 +19,7 @@
 //! the steps of a transposed convolution, have fewer taps and are gathered apart (`plan`), so that no product with
 //! padding is computed. The third sums over pixels instead (`weights`).
 //!
+//! A product with few columns (an image of one or three channels from many) runs its vectors along the sums.
 //! Where every channel is a group of its own, sums over channels are of one term, and vectors run along the channels
 //! (`depthwise`).
 //!
@@ -85,12 +86,27 @@ impl Geometry {
         self.groups == self.channels && self.channels > 1
     }
 
+    /// Whether every place in a sample, its padding included, has an index.
+    fn is_addressable(&self) -> bool {
+        let volume = |axis: &dyn Fn(usize) -> usize| {
+            (0..3).fold(self.channels.max(self.filters), |n, a| n.saturating_mul(axis(a)))
+        };
+        let reach = |axis: usize| {
+            let last = self.output[axis].saturating_sub(1).saturating_mul(self.strides[axis]);
+            let taps = self.kernel[axis].saturating_mul(self.dilation[axis]).saturating_add(self.before[axis]);
+            last.saturating_add(taps).saturating_add(self.input[axis])
+        };
+        isize::try_from(volume(&reach)).is_ok() && isize::try_from(volume(&|axis| self.output[axis])).is_ok()
+    }
+
     /// How many samples arrays of these lengths hold.
     ///
     /// # Panics
-    /// If they hold different numbers of whole samples, or channels and groups don't fit.
+    /// If they hold different numbers of whole samples, channels and groups don't fit, or sizes overflow.
     #[track_caller]
     fn samples(&self, input: usize, output: usize) -> usize {
+        assert!(self.is_addressable(), "sizes that overflow");
+        assert!(!self.kernel.contains(&0) && !self.strides.contains(&0), "a kernel and strides without zeros");
         assert!(
             self.groups > 0 && self.channels.is_multiple_of(self.groups) && self.filters.is_multiple_of(self.groups)
         );
@@ -185,7 +201,7 @@ pub fn forward<F: Scalar>(
     workspace.plans(geometry);
     let plan = &workspace.plans.as_ref().expect("made above").forward;
     let packed = aligned(&mut workspace.packed, plan.packed_len(gather::panel::<F>()));
-    gather::pack_forward(geometry, kernel, packed);
+    gather::pack_forward(geometry, plan, kernel, packed);
     gather::gather(plan, x, packed, bias, finish, y);
 }
 
@@ -213,7 +229,7 @@ pub fn grad_input<F: Scalar>(
     workspace.plans(geometry);
     let plan = &workspace.plans.as_ref().expect("made above").backward;
     let packed = aligned(&mut workspace.packed, plan.packed_len(gather::panel::<F>()));
-    gather::pack_backward(geometry, kernel, packed);
+    gather::pack_backward(geometry, plan, kernel, packed);
     gather::gather(plan, grad_y, packed, bias, finish, grad_x);
 }
 

@@ -142,6 +142,11 @@ impl Gather {
         }
     }
 
+    /// Whether columns are so few that a vector of them would be mostly empty, and vectors run along the sums instead.
+    pub fn by_dots(&self, vector: usize) -> bool {
+        self.columns <= 4 && self.depth >= vector
+    }
+
     /// Values of the packed kernel, in panels of so many columns.
     pub fn packed_len(&self, panel: usize) -> usize {
         self.groups * self.columns.div_ceil(panel) * panel * self.taps * self.depth

@@ -117,8 +117,20 @@ fn agrees_with_the_formula_at_odd_shapes() {
         [(3, 2, 1, 1, 0, 1), (4, 3, 1, 1, 1, 1), (5, 2, 2, 1, 0, 0)],
         [(4, 2, 2, 1, 0, 0), (3, 2, 1, 2, 1, 1), (3, 3, 1, 1, 1, 1)],
     ];
-    let channels =
-        [(1, 1, 1), (1, 9, 1), (3, 16, 1), (5, 2, 1), (17, 35, 1), (4, 6, 2), (6, 6, 6), (3, 6, 3), (21, 21, 21)];
+    let channels = [
+        (1, 1, 1),
+        (1, 9, 1),
+        (3, 16, 1),
+        (5, 2, 1),
+        (17, 35, 1),
+        (19, 3, 1),
+        (2, 40, 1),
+        (36, 4, 2),
+        (4, 6, 2),
+        (6, 6, 6),
+        (3, 6, 3),
+        (21, 21, 21),
+    ];
     on_every_isa(|_| {
         for axes in axes {
             for (channels, filters, groups) in channels {
@@ -162,4 +174,12 @@ fn no_samples_and_nan() {
     forward(&g, &x, &vec![1.0; g.kernel_len()], None, Finish::Relu, &mut y, &mut workspace);
     let nan: Vec<usize> = (0..16).filter(|pixel| y[pixel * 3].is_nan()).collect();
     assert_eq!(nan, [0, 1, 4, 5]);
+}
+
+#[test]
+#[should_panic(expected = "sizes that overflow")]
+fn sizes_that_overflow_are_refused() {
+    let mut g = geometry([POINT, POINT, (4, 2, 1, 1, 0, 0)], 1, 1, 1);
+    g.strides[2] = usize::MAX / 2;
+    forward(&g, &[0.0f32; 4], &[0.0; 2], None, Finish::Linear, &mut [0.0; 3], &mut Workspace::default());
 }

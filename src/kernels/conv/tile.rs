@@ -261,3 +261,89 @@ impl<F: Elementary, V: Vector<F>, const ROWS: usize, const VECTORS: usize, const
         }
     }
 }
+
+/// c = finish(onto + Σ A·B) for one column of C, `shift` behind the rows' places: dot products along the pieces, of which
+/// `len` scalars lie together in A as in B.
+///
+/// # Safety
+/// As [`tile`]; B is readable where the pieces say.
+#[inline(always)]
+pub unsafe fn tile_dots<F: Elementary, I: Instructions<F>>(
+    product: Product<'_, F>,
+    rows: &Rows<F>,
+    shift: usize,
+    onto: Onto<F>,
+    finish: Finish,
+) {
+    macro_rules! of_rows {
+        ($($rows:literal)*) => {
+            match if rows.count <= 2 { 2 } else { tile_rows::<F, I>() } {
+                // SAFETY: the caller's promise.
+                $($rows if $rows <= I::TILE_ROWS => unsafe {
+                    I::apart(Dots::<F, I::Vector, $rows> { product, rows, shift, onto, finish, vector: PhantomData });
+                },)*
+                _ => unreachable!("a tile has 4, 6 or 8 rows"),
+            }
+        };
+    }
+    of_rows!(2 4 6 8);
+}
+
+/// A column of a tile, with its size in the type.
+struct Dots<'a, F, V, const ROWS: usize> {
+    product: Product<'a, F>,
+    rows: &'a Rows<F>,
+    shift: usize,
+    onto: Onto<F>,
+    finish: Finish,
+    vector: PhantomData<V>,
+}
+
+impl<F: Elementary, V: Vector<F>, const ROWS: usize> Work for Dots<'_, F, V, ROWS> {
+    #[inline(always)]
+    unsafe fn run(self) {
+        let mut sums = [V::splat(F::zero()); ROWS];
+        // SAFETY: who makes it promises what its parts ask for.
+        unsafe {
+            let mut rows = [std::ptr::null(); ROWS];
+            for (i, row) in rows.iter_mut().enumerate() {
+                *row = self.rows.a[i.min(self.rows.count - 1)];
+            }
+            for piece in self.product.pieces {
+                let mut a = rows;
+                for a in &mut a {
+                    *a = a.wrapping_add(piece.a);
+                }
+                let b = self.product.b.wrapping_add(piece.b);
+                let mut at = 0;
+                while at + V::LEN <= piece.len {
+                    let b = V::load(b.add(at));
+                    for (sum, a) in sums.iter_mut().zip(a) {
+                        *sum = V::load(a.add(at)).mul_add(b, *sum);
+                    }
+                    at += V::LEN;
+                }
+                let rest = piece.len - at;
+                if rest > 0 {
+                    let b = V::load_first(b.add(at), rest);
+                    for (sum, a) in sums.iter_mut().zip(a) {
+                        *sum = V::load_first(a.add(at), rest).mul_add(b, *sum);
+                    }
+                }
+            }
+            for (i, sum) in sums.into_iter().enumerate() {
+                if i < self.rows.count {
+                    let c = self.rows.c[i].add(self.shift);
+                    let start = match self.onto {
+                        Onto::Zero => F::zero(),
+                        Onto::C => *c,
+                        Onto::Bias(bias) => *bias,
+                    };
+                    let sum = start + sum.sum();
+                    let below = self.finish == Finish::Relu && sum < F::zero();
+                    *c = if below { F::zero() } else { sum };
+                }
+            }
+        }
+    }
+}

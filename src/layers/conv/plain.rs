@@ -79,7 +79,7 @@ macro_rules! convolution {
 convolution! { 1, causal: true;
     /// A convolution over sequences: each output is a weighted sum of a window of steps, through an activation.
     ///
-    /// y[b, o, f] = act(bias[f] + Σ over t, c of x[b, o·s + t·r − p, c] · kernel[t, c, f]), with stride s, dilation r, and
+    /// y[b, o, f] = act(`bias[f]` + Σ over t, c of x[b, o·s + t·r − p, c] · kernel[t, c, f]), with stride s, dilation r, and
     /// p steps of padding in front; x is 0 outside.
     ///
     /// # Shapes
@@ -108,7 +108,7 @@ convolution! { 1, causal: true;
 convolution! { 2, causal: false;
     /// A convolution over images: each output is a weighted sum of a window of pixels, through an activation.
     ///
-    /// y[b, i, j, f] = act(bias[f] + Σ over p, q, c of x[b, i·s + p·r − pad, j·s + q·r − pad, c] · kernel[p, q, c, f]), with
+    /// y[b, i, j, f] = act(`bias[f]` + Σ over p, q, c of x[b, i·s + p·r − pad, j·s + q·r − pad, c] · kernel[p, q, c, f]), with
     /// stride s, dilation r and padding, all three along each axis; x is 0 outside.
     ///
     /// # Shapes

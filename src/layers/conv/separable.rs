@@ -258,7 +258,7 @@ separable_convolution! { 2;
     /// A separable convolution over images: every channel by itself, then a mixture of the channels.
     ///
     /// u = depthwise convolution of x by `depthwise_kernel` (see [`DepthwiseConv2D`](super::DepthwiseConv2D));
-    /// y[b, i, j, f] = act(bias[f] + Σ over c of u[b, i, j, c] · `pointwise_kernel`[0, 0, c, f]).
+    /// y[b, i, j, f] = act(`bias[f]` + Σ over c of u[b, i, j, c] · `pointwise_kernel`[0, 0, c, f]).
     ///
     /// # Shapes
     /// (batch, height, width, channels) → (batch, oh, ow, filters). Parameters: `depthwise_kernel` (kh, kw, channels,

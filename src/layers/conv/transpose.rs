@@ -97,7 +97,7 @@ transposed_convolution! { 1;
 transposed_convolution! { 2;
     /// A transposed convolution over images, also called deconvolution: each pixel spreads over a window of the output.
     ///
-    /// y[b, i, j, f] = act(bias[f] + Σ x[b, k, l, c] · kernel[p, q, f, c]) over c and all k, l, p, q with k·s + p·r − crop = i
+    /// y[b, i, j, f] = act(`bias[f]` + Σ x[b, k, l, c] · kernel[p, q, f, c]) over c and all k, l, p, q with k·s + p·r − crop = i
     /// and l·s + q·r − crop = j, with stride s and dilation r: the gradient of a [`Conv2D`](super::Conv2D) by its input.
     ///
     /// # Shapes

@@ -99,8 +99,8 @@ def loss(spec):
 
 def start_weights(random, shape, dtype):
     """Kernels of He's size, small vectors; PReLU's slopes among them."""
-    if len(shape) == 2:
-        return random.normal(0, np.sqrt(1.5 / shape[0]), shape).astype(dtype)
+    if len(shape) >= 2:
+        return random.normal(0, np.sqrt(1.5 / np.prod(shape[:-1])), shape).astype(dtype)
     return random.uniform(0.05, 0.25, shape).astype(dtype)
 
 
@@ -459,10 +459,11 @@ def mnist_script():
         case(id, spec, config, [images], [labels], notes=notes, leave_out=leave_out)
 
 
-perceptrons()
-penalties()
-weighted()
-graphs()
-shapes()
-mnist_script()
-group.write()
+if __name__ == "__main__":
+    perceptrons()
+    penalties()
+    weighted()
+    graphs()
+    shapes()
+    mnist_script()
+    group.write()

@@ -75,6 +75,27 @@ OPTIMIZERS = {
         "all": {"rho": 0.7, "momentum": 0.6, "centered": True, "weight_decay": 0.1, "clipvalue": 0.8},
         **GENERAL,
     },
+    "Adagrad": {
+        "accumulator": {"initial_accumulator_value": 0.7},
+        "accumulator_zero": {"initial_accumulator_value": 0.0, "epsilon": 0.03},
+        **DECAY,
+        **AVERAGING,
+    },
+    "Adadelta": {"rho": {"rho": 0.6}, "epsilon": {"epsilon": 0.05, "learning_rate": 1.0}, **DECAY, **CLIPPING},
+    "Adamax": {"betas": {"beta_1": 0.7, "beta_2": 0.95}, "epsilon": {"epsilon": 0.05}, **DECAY, **ACCUMULATION},
+    "Nadam": {"betas": {"beta_1": 0.7, "beta_2": 0.95}, "epsilon": {"epsilon": 0.05}, **DECAY, **SCHEDULE},
+    "Lion": {"betas": {"beta_1": 0.7, "beta_2": 0.95}, **DECAY, **CLIPPING},
+    "Lamb": {"betas": {"beta_1": 0.7, "beta_2": 0.95}, "epsilon": {"epsilon": 0.05}, **DECAY, **CLIPPING},
+    "Ftrl": {
+        "power": {"learning_rate_power": -0.3},
+        "penalties": {
+            "l1_regularization_strength": 0.05, "l2_regularization_strength": 0.1,
+            "l2_shrinkage_regularization_strength": 0.02, "beta": 0.3,
+        },
+        "accumulator": {"initial_accumulator_value": 0.7, "l1_regularization_strength": 0.2},
+        **DECAY,
+        **SCHEDULE,
+    },
 }
 NOTES = {
     "clipnorm": "each tensor by its own norm",

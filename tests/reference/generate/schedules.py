@@ -23,11 +23,12 @@ SERIES = {
 }
 
 
-def exponential_decay(id, config, steps):
+def schedule(id, config, steps):
     peer.start(id)
-    schedule = keras.optimizers.schedules.ExponentialDecay(**config)
-    rates = np.array([float(schedule(int(step))) for step in steps])
-    group.add(id, "schedule:ExponentialDecay", config, {"input": steps, "output": rates},
+    name = id.split("__")[0]
+    schedule = getattr(keras.optimizers.schedules, name)(**config)
+    rates = np.array([float(schedule(float(step))) for step in steps])
+    group.add(id, f"schedule:{name}", config, {"input": steps, "output": rates},
               notes="input: the step, from 0")
 
 
@@ -82,7 +83,24 @@ for id, config, steps in [
     ("staircase_far", {"initial_learning_rate": 0.1, "decay_steps": 100, "decay_rate": 0.5, "staircase": True}, FAR),
     ("every_step", {"initial_learning_rate": 0.5, "decay_steps": 1, "decay_rate": 0.9, "staircase": True}, STEPS),
 ]:
-    exponential_decay(f"ExponentialDecay__{id}", config, steps)
+    schedule(f"ExponentialDecay__{id}", config, steps)
+RATE, STEPS_10, STEPS_7 = {"initial_learning_rate": 0.1}, {"decay_steps": 10}, {"decay_steps": 7}
+for id, config in [
+    ("InverseTimeDecay__slow", {**RATE, **STEPS_7, "decay_rate": 0.3}),
+    ("InverseTimeDecay__staircase", {**RATE, **STEPS_7, "decay_rate": 1.7, "staircase": True}),
+    ("PolynomialDecay__line", {**RATE, **STEPS_10}),
+    ("PolynomialDecay__square", {**RATE, **STEPS_7, "power": 2.0, "end_learning_rate": 0.01}),
+    ("PolynomialDecay__cycle", {**RATE, **STEPS_7, "power": 0.5, "cycle": True}),
+    ("PiecewiseConstantDecay__three", {"boundaries": [3, 20], "values": [0.1, 0.05, 0.2]}),
+    ("PiecewiseConstantDecay__one", {"boundaries": [10], "values": [1.0, 0.5]}),
+    ("CosineDecay__plain", {**RATE, **STEPS_10}),
+    ("CosineDecay__alpha", {**RATE, "decay_steps": 33, "alpha": 0.2}),
+    ("CosineDecay__warmup", {"initial_learning_rate": 0.01, "decay_steps": 30, "warmup_target": 0.3, "warmup_steps": 9}),
+    ("CosineDecayRestarts__double", {**RATE, "first_decay_steps": 6}),
+    ("CosineDecayRestarts__same", {**RATE, "first_decay_steps": 9, "t_mul": 1.0, "m_mul": 0.7}),
+    ("CosineDecayRestarts__alpha", {**RATE, "first_decay_steps": 8, "t_mul": 1.5, "m_mul": 0.9, "alpha": 0.1}),
+]:
+    schedule(id, config, STEPS)
 
 for series, config in [
     ("falling", {}),

@@ -1,0 +1,168 @@
+//! Callbacks, history, stopping early, and what the optimizer's step can be told.
+
+use super::*;
+
+/// Counts what it is told.
+#[derive(Default)]
+struct Counting {
+    calls: Vec<String>,
+}
+
+impl<F: Scalar> Callback<F> for Counting {
+    fn on_train_begin(&mut self, state: &mut EpochState<'_, F>) -> gradus::Result<()> {
+        self.calls.push(format!("begin {}", state.epoch));
+        Ok(())
+    }
+    fn on_epoch_begin(&mut self, state: &mut EpochState<'_, F>) -> gradus::Result<()> {
+        self.calls.push(format!("epoch {} of {}", state.epoch, state.epochs));
+        Ok(())
+    }
+    fn on_batch_end(&mut self, _: &mut EpochState<'_, F>, batch: usize, _: f64) -> gradus::Result<()> {
+        self.calls.push(format!("batch {batch}"));
+        Ok(())
+    }
+    fn on_epoch_end(&mut self, _: &mut EpochState<'_, F>, logs: &Logs) -> gradus::Result<()> {
+        self.calls.push(format!("end with {}", logs.names().join(" ")));
+        Ok(())
+    }
+    fn on_train_end(&mut self, _: &mut EpochState<'_, F>) -> gradus::Result<()> {
+        self.calls.push("done".into());
+        Ok(())
+    }
+}
+
+#[test]
+fn callbacks_are_told_of_everything_in_order() -> gradus::Result<()> {
+    let mut counting = Counting::default();
+    let (x, y) = (rows(20, 3), targets(20));
+    let fit = quiet(4, 4).initial_epoch(2).steps_per_epoch(2).validation_split(0.2).callback(&mut counting);
+    small(SGD::new()).fit(&x, &y, fit)?;
+    let expected = [
+        "begin 2",
+        "epoch 2 of 4",
+        "batch 0",
+        "batch 1",
+        "end with loss val_loss",
+        "epoch 3 of 4",
+        "batch 0",
+        "batch 1",
+        "end with loss val_loss",
+        "done",
+    ];
+    assert_eq!(counting.calls, expected);
+    Ok(())
+}
+
+#[test]
+fn a_training_in_two_parts_is_the_training_in_one() -> gradus::Result<()> {
+    let (x, y) = (rows(20, 3), targets(20));
+    let (mut whole, mut parts) = (small(Adam::new()), small(Adam::new()));
+    let options = || Fit::new().batch_size(8).verbose(0);
+    let history = whole.fit(&x, &y, options().epochs(5))?;
+    parts.fit(&x, &y, options().epochs(2))?;
+    let rest = parts.fit(&x, &y, options().initial_epoch(2).epochs(5))?;
+    assert_eq!(rest.epochs(), [2, 3, 4]);
+    assert_eq!(rest.get("loss"), history.get("loss")[2..]);
+    assert_eq!(whole.get_weights(), parts.get_weights());
+    Ok(())
+}
+
+#[test]
+fn history_holds_every_figure_of_every_epoch() -> gradus::Result<()> {
+    let (x, labels) = (rows(20, 3), Array1::from_shape_fn(20, |i| i % 3));
+    let mut model = classifier(Adam::new())?;
+    let history = model.fit(&x, &labels, quiet(8, 3).validation_split(0.2))?;
+    assert_eq!(history.names(), ["loss", "accuracy", "val_loss", "val_accuracy"]);
+    assert_eq!(history.epochs(), [0, 1, 2]);
+    for name in history.names() {
+        assert_eq!(history.get(&name).len(), 3);
+    }
+    assert!(history.get("recall").is_empty());
+    assert_eq!(history.last().expect("three epochs")["val_loss"], history.get("val_loss")[2]);
+    assert_eq!(history.to_csv().lines().count(), 4);
+    // No epochs, nothing done.
+    let before = model.get_weights();
+    let none = model.fit(&x, &labels, quiet(8, 0))?;
+    assert!(none.epochs().is_empty() && none.last().is_none());
+    assert_eq!(model.get_weights(), before);
+    Ok(())
+}
+
+/// Gives each epoch the loss that a list says: the model is y = w·1 with target 0, and w is set before each epoch.
+struct Script<'a>(&'a [f64]);
+
+impl Callback<f64> for Script<'_> {
+    fn on_epoch_begin(&mut self, state: &mut EpochState<'_, f64>) -> gradus::Result<()> {
+        let weight = ArrayD::from_elem(vec![1, 1], self.0[state.epoch].sqrt());
+        state.model_mut().set_weights([("dense/kernel", &weight)])
+    }
+}
+
+/// Trains by a script; returns the epochs that were run and the loss of the weights that are left.
+fn scripted(losses: &[f64], stopping: &mut EarlyStopping<f64>) -> gradus::Result<(usize, f64)> {
+    let mut model = Sequential::f64()
+        .input([1])
+        .add(Dense::new(1).use_bias(false))
+        .compile(MeanSquaredError::new(), SGD::new().learning_rate(0.0))
+        .build()?;
+    let fit = quiet(1, losses.len()).callback(Script(losses)).callback(stopping);
+    let history = model.fit(&array![[1.0]], &array![[0.0]], fit)?;
+    Ok((history.epochs().len(), model.weight("dense/kernel")?[[0, 0]].powi(2)))
+}
+
+fn stopping() -> EarlyStopping<f64> {
+    EarlyStopping::default().monitor("loss")
+}
+
+#[test]
+fn early_stopping_keeps_the_conventions_of_keras() -> gradus::Result<()> {
+    let near = |a: f64, b: f64| (a - b).abs() < 1e-9;
+    // Two epochs without a gain are borne; the weights are the last ones.
+    let mut two = stopping().patience(2);
+    let (epochs, left) = scripted(&[4.0, 1.0, 9.0, 2.0, 0.5], &mut two)?;
+    assert_eq!((epochs, two.stopped_epoch(), two.best_epoch()), (4, Some(3), 1));
+    assert!(near(left, 2.0));
+    // Patience 0: the first epoch without a gain is the last, though never the very first.
+    let mut none = stopping();
+    assert_eq!(scripted(&[4.0, 5.0, 1.0], &mut none)?.0, 2);
+    let mut none = stopping().baseline(0.1);
+    assert_eq!(scripted(&[4.0, 3.0, 2.0, 5.0], &mut none)?.0, 4, "gains never end a training");
+    // A gain of less than min_delta is none.
+    let mut delta = stopping().patience(2).min_delta(0.5);
+    assert_eq!(scripted(&[4.0, 3.9, 3.8, 1.0], &mut delta)?.0, 3);
+    // A gain that is not better than the baseline does not renew the patience.
+    let mut baseline = stopping().patience(2).baseline(1.0);
+    assert_eq!(scripted(&[4.0, 3.0, 3.5, 0.5], &mut baseline)?.0, 3);
+    // More is better.
+    let mut most = stopping().patience(1).mode(Monitor::Max);
+    assert_eq!(scripted(&[1.0, 2.0, 1.5, 3.0], &mut most)?.0, 3);
+    // The best weights come back, stopped or not.
+    let mut best = stopping().patience(1).restore_best_weights(true);
+    let (epochs, left) = scripted(&[4.0, 1.0, 9.0, 0.1], &mut best)?;
+    assert!(epochs == 3 && near(left, 1.0), "{epochs} {left}");
+    let mut best = stopping().patience(9).restore_best_weights(true);
+    let (epochs, left) = scripted(&[4.0, 1.0, 9.0], &mut best)?;
+    assert!(epochs == 3 && near(left, 1.0) && best.stopped_epoch().is_none());
+    // Epochs before start_from_epoch count for nothing.
+    let mut late = stopping().patience(1).start_from_epoch(2).restore_best_weights(true);
+    let (epochs, left) = scripted(&[0.1, 5.0, 4.0, 3.0, 3.5, 1.0], &mut late)?;
+    assert!(epochs == 5 && near(left, 3.0), "{epochs} {left}");
+    // Used again, it starts anew.
+    assert_eq!(scripted(&[9.0, 8.0, 7.0, 6.0, 6.5, 1.0], &mut late)?.0, 5);
+    Ok(())
+}
+
+#[test]
+fn a_closure_can_set_the_rate_and_end_the_training() -> gradus::Result<()> {
+    let mut rates = Vec::new();
+    let fit = quiet(4, 10).on_epoch_end(|state, _| {
+        rates.push(state.learning_rate());
+        if state.epoch == 2 {
+            state.stop_training();
+        }
+        state.set_learning_rate(state.learning_rate() / 2.0)
+    });
+    small(SGD::new().learning_rate(0.4)).fit(&rows(8, 3), &targets(8), fit)?;
+    assert_eq!(rates, [0.4, 0.2, 0.1]);
+    Ok(())
+}
