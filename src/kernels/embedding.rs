@@ -16,7 +16,7 @@ pub fn first_bad_id<F: Scalar>(ids: &[F], rows: usize) -> Option<usize> {
 }
 
 kernel! {
-    /// y[i] = table[`ids[i]`]: `ids` (n), `table` (rows, width) → `y` (n, width). An id that names no row gives zeros.
+    /// `y[i] = table[ids[i]]`: `ids` (n), `table` (rows, width) → `y` (n, width). An id that names no row gives zeros.
     pub fn look_up<F>(ids: &[F], table: &[F], width: usize, y: &mut [F]) {
         let rows = table.len() / width.max(1);
         for (y, &id) in y.chunks_exact_mut(width.max(1)).zip(ids) {

@@ -59,7 +59,7 @@ pub fn crop<F: Scalar>(frame: Frame, c: usize, x: &[F], y: &mut [F]) {
 }
 
 kernel! {
-    /// y[i] = x[⌊i / times⌋] along each axis: every cell `times` over.
+    /// `y[i] = x[⌊i / times⌋]` along each axis: every cell `times` over.
     ///
     /// `x` (batch, size…, c), `y` (batch, size·times…, c).
     pub fn enlarge<F, I>(size: [usize; 3], times: [usize; 3], c: usize, x: &[F], y: &mut [F]) {
@@ -87,7 +87,7 @@ kernel! {
 }
 
 kernel! {
-    /// Backward of [`enlarge`]: ∂L/∂x[k] = Σ ∂L/∂y[i] over the cells i that k became. Overwrites `grad_x`.
+    /// Backward of [`enlarge`]: `∂L/∂x[k] = Σ ∂L/∂y[i]` over the cells i that k became. Overwrites `grad_x`.
     pub fn enlarge_backward<F, I>(
         size: [usize; 3],
         times: [usize; 3],
