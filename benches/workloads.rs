@@ -12,8 +12,21 @@ use serde_json::{Map, Value, json};
 
 type Figures = Map<String, Value>;
 
-const WORKLOADS: [&str; 9] =
-    ["mlp", "mlp_step", "cnn", "resnet", "infer_tiny", "infer_mlp", "infer_mlp_256", "infer_cnn", "infer_cnn_256"];
+const WORKLOADS: [&str; 13] = [
+    "mlp",
+    "mlp_step",
+    "cnn",
+    "resnet",
+    "rnn",
+    "lstm",
+    "gru",
+    "lstm_text",
+    "infer_tiny",
+    "infer_mlp",
+    "infer_mlp_256",
+    "infer_cnn",
+    "infer_cnn_256",
+];
 
 struct Options {
     threads: Option<usize>,
@@ -61,6 +74,10 @@ fn run(workload: &str, options: &Options) -> gradus::Result<Figures> {
         "mlp_step" => step(mnist_network(options)?, &[128, 28, 28], options.steps.unwrap_or(2000)),
         "cnn" => step(cnn(options)?, &[128, 28, 28, 1], options.steps.unwrap_or(60)),
         "resnet" => step(resnet(options)?, &[64, 32, 32, 3], options.steps.unwrap_or(30)),
+        "rnn" => sequences(options, RNN::new(128)),
+        "lstm" => sequences(options, LSTM::new(128)),
+        "gru" => sequences(options, GRU::new(128)),
+        "lstm_text" => lstm_text(options),
         "infer_tiny" => infer_tiny(options),
         "infer_mlp" => Ok(infer(&mnist_network(options)?, &[1, 28, 28], options.steps.unwrap_or(2000))),
         "infer_mlp_256" => Ok(infer(&mnist_network(options)?, &[256, 28, 28], options.steps.unwrap_or(2000))),
@@ -165,6 +182,56 @@ fn step(mut model: Model, shape: &[usize], steps: usize) -> gradus::Result<Figur
         Ok(())
     });
     model.fit(&x, &y, fit)?;
+    Ok(milliseconds(times))
+}
+
+/// One training step of a recurrent layer on a batch of 64 sequences, 64 timesteps of 64 features, as `mlp_step`.
+fn sequences<M>(options: &Options, layer: impl IntoLayer<f32, M>) -> gradus::Result<Figures> {
+    let mut model = Sequential::new()
+        .input([64, 64])
+        .add(layer)
+        .add(Dense::new(10))
+        .compile(SparseCategoricalCrossentropy::new().from_logits(true), Adam::new())
+        .build()?;
+    if let Some(threads) = options.threads {
+        model.set_threads(threads)?;
+    }
+    let steps = options.steps.unwrap_or(60);
+    let (x, y) = (noise(&[64, 64, 64]), Array1::from_iter((0..64).map(|row| row % 10)));
+    let mut times = Vec::with_capacity(steps);
+    let mut start = Instant::now();
+    let fit = Fit::new().batch_size(64).epochs(steps).shuffle(false).verbose(0).on_epoch_end(|_, _| {
+        times.push(start.elapsed().as_secs_f64());
+        start = Instant::now();
+        Ok(())
+    });
+    model.fit(&x, &y, fit)?;
+    Ok(milliseconds(times))
+}
+
+/// One training step on 32 texts of 80 tokens out of 20,000, fresh ones each step.
+fn lstm_text(options: &Options) -> gradus::Result<Figures> {
+    let mut model = Sequential::new()
+        .input([80])
+        .add(Embedding::new(20_000, 128))
+        .add(LSTM::new(128))
+        .add(Dense::new(1))
+        .compile(BinaryCrossentropy::new().from_logits(true), Adam::new())
+        .build()?;
+    if let Some(threads) = options.threads {
+        model.set_threads(threads)?;
+    }
+    let steps = options.steps.unwrap_or(40);
+    let tokens = noise(&[steps + 4, 32, 80]).mapv(|x| (x * 20_000.0).floor().min(19_999.0));
+    let y = Array2::from_shape_fn((32, 1), |(row, _)| (row % 2) as f32);
+    let mut times = Vec::with_capacity(steps);
+    for (step, x) in tokens.outer_iter().enumerate() {
+        let start = Instant::now();
+        model.train_on_batch(&x, &y)?;
+        if step >= 4 {
+            times.push(start.elapsed().as_secs_f64());
+        }
+    }
     Ok(milliseconds(times))
 }
 

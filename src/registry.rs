@@ -88,9 +88,9 @@ impl<F: Scalar> Registry<F> {
             GlobalMaxPool2D, GlobalMaxPool3D, MaxPool1D, MaxPool2D, MaxPool3D,
         );
         let registry = with_all!(registry, with_multi_layer:
-            layers::Add, layers::Average, layers::Bidirectional, layers::Concatenate, layers::Dot, layers::GRU,
+            layers::Add, layers::AdditiveAttention, layers::Attention, layers::Average, layers::Bidirectional, layers::Concatenate, layers::Dot, layers::GRU,
             layers::LSTM, layers::RNN, layers::Maximum, layers::Minimum,
-            layers::Multiply, layers::Subtract, layers::WithMask,
+            layers::MultiHeadAttention, layers::Multiply, layers::Subtract, layers::WithMask,
         );
         let registry = with_all!(registry, with_loss:
             losses::BinaryCrossentropy, losses::BinaryFocalCrossentropy, losses::CategoricalCrossentropy,

@@ -402,3 +402,38 @@ fn layers_on_every_timestep() -> gradus::Result<()> {
     let embedding = TimeDistributed::new(Embedding::new(5, 2));
     check(&[2, 3]).whole_numbers(5).check_both(embedding.clone(), embedding)
 }
+
+#[test]
+fn attention() -> gradus::Result<()> {
+    let three: [&[usize]; 3] = [&[2, 3], &[4, 2], &[4, 3]];
+    for scale in [false, true] {
+        for mode in ["dot", "concat"] {
+            let layer = Attention::new().use_scale(scale).score_mode(mode);
+            check_multi_layer(layer.clone(), &three)?;
+            check_multi_layer(layer.clone().use_causal_mask(true).return_attention_scores(true), &[&[3, 2], &[3, 2]])?;
+            check_multi_layer(layer.dropout(0.4), &[&[3, 2]])?;
+        }
+        let layer = AdditiveAttention::new().use_scale(scale);
+        check_multi_layer(layer.clone(), &three)?;
+        check_multi_layer(layer.dropout(0.4).return_attention_scores(true).use_causal_mask(true), &[&[3, 2]])?;
+    }
+    Ok(())
+}
+
+#[test]
+fn multi_head_attention() -> gradus::Result<()> {
+    let three: [&[usize]; 3] = [&[2, 3], &[4, 2], &[4, 5]];
+    check_multi_layer(MultiHeadAttention::new(2, 3), &three)?;
+    check_multi_layer(MultiHeadAttention::new(1, 2).value_dim(3).output_shape(4).use_bias(false), &[&[2, 3], &[4, 2]])?;
+    check_multi_layer(MultiHeadAttention::new(2, 2).use_gate(true).value_dim(1), &[&[3, 4]])?;
+    check_multi_layer(MultiHeadAttention::new(2, 2).use_gate(true).use_causal_mask(true), &three)?;
+    check_multi_layer(MultiHeadAttention::new(3, 1).sliding_window(2).return_attention_scores(true), &[&[4, 2]])?;
+    check_multi_layer(MultiHeadAttention::new(2, 2).dropout(0.4).return_attention_scores(true), &[&[3, 2], &[2, 2]])?;
+    check_multi_layer(MultiHeadAttention::new(2, 2).attention_mask(true), &[&[3, 2], &[4, 2], &[3, 4]])?;
+    let regularized = MultiHeadAttention::new(2, 2)
+        .kernel_regularizer(Regularizer::L2(0.1))
+        .bias_regularizer(Regularizer::L2(0.2))
+        .kernel_constraint(Constraint::NonNeg)
+        .bias_initializer(Initializer::Ones);
+    check_multi_layer(regularized, &[&[3, 2]])
+}

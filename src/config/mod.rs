@@ -85,7 +85,8 @@ pub(crate) fn expected(what: &str, value: &Value) -> Error {
 }
 
 /// Options that Keras writes and that say nothing about the numbers.
-const WITHOUT_MEANING: [&str; 13] = [
+const WITHOUT_MEANING: [&str; 14] = [
+    "flash_attention",
     "unroll",
     "use_cudnn",
     "implementation",

@@ -10,6 +10,7 @@
 #![allow(clippy::doc_markdown)]
 
 pub mod activation;
+pub mod attention;
 mod blocks;
 pub mod broadcast;
 pub mod conv;

@@ -6,6 +6,7 @@
 
 mod activation;
 mod activity;
+mod attention;
 mod axes;
 mod context;
 mod conv;
@@ -28,6 +29,7 @@ mod up_sampling;
 
 pub use activation::{ELU, LeakyReLU, ReLU, SoftmaxLayer};
 pub use activity::ActivityRegularization;
+pub use attention::{AdditiveAttention, Attention, MultiHeadAttention};
 pub use axes::Axes;
 pub use context::{Context, GradInputs, Inputs, Mode};
 pub(crate) use context::{Feeds, InputSlot, NodeShared, Values};

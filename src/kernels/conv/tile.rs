@@ -136,7 +136,7 @@ unsafe fn sized<F: Elementary, I: Instructions<F>, const VECTORS: usize, const K
         ($($rows:literal)*) => {
             match if rows.count <= 2 { 2 } else { tile_rows::<F, I>() } {
                 // SAFETY: the caller's promise.
-                $($rows if $rows <= I::TILE_ROWS => unsafe {
+                $($rows if const { $rows <= I::TILE_ROWS } => unsafe {
                     I::apart(Tile::<F, I::Vector, $rows, VECTORS, KIND> {
                         product, rows, shift, cols, onto, finish, vector: PhantomData,
                     });
@@ -279,7 +279,7 @@ pub unsafe fn tile_dots<F: Elementary, I: Instructions<F>>(
         ($($rows:literal)*) => {
             match if rows.count <= 2 { 2 } else { tile_rows::<F, I>() } {
                 // SAFETY: the caller's promise.
-                $($rows if $rows <= I::TILE_ROWS => unsafe {
+                $($rows if const { $rows <= I::TILE_ROWS } => unsafe {
                     I::apart(Dots::<F, I::Vector, $rows> { product, rows, shift, onto, finish, vector: PhantomData });
                 },)*
                 _ => unreachable!("a tile has 4, 6 or 8 rows"),

@@ -107,7 +107,7 @@ pub unsafe fn rows<F: Elementary, I: Instructions<F>>(
             ($($rows:literal)*) => {
                 match rows {
                     // SAFETY: the caller promises a block inside A and a buffer for it.
-                    $($rows if $rows <= I::TILE_ROWS => unsafe {
+                    $($rows if const { $rows <= I::TILE_ROWS } => unsafe {
                         let from = a.data.as_ptr().add((i + row) * a.row_stride + p * a.col_stride);
                         tile_rows::<F, $rows>(from, a.row_stride, a.col_stride, depth, to.add(row * depth));
                     },)*

@@ -82,7 +82,7 @@ pub unsafe fn tile<F: Elementary, I: Instructions<F>>(
         ($vectors:literal: $($rows:literal)*) => {
             match rows {
                 // SAFETY: the caller's promise.
-                $($rows if $rows <= I::TILE_ROWS => unsafe {
+                $($rows if const { $rows <= I::TILE_ROWS } => unsafe {
                     I::apart(Tile::<F, I::Vector, $rows, $vectors> { operands, cols, onto, c, vector: PhantomData });
                 },)*
                 _ => unreachable!("a tile has 1 to TILE_ROWS rows"),
