@@ -8,7 +8,7 @@ use super::softmax;
 use crate::Scalar;
 
 kernel! {
-    /// s[i, j] = Σ_d a[d]·tanh(c·(q[i, d] + k[j, d])): `q` (queries, n), `k` (values, n), `a` (n) → `s` (queries, values).
+    /// `s[i, j] = Σ_d a[d]·tanh(c·(q[i, d] + k[j, d]))`: `q` (queries, n), `k` (values, n), `a` (n) → `s` (queries, values).
     pub fn additive_scores<F, I>(q: &[F], k: &[F], a: &[F], c: F, s: &mut [F]) {
         let n = a.len();
         let values = k.len() / n;

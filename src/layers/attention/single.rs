@@ -12,7 +12,8 @@ use crate::{Error, Result, Scalar, Tensor};
 layer_options! {
     /// Each query's mean of the values, weighed by how well their keys fit the query.
     ///
-    /// y = softmax(s)·v, s = scale·q·kᵀ with `score_mode` dot, or s[i, j] = weight·Σ tanh(scale·(q[i] + k[j])) with concat.
+    /// y = softmax(s)·v, s = scale·q·kᵀ with `score_mode` dot, or `s[i, j] = weight·Σ tanh(scale·(q[i] + k[j]))` with
+    /// concat.
     /// The scores are not divided by √features: see [`MultiHeadAttention`](super::MultiHeadAttention).
     ///
     /// # Shapes
@@ -56,7 +57,7 @@ layer_options! {
 }
 
 layer_options! {
-    /// [`Attention`] whose scores are s[i, j] = Σ scale·tanh(q[i] + k[j]), with a learned scale for each feature.
+    /// [`Attention`] whose scores are `s[i, j] = Σ scale·tanh(q[i] + k[j])`, with a learned scale for each feature.
     ///
     /// # Shapes
     /// As [`Attention`]. Parameters: `scale` (features) with `use_scale`.
