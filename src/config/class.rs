@@ -15,7 +15,8 @@ pub(crate) struct ClassConfig {
 impl ClassConfig {
     /// `kind` says in an error what the value should have been: `initializer`.
     pub fn read(kind: &str, value: &Value) -> Result<Self> {
-        let (class, options) = class_and_config(value).map_err(|error| error.within(kind))?;
+        let refuse = |_| Error::option(kind, r#"a name or {"class_name": …, "config": {…}}"#, value);
+        let (class, options) = class_and_config(value).map_err(refuse)?;
         Ok(Self { class, options })
     }
 

@@ -71,7 +71,8 @@ pub fn class_and_config(value: &Value) -> Result<(String, Config)> {
                 None if !fields.contains_key("class_name") => {
                     fields.iter().filter(|(key, _)| *key != "name").map(|(k, v)| (k.clone(), v.clone())).collect()
                 }
-                _ => Config::new(),
+                None | Some(Value::Null) => Config::new(),
+                Some(_) => return Err(expected("an object with `class_name`, whose `config` is an object", value)),
             };
             Ok((class.to_owned(), config))
         }
