@@ -1,4 +1,4 @@
-//! Sums, searches and copies over rows and columns.
+//! Sums and copies over rows and columns.
 
 use super::dispatch::kernel;
 use super::vector::Vector;
@@ -101,22 +101,6 @@ kernel! {
 }
 
 kernel! {
-    /// `x[i, j] += bias[j]`
-    ///
-    /// `x` (rows, n) with n = `bias.len()`.
-    pub fn add_bias<F>(bias: &[F], x: &mut [F]) {
-        if bias.is_empty() {
-            return;
-        }
-        for row in x.chunks_exact_mut(bias.len()) {
-            for (x, &b) in row.iter_mut().zip(bias) {
-                *x += b;
-            }
-        }
-    }
-}
-
-kernel! {
     /// Whether no element is NaN or infinite. Looks at blocks of 256 and stops at the first bad one.
     pub fn all_finite<F>(x: &[F]) -> bool {
         for block in x.chunks(256) {
@@ -129,48 +113,6 @@ kernel! {
             }
         }
         true
-    }
-}
-
-kernel! {
-    /// `argmax[i]` = the first j with the largest `x[i, j]`; a NaN counts as larger than every number.
-    ///
-    /// `x` (rows, n) with rows = `argmax.len()`.
-    pub fn argmax_rows<F, I>(x: &[F], argmax: &mut [u32]) {
-        let n = x.len().checked_div(argmax.len()).unwrap_or(0);
-        if n == 0 {
-            argmax.fill(0);
-            return;
-        }
-        for (argmax, row) in argmax.iter_mut().zip(x.chunks_exact(n)) {
-            let mut most = F::neg_infinity();
-            let mut nan = false;
-            if n >= 32 {
-                // The largest value in vectors first, then its place.
-                let mut lanes = [F::neg_infinity(); 32];
-                let blocks = row.chunks_exact(32);
-                for &x in blocks.remainder() {
-                    most = if x > most { x } else { most };
-                    nan |= x.is_nan();
-                }
-                for block in blocks {
-                    for (lane, &x) in lanes.iter_mut().zip(block) {
-                        *lane = if x > *lane { x } else { *lane };
-                        nan |= x.is_nan();
-                    }
-                }
-                for lane in lanes {
-                    most = if lane > most { lane } else { most };
-                }
-            } else {
-                for &x in row {
-                    most = if x > most { x } else { most };
-                    nan |= x.is_nan();
-                }
-            }
-            let place = if nan { row.iter().position(|x| x.is_nan()) } else { row.iter().position(|&x| x == most) };
-            *argmax = place.unwrap_or(0) as u32;
-        }
     }
 }
 
@@ -227,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_add_up_and_biases_come_on_top() {
+    fn columns_add_up() {
         on_every_isa(|_| {
             for (rows, n) in [(0, 3), (1, 1), (3, 5), (4, 8), (9, 17), (130, 10)] {
                 let x = numbers(rows * n);
@@ -237,29 +179,9 @@ mod tests {
                     let want = 1.0 + (0..rows).map(|i| x[i * n + j]).sum::<f32>();
                     assert!((sum - want).abs() < 1e-3);
                 }
-                let mut y = x.clone();
-                add_bias(&sums, &mut y);
-                assert!(y.iter().enumerate().all(|(k, &y)| y == x[k] + sums[k % n]));
             }
         });
         add_column_sums::<f32>(&[], &mut []);
-    }
-
-    #[test]
-    fn the_first_of_the_largest_is_found_and_nan_beats_all() {
-        on_every_isa(|_| {
-            for n in [1, 2, 10, 31, 32, 33, 100, 1000] {
-                let mut x = numbers(3 * n);
-                let largest = n / 2;
-                x[largest] = 1e3;
-                x[n - 1] = 1e3;
-                x[2 * n - 1] = f32::NAN;
-                x[2 * n..].fill(f32::NEG_INFINITY);
-                let mut argmax = [9; 3];
-                argmax_rows(&x, &mut argmax);
-                assert_eq!(argmax, [largest as u32, n as u32 - 1, 0]);
-            }
-        });
     }
 
     #[test]

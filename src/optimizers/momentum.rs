@@ -102,7 +102,11 @@ impl Nadam {
 
     /// Πμ₁…μₜ. From some hundred factors on, μ is β₁ to the last bit.
     fn product(&self, t: u64) -> f64 {
-        let settled: f64 = (1..=t.min(1000)).map(Self::momentum).product();
+        let (mut decay, mut settled) = (1.0, 1.0);
+        for _ in 0..t.min(1000) {
+            decay *= 0.96;
+            settled *= 1.0 - 0.5 * decay;
+        }
         settled * self.beta_1.powf(t as f64)
     }
 }

@@ -9,13 +9,12 @@
 
 use super::{
     Cache, Course, GradOutput, GradWeights, Nonlinearities, Nonlinearity, Output, Sizes, Weights, add_output_gradient,
-    blocks, gather_inputs, load, put_block, room, scatter_input_gradients, start, states, store, take_block,
-    write_output,
+    blocks, gather_inputs, gradient_before, input_gradients, load, put_block, room, start, states, store, take_block,
+    weight_gradients, write_output,
 };
 use crate::Scalar;
 use crate::kernels::dispatch::kernel;
-use crate::kernels::gemm::{Matrix, Start, gemm, gemm_packed};
-use crate::kernels::reduce::add_column_sums;
+use crate::kernels::gemm::{Matrix, Start, gemm_packed};
 
 /// The gates: i, f, c, o.
 const GATES: usize = 4;
@@ -94,7 +93,7 @@ pub fn lstm_backward<F: Scalar>(
     initial: bool,
     cache: &mut Cache<F>,
 ) {
-    let Sizes { rows, steps, features, units } = course.sizes;
+    let Sizes { rows, steps, units, .. } = course.sizes;
     let (n, width) = (rows * units, GATES * units);
     let [_, recurrent] = &mut cache.recurrents;
     recurrent.pack(Matrix::new(weights.recurrent, units, width).t());
@@ -138,37 +137,16 @@ pub fn lstm_backward<F: Scalar>(
                 }
             }
         });
-        if s > 0 || initial {
-            if course.all_masked(s) {
-                continue;
-            }
-            let next = &mut cache.next;
-            gemm_packed(Matrix::new(grad_z, rows, width), recurrent, Start::Zero, next, units);
-            if let Some(factors) = course.recurrent_dropout {
-                super::multiply(factors, next);
-            }
-            course.runs(s, |run, counted| {
-                let run = run.start * units..run.end * units;
-                if !counted {
-                    next[run.clone()].copy_from_slice(&cache.grad_h[run]);
-                }
-            });
-            std::mem::swap(&mut cache.grad_h, &mut cache.next);
+        if (s > 0 || initial) && !course.all_masked(s) {
+            gradient_before(course, s, grad_z, recurrent, &mut cache.next, &mut cache.grad_h);
         }
     }
-    let all = Matrix::new(grad_gates, steps * rows, width);
+    let before = if course.recurrent_dropout.is_some() { &cache.dropped } else { &cache.h };
     if let Some(grads) = grads {
-        let before = if course.recurrent_dropout.is_some() { &cache.dropped } else { &cache.h };
-        gemm(Matrix::new(before, steps * rows, units).t(), all, Start::Add, grads.recurrent, width);
-        gemm(Matrix::new(&cache.x, steps * rows, features).t(), all, Start::Add, grads.kernel, width);
-        if let Some(bias) = grads.bias {
-            add_column_sums(grad_gates, bias);
-        }
+        weight_gradients(course, grad_gates, [&cache.x, before], grads);
     }
     if let Some(grad_x) = grad_x {
-        let by_step = room(&mut cache.grad_x, steps * rows * features);
-        gemm(all, Matrix::new(weights.kernel, features, width).t(), Start::Zero, by_step, features);
-        scatter_input_gradients(course, by_step, grad_x);
+        input_gradients(course, grad_gates, weights.kernel, &mut cache.grad_x, grad_x);
     }
 }
 

@@ -15,6 +15,8 @@ pub mod simple;
 mod tests;
 
 use super::dispatch::kernel;
+use super::gemm::{Matrix, Packed, Start, gemm, gemm_packed};
+use super::reduce::add_column_sums;
 use crate::Scalar;
 
 /// The sizes of a pass.
@@ -141,8 +143,8 @@ pub struct Cache<F> {
     grad_x: Vec<F>,
     scratch: [Vec<F>; 3],
     bias: Vec<F>,
-    kernels: [super::gemm::Packed<F>; 2],
-    recurrents: [super::gemm::Packed<F>; 2],
+    kernels: [Packed<F>; 2],
+    recurrents: [Packed<F>; 2],
 }
 
 impl<F: Scalar> Cache<F> {
@@ -250,6 +252,64 @@ fn scatter_input_gradients<F: Scalar>(course: &Course<'_, F>, from: &mut [F], gr
             grad_x[(row * steps + t) * features..][..features].copy_from_slice(from);
         }
     }
+}
+
+/// ∂L/∂h of the step before, by way of the product h·U: `grad_h` ← `grad_z`·Uᵀ, where `recurrent` is Uᵀ and `grad_z` the
+/// gradient of all sums of step `s`. A masked row's state was carried over, and so is its gradient.
+fn gradient_before<F: Scalar>(
+    course: &Course<'_, F>,
+    s: usize,
+    grad_z: &[F],
+    recurrent: &Packed<F>,
+    next: &mut Vec<F>,
+    grad_h: &mut Vec<F>,
+) {
+    let Sizes { rows, units, .. } = course.sizes;
+    gemm_packed(Matrix::new(grad_z, rows, grad_z.len() / rows.max(1)), recurrent, Start::Zero, next, units);
+    if let Some(factors) = course.recurrent_dropout {
+        multiply(factors, next);
+    }
+    course.runs(s, |run, counted| {
+        let run = run.start * units..run.end * units;
+        if !counted {
+            next[run.clone()].copy_from_slice(&grad_h[run]);
+        }
+    });
+    std::mem::swap(grad_h, next);
+}
+
+/// The gradients of all weights, one product each over all steps: `grad_z` (steps, rows, sums), beside the inputs x and
+/// the states before each step.
+fn weight_gradients<F: Scalar>(
+    course: &Course<'_, F>,
+    grad_z: &[F],
+    [x, before]: [&[F]; 2],
+    grads: GradWeights<'_, F>,
+) {
+    let Sizes { rows, steps, features, units } = course.sizes;
+    let width = grad_z.len() / (steps * rows).max(1);
+    let all = Matrix::new(grad_z, steps * rows, width);
+    gemm(Matrix::new(before, steps * rows, units).t(), all, Start::Add, grads.recurrent, width);
+    gemm(Matrix::new(x, steps * rows, features).t(), all, Start::Add, grads.kernel, width);
+    if let Some(bias) = grads.bias {
+        add_column_sums(grad_z, bias);
+    }
+}
+
+/// `grad_x` ← the gradient of the inputs, from that of all sums.
+fn input_gradients<F: Scalar>(
+    course: &Course<'_, F>,
+    grad_z: &[F],
+    kernel: &[F],
+    memory: &mut Vec<F>,
+    grad_x: &mut [F],
+) {
+    let Sizes { rows, steps, features, .. } = course.sizes;
+    let width = grad_z.len() / (steps * rows).max(1);
+    let by_step = room(memory, steps * rows * features);
+    let kernel = Matrix::new(kernel, features, width).t();
+    gemm(Matrix::new(grad_z, steps * rows, width), kernel, Start::Zero, by_step, features);
+    scatter_input_gradients(course, by_step, grad_x);
 }
 
 /// Writes step `s`'s output, which is the state `h` (rows, units).

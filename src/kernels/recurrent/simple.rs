@@ -5,12 +5,11 @@
 
 use super::{
     Cache, Course, GradOutput, GradWeights, Nonlinearities, Output, Sizes, Weights, add_output_gradient, gather_inputs,
-    room, scatter_input_gradients, start, states, write_output,
+    gradient_before, input_gradients, room, start, states, weight_gradients, write_output,
 };
 use crate::Scalar;
 use crate::kernels::dispatch::kernel;
-use crate::kernels::gemm::{Matrix, Start, gemm, gemm_packed};
-use crate::kernels::reduce::add_column_sums;
+use crate::kernels::gemm::{Matrix, Start, gemm_packed};
 
 /// Runs sequences `x` (rows, steps, features) through the cells, from the `initial` state or zeros.
 pub fn simple<F: Scalar>(
@@ -77,7 +76,7 @@ pub fn simple_backward<F: Scalar>(
     initial: bool,
     cache: &mut Cache<F>,
 ) {
-    let Sizes { rows, steps, features, units } = course.sizes;
+    let Sizes { rows, steps, units, .. } = course.sizes;
     let n = rows * units;
     let [_, recurrent] = &mut cache.recurrents;
     recurrent.pack(Matrix::new(weights.recurrent, units, units).t());
@@ -104,33 +103,15 @@ pub fn simple_backward<F: Scalar>(
             }
         });
         if (s > 0 || initial) && !course.all_masked(s) {
-            let next = &mut cache.next;
-            gemm_packed(Matrix::new(grad_z, rows, units), recurrent, Start::Zero, next, units);
-            if let Some(factors) = course.recurrent_dropout {
-                super::multiply(factors, next);
-            }
-            course.runs(s, |run, counted| {
-                let run = run.start * units..run.end * units;
-                if !counted {
-                    next[run.clone()].copy_from_slice(&cache.grad_h[run]);
-                }
-            });
-            std::mem::swap(&mut cache.grad_h, &mut cache.next);
+            gradient_before(course, s, grad_z, recurrent, &mut cache.next, &mut cache.grad_h);
         }
     }
-    let all = Matrix::new(grad_sums, steps * rows, units);
+    let before = if course.recurrent_dropout.is_some() { &cache.dropped } else { &cache.h };
     if let Some(grads) = grads {
-        let before = if course.recurrent_dropout.is_some() { &cache.dropped } else { &cache.h };
-        gemm(Matrix::new(before, steps * rows, units).t(), all, Start::Add, grads.recurrent, units);
-        gemm(Matrix::new(&cache.x, steps * rows, features).t(), all, Start::Add, grads.kernel, units);
-        if let Some(bias) = grads.bias {
-            add_column_sums(grad_sums, bias);
-        }
+        weight_gradients(course, grad_sums, [&cache.x, before], grads);
     }
     if let Some(grad_x) = grad_x {
-        let by_step = room(&mut cache.grad_x, steps * rows * features);
-        gemm(all, Matrix::new(weights.kernel, features, units).t(), Start::Zero, by_step, features);
-        scatter_input_gradients(course, by_step, grad_x);
+        input_gradients(course, grad_sums, weights.kernel, &mut cache.grad_x, grad_x);
     }
 }
 
