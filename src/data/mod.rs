@@ -6,6 +6,8 @@ pub(crate) mod dataset;
 pub mod datasets;
 #[cfg(feature = "datasets")]
 pub mod idx;
+#[cfg(feature = "images")]
+pub mod images;
 mod labels;
 pub(crate) mod split;
 
