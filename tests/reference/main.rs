@@ -5,6 +5,7 @@
 
 mod callbacks;
 mod case;
+mod gan;
 mod layers;
 mod losses;
 mod metrics;
@@ -79,6 +80,7 @@ fn run_in<F: gradus::Scalar>(case: &Case) -> Outcome {
         Some(("schedule", class)) => optimizers::run_schedule::<F>(case, class),
         Some(("callback", class)) => callbacks::run::<F>(case, class),
         Some(("metric", class)) => metrics::run::<F>(case, class),
+        Some(("model", "GAN")) => gan::run::<F>(case),
         None if case.kind == "model" => models::run::<F>(case),
         _ => Err(case::unsupported("cases of this kind")),
     };
