@@ -133,7 +133,7 @@ fn up_sampling(bencher: Bencher<'_, '_>, name: &str) {
         if name.starts_with("nearest") {
             resample::enlarge([1, 16, 16], [1, 2, 2], 32, &x, &mut y);
         } else {
-            resample::bilinear([16, 16], [2, 2], 32, &x, &mut y);
+            resample::bilinear([16, 16], [32, 32], 32, &x, &mut y);
         }
     });
 }
@@ -145,7 +145,7 @@ fn up_sampling_backward(bencher: Bencher<'_, '_>, name: &str) {
         if name.starts_with("nearest") {
             resample::enlarge_backward([1, 16, 16], [1, 2, 2], 32, &y, &mut x);
         } else {
-            resample::bilinear_backward([16, 16], [2, 2], 32, &y, &mut x);
+            resample::bilinear_backward([16, 16], [32, 32], 32, &y, &mut x);
         }
     });
 }

@@ -93,11 +93,11 @@ impl<F: Scalar> Registry<F> {
             layers::MultiHeadAttention, layers::Multiply, layers::Subtract, layers::WithMask,
         );
         let registry = with_all!(registry, with_loss:
-            losses::BinaryCrossentropy, losses::BinaryFocalCrossentropy, losses::CategoricalCrossentropy,
-            losses::CategoricalFocalCrossentropy, losses::CategoricalHinge, losses::CosineSimilarity, losses::Dice,
-            losses::Hinge, losses::Huber, losses::KLDivergence, losses::LogCosh, losses::MeanAbsoluteError,
+            losses::BernoulliNLL, losses::BinaryCrossentropy, losses::BinaryFocalCrossentropy, losses::CategoricalCrossentropy,
+            losses::CategoricalFocalCrossentropy, losses::CategoricalHinge, losses::CTC, losses::CosineSimilarity, losses::Dice,
+            losses::GaussianNLL, losses::Hinge, losses::HingeEmbedding, losses::Huber, losses::KLDivergence, losses::LogCosh, losses::MeanAbsoluteError,
             losses::MeanAbsolutePercentageError, losses::MeanSquaredError, losses::MeanSquaredLogarithmicError,
-            losses::Poisson, losses::SparseCategoricalCrossentropy, losses::SquaredHinge, losses::Tversky,
+            losses::NLL, losses::Poisson, losses::PoissonNLL, losses::SmoothL1, losses::SparseCategoricalCrossentropy, losses::SquaredHinge, losses::Tversky,
         );
         let registry = with_all!(registry, with_metric:
             metrics::BinaryAccuracy, metrics::CategoricalAccuracy, metrics::ExactAccuracy,

@@ -496,6 +496,27 @@ fn built_in_losses() -> gradus::Result<()> {
     check_loss(&BinaryFocalCrossentropy::new().from_logits(true).label_smoothing(0.1), &logits, &one_hot)?;
     check_loss(&CategoricalFocalCrossentropy::new().label_smoothing(0.1), &(&probabilities * 1.5), &one_hot)?;
     check_loss(&CategoricalFocalCrossentropy::new().from_logits(true), &logits, &one_hot)?;
+    check_loss(&SmoothL1::new().beta(0.7), &logits, &one_hot)?;
+    check_loss(&PoissonNLL::new().full(true), &logits, &(&one_hot * 3.0))?;
+    check_loss(&PoissonNLL::new().log_input(false), &probabilities, &one_hot)?;
+    check_loss(&HingeEmbedding::new(), &logits, &signs)?;
+    check_loss(&KLDivergence::new().from_log(true), &logits, &one_hot)?;
+    check_loss(&KLDivergence::new().from_log(true).log_target(true), &logits, &probabilities.mapv(f64::ln))?;
+    check_loss(&BernoulliNLL::new(), &probabilities, &one_hot)?;
+    check_loss(&BernoulliNLL::new().from_logits(true).pos_weight([0.5, 2.0, 3.0]), &logits, &one_hot)?;
+    check_loss(
+        &GaussianNLL::new(),
+        &array![[0.3, 1.0, 0.5, 2.0], [-1.0, 0.2, 1.5, 0.7]],
+        &array![[0.0, 1.0], [0.1, 0.9]],
+    )?;
+    let weighted = NLL::new().class_weight([0.5, 2.0, 3.0]).label_smoothing(0.1);
+    check_loss(&weighted.clone().from_logits(true).ignore_class(0), &logits, &labels)?;
+    check_loss(&weighted.clone(), &logits, &labels)?;
+    check_loss(&weighted.soft_targets(true).from_logits(true), &logits, &probabilities)?;
+    let frames = Array3::from_shape_fn((2, 5, 3), |(i, t, c)| ((i * 15 + t * 3 + c) * 7 % 11) as f64 / 4.0 - 1.0);
+    check_loss(&CTC::new().max_labels(2), &frames, &array![[1, 2], [1, 1]])?;
+    let by_length = CTC::new().max_labels(2).lengths(true).per_label(true).blank(2);
+    check_loss(&by_length, &frames, &array![[4, 0, 1], [3, 1, 2]])?;
     for loss in [Tversky::new(), Tversky::new().axis([1]), Tversky::new().axis([0]).alpha(0.3).beta(0.6)] {
         check_loss(&loss, &probabilities, &one_hot)?;
     }
@@ -576,4 +597,32 @@ proptest! {
         let dims = [[1, 2, 3], [1, 3, 2], [2, 1, 3], [2, 3, 1], [3, 1, 2], [3, 2, 1]][order];
         check_layer(Permute::new(dims), &[a, b, c]).map_err(|e| TestCaseError::fail(e.to_string()))?;
     }
+}
+
+#[test]
+fn losses_refuse_what_they_cannot_learn_from() {
+    let logits = array![[0.5f64, 1.0], [0.2, -0.1]];
+    let refused = |error: gradus::Error, part: &str| {
+        let text = error.to_string();
+        assert!(text.contains(part), "{text}");
+    };
+    let labels = array![0, 2];
+    refused(NLL::new().call(&logits, &labels).unwrap_err(), "labels in 0..2");
+    refused(NLL::new().class_weight([1.0]).call(&logits, &array![0, 1]).unwrap_err(), "`class_weight`");
+    let zero = NLL::new().class_weight([0.0, 1.0]);
+    zero.call(&logits, &array![0, 1]).unwrap();
+    refused(zero.label_smoothing(0.1).call(&logits, &array![0, 1]).unwrap_err(), "labels are smoothed");
+    refused(NLL::new().soft_targets(true).call(&logits, &array![[0.7, 0.7], [0.0, 1.0]]).unwrap_err(), "sum to 1");
+    refused(BernoulliNLL::new().call(&logits, &array![[0.0, 2.0], [0.0, 0.0]]).unwrap_err(), "in 0..=1");
+    refused(BernoulliNLL::new().pos_weight([1.0]).call(&logits, &logits).unwrap_err(), "`from_logits`");
+    refused(GaussianNLL::new().call(&array![[1.0f64, 2.0, 3.0]], &array![[1.0]]).unwrap_err(), "variances");
+    refused(SmoothL1::new().beta(-1.0).call(&logits, &logits).unwrap_err(), "`beta`");
+    refused(CTC::new().call(&logits, &labels).unwrap_err(), "(batch, time, classes)");
+    let frames = Array3::<f64>::zeros((1, 2, 3));
+    refused(CTC::new().call(&frames, &array![[1, 3]]).unwrap_err(), "labels in 0..3");
+    refused(CTC::new().lengths(true).call(&frames, &array![[3, 1, 0]]).unwrap_err(), "lengths in 1..=2");
+    refused(CTC::new().blank(3).call(&frames, &array![[1, 0]]).unwrap_err(), "`blank`");
+    // Two equal labels do not fit into two frames.
+    assert_eq!(CTC::new().call(&frames, &array![[1, 1]]).unwrap(), f64::INFINITY);
+    assert_eq!(CTC::new().zero_infinity(true).call(&frames, &array![[1, 1]]).unwrap(), 0.0);
 }

@@ -7,6 +7,8 @@ pub mod datasets;
 mod folds;
 #[cfg(feature = "datasets")]
 pub mod idx;
+#[cfg(feature = "images")]
+pub mod images;
 mod labels;
 pub(crate) mod split;
 

@@ -115,7 +115,7 @@ kernel! {
 
 /// max z and Σ exp(z − max z) of one row.
 #[inline(always)]
-fn log_sum_exp<F: Scalar>(axis: ClassAxis, start: usize, z: &[F]) -> (F, F) {
+pub(crate) fn log_sum_exp<F: Scalar>(axis: ClassAxis, start: usize, z: &[F]) -> (F, F) {
     let mut most = F::neg_infinity();
     for c in 0..axis.n {
         most = most.max(z[start + c * axis.inner]);

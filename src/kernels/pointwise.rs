@@ -1,7 +1,7 @@
 //! Losses that look at one value of the prediction p and the target t at a time, each with its derivative.
 //!
-//! A row is a run of `n` values; its value v is the mean of theirs (for [`Pointwise::KlDivergence`] the sum), and in the
-//! backward pass it has one weight w.
+//! A row is a run of `n` values; its value v is the mean of theirs (for the divergences of Kullback and Leibler the sum),
+//! and in the backward pass it has one weight w.
 
 use super::dispatch::kernel;
 use crate::Scalar;
@@ -32,6 +32,7 @@ macro_rules! pointwise {
             /// Backward of [`pointwise`]: ∂L/∂p = w/n · ∂value/∂p.
             pub fn pointwise_backward<F>(loss: Pointwise<F>, p: &[F], t: &[F], n: usize, w: &[F], grad_p: &mut [F]) {
                 let scale = loss.scale(n);
+                #[allow(unused_variables)] // not every slope depends on everything that the value does
                 match loss {
                     $(Pointwise::$name $({ $($field),* })? => rows_back(p, t, n, scale, w, grad_p, |$p, $t| $slope),)*
                 }
@@ -76,6 +77,48 @@ pointwise! {
     KlDivergence:
         |p, t| { let t = to_unit(t); t * (t / to_unit(p)).ln() },
         if p >= F::of(EPSILON) && p <= F::one() { -to_unit(t) / p } else { F::zero() };
+    /// t·(ln t − p), where p is the logarithm of a probability; 0 for t = 0.
+    KlOfLog: |p, t| if t == F::zero() { F::zero() } else { t * (t.ln() - p) }, -t;
+    /// exp(t)·(t − p), where both are logarithms of probabilities.
+    KlOfLogs: |p, t| t.exp() * (t - p), -t.exp();
+    /// ½e²/β where |e| < β, else |e| − ½β, with e = p − t.
+    SmoothAbsoluteError {
+        /// β, where the parabola becomes a line.
+        beta
+    }:
+        |p, t| {
+            let e = (p - t).abs();
+            let half = F::of(0.5);
+            if e < beta { half * e * e / beta } else { e - half * beta }
+        },
+        { let e = p - t; if e.abs() < beta { e / beta } else { sign(e) } };
+    /// exp(p) − t·p + full·s(t), for the logarithm p of a Poisson distribution's mean.
+    PoissonOfLog {
+        /// 1 with Stirling's s(t), else 0.
+        full
+    }:
+        |p, t| p.exp() - t * p + full * stirling(t),
+        p.exp() - t;
+    /// p − t·ln(p + ε) + full·s(t), for a Poisson distribution's mean p.
+    PoissonOfMean {
+        /// ε, which keeps the logarithm finite.
+        epsilon,
+        /// As in [`Pointwise::PoissonOfLog`].
+        full
+    }:
+        |p, t| p - t * (p + epsilon).ln() + full * stirling(t),
+        F::one() - t / (p + epsilon);
+    /// −t·ln p − (1 − t)·ln(1 − p), with logarithms of at least −100.
+    Bernoulli:
+        |p, t| -(t * floored_ln(p) + (F::one() - t) * floored_ln(F::one() - p)),
+        (p - t) / (p * (F::one() - p)).max(F::of(1e-12));
+    /// p for t = 1, max(margin − p, 0) for t = −1.
+    HingeEmbedding {
+        /// How far apart unlike pairs should be.
+        margin
+    }:
+        |p, t| if t > F::zero() { p } else { (margin - p).max(F::zero()) },
+        if t > F::zero() { F::one() } else if p <= margin { -F::one() } else { F::zero() };
     /// max(1 − s·p, 0), with the sign s = scale·t + shift.
     Hinge {
         /// 2 for targets 0 and 1, else 1.
@@ -99,7 +142,8 @@ pointwise! {
 impl<F: Scalar> Pointwise<F> {
     #[inline(always)]
     fn scale(self, n: usize) -> F {
-        if matches!(self, Self::KlDivergence) { F::one() } else { F::one() / F::of(n as f64) }
+        let summed = matches!(self, Self::KlDivergence | Self::KlOfLog | Self::KlOfLogs);
+        if summed { F::one() } else { F::one() / F::of(n as f64) }
     }
 }
 
@@ -118,6 +162,17 @@ fn sign<F: Scalar>(x: F) -> F {
 #[inline(always)]
 fn log_ratio<F: Scalar>(p: F, t: F) -> F {
     p.max(F::of(EPSILON)).ln_1p() - t.max(F::of(EPSILON)).ln_1p()
+}
+
+/// Stirling's approximation of ln t!, t·ln t − t + ½·ln(2πt), and 0 up to t = 1.
+#[inline(always)]
+fn stirling<F: Scalar>(t: F) -> F {
+    if t > F::one() { t * t.ln() - t + F::of(0.5) * (F::of(std::f64::consts::TAU) * t).ln() } else { F::zero() }
+}
+
+#[inline(always)]
+fn floored_ln<F: Scalar>(p: F) -> F {
+    p.ln().max(F::of(-100.0))
 }
 
 #[inline(always)]

@@ -1,4 +1,4 @@
-//! Images in another size: padded with zeros, cropped, enlarged.
+//! Images in another size: padded with zeros, cropped, enlarged, resampled.
 //!
 //! Arrays have their channels last: (batch, d, h, w, c). A sequence or an image has size 1 along the axes that it lacks.
 
@@ -119,11 +119,11 @@ kernel! {
     }
 }
 
-/// Between which two cells of `size` the cell `o` of an axis enlarged `times` lies, centres on centres, and how far it
-/// is from the first to the second. Beyond the outermost centres it is the outermost cell.
+/// Between which two cells of `size` the cell `o` of `out` along the same axis lies, and how far it is from the first to
+/// the second. Beyond the outermost centres it is the outermost cell.
 #[inline(always)]
-fn between<F: Scalar>(o: usize, size: usize, times: usize) -> (usize, usize, F) {
-    let place = (o as f64 + 0.5) / times as f64 - 0.5;
+fn between<F: Scalar>(o: usize, size: usize, out: usize) -> (usize, usize, F) {
+    let place = (o as f64 + 0.5) * (size as f64 / out as f64) - 0.5;
     let place = place.clamp(0.0, size as f64 - 1.0);
     let first = place.floor();
     let i = first as usize;
@@ -131,31 +131,31 @@ fn between<F: Scalar>(o: usize, size: usize, times: usize) -> (usize, usize, F) 
 }
 
 kernel! {
-    /// Bilinear enlargement: y[i, j] = (1 − u)·((1 − v)·x[a, c] + v·x[a, d]) + u·((1 − v)·x[b, c] + v·x[b, d]), where the
+    /// Another size, bilinear: y[i, j] = (1 − u)·((1 − v)·x[a, c] + v·x[a, d]) + u·((1 − v)·x[b, c] + v·x[b, d]), where the
     /// centre of i lies between those of a and b, at u of the way, and that of j between c and d, at v.
     ///
-    /// `x` (batch, height, width, c), `y` (batch, height·times₀, width·times₁, c).
-    pub fn bilinear<F, I>(size: [usize; 2], times: [usize; 2], c: usize, x: &[F], y: &mut [F]) {
-        let ([height, width], row) = (size, size[1] * times[1] * c);
-        if row * height == 0 {
+    /// `x` (batch, height, width, c), `y` (batch, out…, c).
+    pub fn bilinear<F, I>(size: [usize; 2], out: [usize; 2], c: usize, x: &[F], y: &mut [F]) {
+        let ([height, width], row) = (size, out[1] * c);
+        if row * height * width * out[0] == 0 {
             return;
         }
-        for (x, y) in x.chunks_exact(height * width * c).zip(y.chunks_exact_mut(height * times[0] * row)) {
+        for (x, y) in x.chunks_exact(height * width * c).zip(y.chunks_exact_mut(out[0] * row)) {
             for (i, y) in y.chunks_exact_mut(row).enumerate() {
-                let (upper, lower, u) = between::<F>(i, height, times[0]);
+                let (upper, lower, u) = between::<F>(i, height, out[0]);
                 let (upper, lower) = (&x[upper * width * c..][..width * c], &x[lower * width * c..][..width * c]);
                 for (j, y) in y.chunks_exact_mut(c).enumerate() {
-                    let (left, right, v) = between::<F>(j, width, times[1]);
+                    let (left, right, v) = between::<F>(j, width, out[1]);
                     let (left, right) = (left * c, right * c);
                     for_channels!(c, ch, N => {
                         let (p, q): ([F; N], [F; N]) = (block(upper, left + ch), block(upper, right + ch));
                         let (r, s): ([F; N], [F; N]) = (block(lower, left + ch), block(lower, right + ch));
-                        let mut out = p;
+                        let mut mixed = p;
                         for k in 0..N {
                             let (above, below) = (p[k] + (q[k] - p[k]) * v, r[k] + (s[k] - r[k]) * v);
-                            out[k] = above + (below - above) * u;
+                            mixed[k] = above + (below - above) * u;
                         }
-                        *block_mut(y, ch) = out;
+                        *block_mut(y, ch) = mixed;
                     });
                 }
             }
@@ -166,18 +166,18 @@ kernel! {
 kernel! {
     /// Backward of [`bilinear`]: each gradient goes to the four cells that its value came from, by the same shares.
     /// Overwrites `grad_x`.
-    pub fn bilinear_backward<F, I>(size: [usize; 2], times: [usize; 2], c: usize, grad_y: &[F], grad_x: &mut [F]) {
-        let ([height, width], row) = (size, size[1] * times[1] * c);
+    pub fn bilinear_backward<F, I>(size: [usize; 2], out: [usize; 2], c: usize, grad_y: &[F], grad_x: &mut [F]) {
+        let ([height, width], row) = (size, out[1] * c);
         grad_x.fill(F::zero());
-        if row * height == 0 {
+        if row * height * width * out[0] == 0 {
             return;
         }
-        let samples = grad_x.chunks_exact_mut(height * width * c).zip(grad_y.chunks_exact(height * times[0] * row));
+        let samples = grad_x.chunks_exact_mut(height * width * c).zip(grad_y.chunks_exact(out[0] * row));
         for (grad_x, grad_y) in samples {
             for (i, grad_y) in grad_y.chunks_exact(row).enumerate() {
-                let (upper, lower, u) = between::<F>(i, height, times[0]);
+                let (upper, lower, u) = between::<F>(i, height, out[0]);
                 for (j, grad_y) in grad_y.chunks_exact(c).enumerate() {
-                    let (left, right, v) = between::<F>(j, width, times[1]);
+                    let (left, right, v) = between::<F>(j, width, out[1]);
                     for (line, share) in [(upper, F::one() - u), (lower, u)] {
                         for (column, share) in [(left, share * (F::one() - v)), (right, share * v)] {
                             let cell = &mut grad_x[(line * width + column) * c..][..c];
@@ -245,12 +245,13 @@ mod tests {
                 enlarge(size, times, c, &x, &mut y);
                 enlarge_backward(size, times, c, &g, &mut grad_x);
                 assert!((dot(&g, &y) - dot(&grad_x, &x)).abs() < 1e-9);
-                let (size, times) = ([3, 4], [2, 3]);
-                let (x, g) = (&x[..2 * 12 * c], &g[..2 * 72 * c]);
-                let (mut y, mut grad_x) = (vec![0.0; g.len()], vec![f64::NAN; x.len()]);
-                bilinear(size, times, c, x, &mut y);
-                bilinear_backward(size, times, c, g, &mut grad_x);
-                assert!((dot(g, &y) - dot(&grad_x, x)).abs() < 1e-9);
+                for (size, out) in [([3, 4], [6, 12]), ([3, 4], [5, 3]), ([4, 3], [1, 7])] {
+                    let (x, g) = (&x[..2 * 12 * c], &g[..2 * out[0] * out[1] * c]);
+                    let (mut y, mut grad_x) = (vec![0.0; g.len()], vec![f64::NAN; x.len()]);
+                    bilinear(size, out, c, x, &mut y);
+                    bilinear_backward(size, out, c, g, &mut grad_x);
+                    assert!((dot(g, &y) - dot(&grad_x, x)).abs() < 1e-9);
+                }
             }
         });
     }
@@ -260,7 +261,7 @@ mod tests {
         // x = 2·line + column is linear, so that inside all values are too.
         let x: Vec<f64> = (0..12).map(|i| f64::from(2 * (i / 4) + i % 4)).collect();
         let mut y = vec![0.0; 12 * 6];
-        bilinear([3, 4], [2, 3], 1, &x, &mut y);
+        bilinear([3, 4], [6, 12], 1, &x, &mut y);
         for (i, &y) in y.iter().enumerate() {
             let line = ((i / 12) as f64 - 0.5) / 2.0;
             let column = ((i % 12) as f64 + 0.5) / 3.0 - 0.5;

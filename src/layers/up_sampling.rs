@@ -171,16 +171,22 @@ layer_options! {
     }
 }
 
+impl UpSampling2D {
+    fn enlarged(&self, [height, width]: [usize; 2]) -> [usize; 2] {
+        [height * self.size[0], width * self.size[1]]
+    }
+}
+
 up_sampling!(
     UpSampling2D,
     2,
     |self, sizes, c, from, to| match self.interpolation {
         Interpolation::Nearest => resample::enlarge(three(sizes), three(self.size), c, from, to),
-        Interpolation::Bilinear => resample::bilinear(sizes, self.size, c, from, to),
+        Interpolation::Bilinear => resample::bilinear(sizes, self.enlarged(sizes), c, from, to),
     },
     match self.interpolation {
         Interpolation::Nearest => resample::enlarge_backward(three(sizes), three(self.size), c, from, to),
-        Interpolation::Bilinear => resample::bilinear_backward(sizes, self.size, c, from, to),
+        Interpolation::Bilinear => resample::bilinear_backward(sizes, self.enlarged(sizes), c, from, to),
     }
 );
 

@@ -30,6 +30,51 @@ pub(super) fn check_smoothing(smoothing: f64) -> Result<()> {
     if (0.0..=1.0).contains(&smoothing) { Ok(()) } else { Err(Error::option("label_smoothing", "in 0..=1", smoothing)) }
 }
 
+/// Refuses rows that are no distribution over classes.
+pub(super) fn check_distributions<F: Scalar>(call: &str, axis: ClassAxis, target: View<'_, F>) -> Result<()> {
+    for row in 0..target.len() / axis.n.max(1) {
+        let classes = || (0..axis.n).map(|c| target[axis.start(row) + c * axis.inner]);
+        let sum: F = classes().sum();
+        // A soft target in f32 sums to 1 within its rounding; a label by itself or a row of many ones does not.
+        if classes().any(|t| t < F::zero() || !t.is_finite()) || (sum - F::one()).abs() > F::of(1e-3) {
+            let shown: Vec<F> = classes().take(12).collect();
+            let received = format!("{shown:?} at row {row}");
+            return Err(Error::data(call, "one-hot targets, or rows that sum to 1", received)
+                .advise("use `to_categorical`, or SparseCategoricalCrossentropy for integer labels"));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses labels that name no class and are not the one to be ignored.
+pub(super) fn check_labels<F: Scalar>(
+    call: &str,
+    classes: usize,
+    ignored: Option<i64>,
+    target: View<'_, F>,
+) -> Result<()> {
+    for (row, &label) in target.iter().enumerate() {
+        let in_range = label.fract() == F::zero() && label.to_usize().is_some_and(|label| label < classes);
+        let counts = ignored.is_none() || label.to_i64() != ignored;
+        if !in_range && counts {
+            return Err(Error::data(call, format!("labels in 0..{classes}"), format!("{label} at row {row}"))
+                .advise("map the labels or give the last layer more units"));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses targets that are no probabilities. `prediction` is one sample's shape.
+pub(super) fn check_unit<F: Scalar>(call: &str, prediction: &[usize], target: View<'_, F>) -> Result<()> {
+    match target.iter().position(|t| !(*t >= F::zero() && *t <= F::one())) {
+        None => Ok(()),
+        Some(at) => {
+            let row = at / volume(prediction).max(1);
+            Err(Error::data(call, "targets in 0..=1", format!("{} at row {row}", target[at])))
+        }
+    }
+}
+
 loss_options! {
     /// Cross-entropy between a distribution over classes and one-hot (or soft) targets.
     ///
@@ -110,24 +155,7 @@ impl<F: Scalar> Loss<F> for CategoricalCrossentropy {
     }
 
     fn check_targets(&self, call: &str, _: &[usize], target: View<'_, F>) -> Result<()> {
-        let axis = class_axis(self.axis, target.shape());
-        let rows = target.len() / axis.n.max(1);
-        for row in 0..rows {
-            let start = (row / axis.inner) * axis.n * axis.inner + row % axis.inner;
-            let classes = || (0..axis.n).map(|c| target[start + c * axis.inner]);
-            let sum: F = classes().sum();
-            // A soft target in f32 sums to 1 within its rounding; a label by itself or a row of many ones does not.
-            if classes().any(|t| t < F::zero() || !t.is_finite()) || (sum - F::one()).abs() > F::of(1e-3) {
-                let shown: Vec<F> = classes().take(12).collect();
-                return Err(Error::data(
-                    call,
-                    "one-hot targets, or rows that sum to 1",
-                    format!("{shown:?} at row {row}"),
-                )
-                .advise("use `to_categorical`, or SparseCategoricalCrossentropy for integer labels"));
-            }
-        }
-        Ok(())
+        check_distributions(call, class_axis(self.axis, target.shape()), target)
     }
 
     fn fuses_with(&self, activation: &Activation) -> bool {
@@ -226,14 +254,7 @@ impl<F: Scalar> Loss<F> for SparseCategoricalCrossentropy {
 
     fn check_targets(&self, call: &str, prediction: &[usize], target: View<'_, F>) -> Result<()> {
         let classes = prediction[resolve_axis(self.axis, prediction.len() + 1)? - 1];
-        for (row, &label) in target.iter().enumerate() {
-            let in_range = label.fract() == F::zero() && label.to_usize().is_some_and(|label| label < classes);
-            if !in_range && !self.ignores(label) {
-                return Err(Error::data(call, format!("labels in 0..{classes}"), format!("{label} at row {row}"))
-                    .advise("map the labels or give the last layer more units"));
-            }
-        }
-        Ok(())
+        check_labels(call, classes, self.ignore_class, target)
     }
 
     fn ignores_rows(&self) -> bool {
@@ -336,14 +357,7 @@ impl<F: Scalar> Loss<F> for BinaryCrossentropy {
     }
 
     fn check_targets(&self, call: &str, prediction: &[usize], target: View<'_, F>) -> Result<()> {
-        let within = |t: &F| *t >= F::zero() && *t <= F::one();
-        match target.iter().position(|t| !within(t)) {
-            None => Ok(()),
-            Some(at) => {
-                let row = at / volume(prediction).max(1);
-                Err(Error::data(call, "targets in 0..=1", format!("{} at row {row}", target[at])))
-            }
-        }
+        check_unit(call, prediction, target)
     }
 
     fn fuses_with(&self, activation: &Activation) -> bool {

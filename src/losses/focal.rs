@@ -1,16 +1,15 @@
 //! Focal losses, for classes of very different size.
 
 use super::crossentropy::{check_smoothing, class_axis, resolve_axis, without_axis};
+use super::pointwise::at_least_zero;
 use super::{Loss, LossContext, LossDescription, loss_options};
 use crate::kernels::focal::{self as kernels, Focal};
-use crate::{Error, Result, Scalar, View, ViewMut};
+use crate::{Result, Scalar, View, ViewMut};
 
 /// What both focal losses refuse, and the shape of their targets.
 fn checked_target(smoothing: f64, gamma: f64, axis: isize, prediction: &[usize]) -> Result<Vec<usize>> {
     check_smoothing(smoothing)?;
-    if !(gamma.is_finite() && gamma >= 0.0) {
-        return Err(Error::option("gamma", "a finite number, at least 0", gamma));
-    }
+    at_least_zero("gamma", gamma)?;
     resolve_axis(axis, prediction.len() + 1)?;
     Ok(prediction.to_vec())
 }

@@ -4,7 +4,9 @@
 //! reduction are the same for all losses and live in `losses/reduction.rs`; a loss never sees them.
 
 mod crossentropy;
+mod ctc;
 mod focal;
+mod likelihood;
 mod margin;
 pub(crate) mod output;
 mod overlap;
@@ -12,12 +14,14 @@ mod pointwise;
 pub(crate) mod reduction;
 
 pub use crossentropy::{BinaryCrossentropy, CategoricalCrossentropy, SparseCategoricalCrossentropy};
+pub use ctc::CTC;
 pub use focal::{BinaryFocalCrossentropy, CategoricalFocalCrossentropy};
+pub use likelihood::{BernoulliNLL, GaussianNLL, NLL};
 pub use margin::{CategoricalHinge, CosineSimilarity, Hinge, SquaredHinge};
 pub use overlap::{Dice, Tversky};
 pub use pointwise::{
-    Huber, KLDivergence, LogCosh, MeanAbsoluteError, MeanAbsolutePercentageError, MeanSquaredError,
-    MeanSquaredLogarithmicError, Poisson,
+    HingeEmbedding, Huber, KLDivergence, LogCosh, MeanAbsoluteError, MeanAbsolutePercentageError, MeanSquaredError,
+    MeanSquaredLogarithmicError, Poisson, PoissonNLL, SmoothL1,
 };
 pub use reduction::Reduction;
 
@@ -136,12 +140,13 @@ pub trait Loss<F: Scalar>: Send + Sync {
         Ok(())
     }
 
-    /// Whether targets tell which rows count (`ignore_class`).
+    /// Whether targets tell how much each row counts (`ignore_class`, weights of classes).
     fn ignores_rows(&self) -> bool {
         false
     }
 
-    /// With [`ignores_rows`](Self::ignores_rows): writes 0 where a row does not count. `counts` holds ones.
+    /// With [`ignores_rows`](Self::ignores_rows): writes how much a row counts where that is not 1, in its weight and in
+    /// the denominator of a mean; 0 takes it out. `counts` holds ones.
     fn counts(&self, target: View<'_, F>, counts: &mut [F]) {}
 
     /// Whether the loss can be differentiated together with the activation that made the prediction.

@@ -4,6 +4,14 @@ use super::{Loss, LossContext, LossDescription, loss_options};
 use crate::kernels::pointwise::{Pointwise, pointwise, pointwise_backward};
 use crate::{Error, Result, Scalar, View, ViewMut};
 
+pub(super) fn at_least_zero(option: &str, value: f64) -> Result<()> {
+    if value.is_finite() && value >= 0.0 {
+        Ok(())
+    } else {
+        Err(Error::option(option, "a finite number, at least 0", value))
+    }
+}
+
 /// A loss that is a case of [`Pointwise`]: its options, which case it is, and what it refuses.
 macro_rules! pointwise_loss {
     (
@@ -133,7 +141,7 @@ pointwise_loss! {
     /// A parabola near 0 and a line beyond, which outliers pull less: the mean of ½e² where |e| ≤ δ, else
     /// δ|e| − ½δ², with e = p − t.
     ///
-    /// PyTorch's `SmoothL1Loss(beta)` is this with `delta` = beta, divided by beta.
+    /// Divided by δ it is [`SmoothL1`].
     ///
     /// # Errors
     /// If `delta` is not above 0.
@@ -192,8 +200,11 @@ pointwise_loss! {
 
 pointwise_loss! {
     /// How far a predicted distribution is from another: v = Σᵢ tᵢ·ln(tᵢ/pᵢ) over the last axis, both clipped to
-    /// 10⁻⁷..=1.
+    /// 10⁻⁷..=1. With `from_log` p are logarithms of probabilities, v = Σᵢ tᵢ·(ln tᵢ − pᵢ), and nothing is clipped; with
+    /// `log_target` too the targets are logarithms as well.
     ///
+    /// # Errors
+    /// If `log_target` is set without `from_log`.
     /// # Example
     /// ```
     /// use gradus::prelude::*;
@@ -202,7 +213,95 @@ pointwise_loss! {
     /// # Ok::<(), gradus::Error>(())
     /// ```
     /// # Source
-    /// Keras `KLDivergence`.
-    pub struct KLDivergence {}
-    |_loss| Pointwise::KlDivergence, check: |_| Ok(())
+    /// Keras `KLDivergence`; PyTorch `KLDivLoss` for the logarithms.
+    pub struct KLDivergence {
+        /// Whether predictions are logarithms of probabilities. Default: false.
+        from_log: bool = false,
+        /// Whether targets are logarithms too. Default: false.
+        log_target: bool = false,
+    }
+    |loss| match (loss.from_log, loss.log_target) {
+        (false, _) => Pointwise::KlDivergence,
+        (true, false) => Pointwise::KlOfLog,
+        (true, true) => Pointwise::KlOfLogs,
+    },
+    check: |loss| {
+        if loss.from_log || !loss.log_target { Ok(()) } else { Err(Error::option("log_target", "false without `from_log`", true)) }
+    }
+}
+
+pointwise_loss! {
+    /// The absolute error with a rounded tip: the mean of ½e²/β where |e| < β, else |e| − ½β, with e = p − t. [`Huber`] is
+    /// β times this, with δ = β.
+    ///
+    /// # Errors
+    /// If `beta` is negative.
+    /// # Example
+    /// ```
+    /// use gradus::prelude::*;
+    /// let loss = SmoothL1::new().beta(0.5).call(&array![[0.25f64, 3.0]], &array![[0.0, 0.0]])?;
+    /// assert_eq!(loss, (0.0625 + 2.75) / 2.0);
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    /// # Source
+    /// PyTorch `SmoothL1Loss`; Girshick (2015), "Fast R-CNN".
+    pub struct SmoothL1 {
+        /// β, the error from which on the loss grows linearly; 0 is the absolute error. Default: 1.
+        beta: f64 = 1.0,
+    }
+    |loss| if loss.beta == 0.0 { Pointwise::AbsoluteError } else { Pointwise::SmoothAbsoluteError { beta: F::of(loss.beta) } },
+    check: |loss| at_least_zero("beta", loss.beta)
+}
+
+pointwise_loss! {
+    /// For counts: the mean of exp(p) − t·p, the negative log-likelihood of a Poisson distribution whose mean has the
+    /// logarithm p; without `log_input` the mean of p − t·ln(p + ε). [`Poisson`] is the latter in Keras's words.
+    ///
+    /// # Errors
+    /// If `epsilon` is negative.
+    /// # Example
+    /// ```
+    /// use gradus::prelude::*;
+    /// let loss = PoissonNLL::new().call(&array![[0.0f64]], &array![[3.0]])?;
+    /// assert_eq!(loss, 1.0);
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    /// # Source
+    /// PyTorch `PoissonNLLLoss`.
+    pub struct PoissonNLL {
+        /// Whether predictions are logarithms of the mean. Default: true.
+        log_input: bool = true,
+        /// Whether ln t! counts, approximated by Stirling's t·ln t − t + ½·ln(2πt) where t > 1. Default: false.
+        full: bool = false,
+        /// ε, which keeps the logarithm finite without `log_input`. Default: 10⁻⁸.
+        epsilon: f64 = 1e-8,
+    }
+    |loss| {
+        let full = F::of(f64::from(u8::from(loss.full)));
+        if loss.log_input { Pointwise::PoissonOfLog { full } } else { Pointwise::PoissonOfMean { epsilon: F::of(loss.epsilon), full } }
+    },
+    check: |loss| at_least_zero("epsilon", loss.epsilon)
+}
+
+pointwise_loss! {
+    /// For distances of pairs, alike (t = 1) or not (t = −1): the mean of p for those alike, of max(margin − p, 0) for the
+    /// others.
+    ///
+    /// # Errors
+    /// If `margin` is negative.
+    /// # Example
+    /// ```
+    /// use gradus::prelude::*;
+    /// let loss = HingeEmbedding::new().call(&array![[0.5f64, 0.25]], &array![[1.0, -1.0]])?;
+    /// assert_eq!(loss, (0.5 + 0.75) / 2.0);
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    /// # Source
+    /// PyTorch `HingeEmbeddingLoss`.
+    pub struct HingeEmbedding {
+        /// How far apart those that are not alike should be. Default: 1.
+        margin: f64 = 1.0,
+    }
+    |loss| Pointwise::HingeEmbedding { margin: F::of(loss.margin) },
+    check: |loss| at_least_zero("margin", loss.margin)
 }

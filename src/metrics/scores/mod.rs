@@ -27,10 +27,10 @@
 //! them it knows, and refuses the others.
 //!
 //! # Errors
-//! Every function refuses, with [`Error::Data`](crate::Error::Data), arrays of unequal length or without rows, labels that
+//! Every function refuses, with [`Error::Data`], arrays of unequal length or without rows, labels that
 //! are no whole numbers, values that are NaN or infinite, and sample weights that are negative or all 0. A score that
 //! does not exist, such as the area under the ROC curve of a single class, is
-//! [`Error::Undefined`](crate::Error::Undefined).
+//! [`Error::Undefined`].
 
 mod agreement;
 mod classification;

@@ -263,6 +263,20 @@ def columns():
                notes="labels (batch, 1) count as (batch)")
 
 
+def sequences():
+    """CTC: labels of different length, filled up with the blank 0, of which equal neighbours need a blank between."""
+    notes = "labels padded with 0; class 0 is the blank; y_pred are logits; every time step counts"
+    for config in [{"reduction": reduction} for reduction in REDUCTIONS]:
+        for weights in ["none", "sample"]:
+            for suffix in ["", "__f32"] if config["reduction"] == "sum_over_batch_size" else [""]:
+                id = f"CTC__{label(config)}_w{weights}{suffix}"
+                dtype, random = peer.start(id)
+                targets = {"y_true": np.array([[1, 1, 2], [3, 0, 0], [2, 3, 0], [0, 0, 0]]),
+                           "y_pred": random.uniform(-2, 2, (4, 6, 4)).astype(dtype)}
+                targets |= sample_weight(weights, random, (4,), dtype)
+                record(id, "CTC", config, targets, random, notes)
+
+
 def extremes():
     """Where clipping acts: a probability of 0 or 1 gives log 1e-7, and no gradient. Logits are not clipped."""
     certain = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.25, 0.75, 0.0], [1e-9, 1e-8, 1.0], [0.5, 0.5, 0.0]])
@@ -320,5 +334,6 @@ class_axis("CategoricalCrossentropy")
 case("BinaryCrossentropy", (2, 3, 4), {"axis": 1})
 case("BinaryCrossentropy", (2, 3, 4), {"axis": 1, "reduction": None, "from_logits": True}, "element")
 ignored()
+sequences()
 extremes()
 group.write()

@@ -15,7 +15,8 @@ group = Group("losses_torch", "torch", VERSIONS, atol=1e-12, atol_f32=1e-6)
 REDUCTIONS = [{}, {"reduction": "sum"}, {"reduction": "none"}]
 
 
-def record(id, loss, config, y_true, y_pred, random, notes="", tags=(), tolerance=None):
+def record(id, loss, config, y_true, y_pred, random, notes="", tags=(), tolerance=None, further=()):
+    """`further` are arrays by name that the loss takes after the target; floating ones have gradients."""
     dtype = getattr(torch, dtype_of(id))
     options = {key: torch.tensor(value, dtype=dtype) if "weight" in key else value for key, value in config.items()}
     function = getattr(torch.nn, loss)(**options)
@@ -25,13 +26,18 @@ def record(id, loss, config, y_true, y_pred, random, notes="", tags=(), toleranc
             target = target.movedim(-1, 1).contiguous()
         output = function(prediction.movedim(-1, 1).contiguous(), target)
     else:
-        output = function(prediction, target)
+        inputs = {name: torch.tensor(array, requires_grad=array.dtype.kind == "f") for name, array in dict(further).items()}
+        output = function(prediction, target, *inputs.values())
     grad_output = random.uniform(-1.5, 1.5, output.shape).astype(dtype_of(id))
     output.backward(torch.tensor(grad_output) if output.ndim else None)
     arrays = {"y_true": y_true, "y_pred": y_pred}
     if output.ndim:
         arrays["grad_output"] = grad_output
     arrays |= {"output": output.detach().numpy(), "grad.y_pred": prediction.grad.numpy()}
+    for name, array in dict(further).items():
+        arrays[name] = array
+        if array.dtype.kind == "f":
+            arrays[f"grad.{name}"] = inputs[name].grad.numpy()
     group.add(id, f"loss:torch.{loss}", config, arrays, notes=notes, tags=tags, tolerance=tolerance)
 
 
@@ -123,6 +129,86 @@ def classes():
         case(loss, targets, (5, 3), {}, "__f32")
 
 
+def robust():
+    notes = "the mean is over every element, not per sample"
+    for reduction in REDUCTIONS:
+        for options in [{}, {"delta": 0.6}]:
+            case("HuberLoss", values, (4, 3), {**options, **reduction}, notes=notes)
+        for options in [{}, {"beta": 0.4}, {"beta": 0.0}]:
+            case("SmoothL1Loss", values, (2, 3, 2), {**options, **reduction}, notes=notes)
+        for options in [{}, {"margin": 0.5}]:
+            case("HingeEmbeddingLoss", pairs, (4, 3), {**options, **reduction}, notes=notes)
+    case("SmoothL1Loss", values, (4, 3), {}, "__f32", notes)
+    case("HingeEmbeddingLoss", pairs, (4, 3), {}, "__f32", notes)
+
+
+def pairs(random, shape, dtype):
+    return random.choice(np.array([-1, 1], dtype), shape), distinct(random, shape, dtype, low=0, high=2)
+
+
+def log_distributions(random, shape, dtype):
+    target = probabilities(random, shape, dtype=dtype)
+    target[..., 0] = 0  # counts nothing
+    return target, np.log(probabilities(random, shape, dtype=dtype))
+
+
+def two_log_distributions(random, shape, dtype):
+    return np.log(probabilities(random, shape, dtype=dtype)), np.log(probabilities(random, shape, dtype=dtype))
+
+
+def counts_of_logs(random, shape, dtype):
+    return random.integers(0, 6, shape).astype(dtype), distinct(random, shape, dtype)
+
+
+def counts_of_means(random, shape, dtype):
+    return random.integers(0, 6, shape).astype(dtype), distinct(random, shape, dtype, low=0.1, high=4)
+
+
+def distributions():
+    for reduction in [*REDUCTIONS, {"reduction": "batchmean"}]:
+        for shape in [(4, 3), (2, 3, 4)]:
+            case("KLDivLoss", log_distributions, shape, reduction, notes="y_pred are log-probabilities")
+            options = {"log_target": True, **reduction}
+            case("KLDivLoss", two_log_distributions, shape, options, notes="both are log-probabilities")
+    case("KLDivLoss", log_distributions, (4, 3), {}, "__f32")
+    for reduction in REDUCTIONS:
+        for options in [{}, {"full": True}]:
+            case("PoissonNLLLoss", counts_of_logs, (4, 3), {**options, **reduction})
+            options = {"log_input": False, "eps": 1e-3, **options}
+            case("PoissonNLLLoss", counts_of_means, (2, 3, 2), {**options, **reduction})
+    case("PoissonNLLLoss", counts_of_logs, (4, 3), {}, "__f32")
+
+
+def gaussian():
+    for suffix in ["", "__f32"]:
+        for options in [{}, {"full": True, "eps": 0.3}, *REDUCTIONS[1:]]:
+            for shape, var_shape in [((4, 3), (4, 3)), ((4, 3), (4, 1)), ((2, 3, 2), (2, 3, 2)), ((4, 3), (4,))]:
+                size = "x".join(map(str, shape)) + "_" + "x".join(map(str, var_shape))
+                id = f"torch_GaussianNLLLoss__{size}_{label(options)}{suffix}"
+                random = rng(id)
+                y_true, y_pred = values(random, shape, dtype_of(id))
+                var = random.uniform(0.1, 2, var_shape).astype(dtype_of(id))
+                notes = "the gradient passes the floor eps of the variance; var broadcasts over the last axis"
+                record(id, "GaussianNLLLoss", options, y_true, y_pred, random, notes, further={"var": var})
+
+
+def sequences():
+    notes = "y_pred are log-probabilities (time, batch, classes); mean divides each sample by its number of labels"
+    for suffix in ["", "__f32"]:
+        for options in [*REDUCTIONS, {"blank": 3}, {"zero_infinity": True}]:
+            id = f"torch_CTCLoss__{label(options)}{suffix}"
+            random = rng(id)
+            log_probabilities = np.log(probabilities(random, (7, 3, 4), dtype=dtype_of(id)))
+            labels = (np.arange(12).reshape(3, 4) * 5 % 3 + (0 if "blank" in options else 1)).astype(np.int64)
+            labels[1] = labels[1, 0]  # equal labels need blanks between them
+            target_lengths = np.array([4, 3, 1], np.int64)
+            if "zero_infinity" in options:
+                target_lengths[1] = 4  # seven frames at least
+            input_lengths = np.array([7, 6, 3], np.int64)
+            lengths = {"input_lengths": input_lengths, "target_lengths": target_lengths}
+            record(id, "CTCLoss", options, labels, log_probabilities, random, notes, further=lengths)
+
+
 def extremes():
     id = "torch_BCELoss__extremes"
     y_true = np.array([[0.0, 1.0, 1.0, 0.0], [1.0, 0.0, 1.0, 0.0]])
@@ -148,6 +234,10 @@ def ties():
 
 elementwise()
 classes()
+robust()
+distributions()
+gaussian()
+sequences()
 extremes()
 ties()
 group.write()
