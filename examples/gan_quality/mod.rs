@@ -40,7 +40,12 @@ const COUNT: usize = 2000;
 #[allow(dead_code)]
 impl Judge {
     /// Trains the classifier, or takes the one that an earlier run left in `folder`.
-    pub fn new(train: &datasets::ImageSet, test: &datasets::ImageSet, folder: &Path, smoke: bool) -> gradus::Result<Self> {
+    pub fn new(
+        train: &datasets::mnist::Mnist,
+        test: &datasets::mnist::Mnist,
+        folder: &Path,
+        smoke: bool,
+    ) -> Result<Self, Box<dyn std::error::Error>> {
         let file = folder.join(if smoke { "judge-smoke.safetensors" } else { "judge.safetensors" });
         let rows = if smoke { 2 * COUNT } else { train.images.len_of(Axis(0)) };
         let images = scaled(&train.images.slice_axis(Axis(0), (0..rows).into()).to_owned());
@@ -51,7 +56,7 @@ impl Judge {
                 println!("Training the classifier that judges …");
                 let mut classifier = classifier(rows)?;
                 classifier.fit(&images, &labels, Fit::new().batch_size(128).epochs(if smoke { 1 } else { EPOCHS }))?;
-                std::fs::create_dir_all(folder).map_err(|error| gradus::Error::io(folder, error))?;
+                std::fs::create_dir_all(folder)?;
                 classifier.save(&file)?;
                 classifier
             }

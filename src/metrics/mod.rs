@@ -2,12 +2,15 @@
 
 mod accuracy;
 mod errors;
+mod frechet;
+pub mod scores;
 
 pub use accuracy::{
     Accuracy, BinaryAccuracy, CategoricalAccuracy, ExactAccuracy, SparseCategoricalAccuracy,
     SparseTopKCategoricalAccuracy, TopKCategoricalAccuracy,
 };
 pub use errors::{MeanAbsoluteErrorMetric, MeanSquaredErrorMetric};
+pub use frechet::frechet_distance;
 
 use std::any::Any;
 use std::sync::Arc;
