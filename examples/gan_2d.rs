@@ -78,13 +78,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     .seed(arguments.seed)
     .build()?;
     arguments.threads.map_or(Ok(()), |threads| gan.set_threads(threads))?;
-    gan.fit(&real, GanFit::new().batch_size(256).epochs(arguments.epochs).verbose(0).on_epoch_end(|state, logs| {
-        if (state.epoch + 1) % 10 == 0 {
-            let (modes, near) = covered(&state.gan.sample(2000, 1)?);
-            println!("epoch {}: {logs} - modes: {modes} - near a mode: {near:.3}", state.epoch + 1);
-        }
-        Ok(())
-    }))?;
+    gan.fit(
+        &real,
+        GanFit::new().batch_size(256).epochs(arguments.epochs).verbose(0).on_epoch_end(|state, logs| {
+            if (state.epoch + 1) % 10 == 0 {
+                let (modes, near) = covered(&state.gan.sample(2000, 1)?);
+                println!("epoch {}: {logs} - modes: {modes} - near a mode: {near:.3}", state.epoch + 1);
+            }
+            Ok(())
+        }),
+    )?;
 
     let made = gan.sample(2000, 1)?;
     let (modes, near) = covered(&made);

@@ -38,18 +38,28 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // The same noise after each epoch: one can watch digits come out of it.
     let shown = gan.noise(64, 7);
     let mut frames = Vec::new();
-    let history = gan.fit(&real, GanFit::new().batch_size(64).epochs(arguments.epochs).on_epoch_end(|state, _| {
-        let digits = state.gan.generate(&shown)?.mapv(|x| (x + 1.0) / 2.0);
-        let picture = images::grid(&digits, 8, 2)?;
-        images::write_png(folder.join(format!("epoch_{}.png", state.epoch + 1)), &images::enlarge(&picture, 2)?)?;
-        frames.push(picture);
-        Ok(())
-    }))?;
+    let history = gan.fit(
+        &real,
+        GanFit::new().batch_size(64).epochs(arguments.epochs).on_epoch_end(|state, _| {
+            let digits = state.gan.generate(&shown)?.mapv(|x| (x + 1.0) / 2.0);
+            let picture = images::grid(&digits, 8, 2)?;
+            images::write_png(folder.join(format!("epoch_{}.png", state.epoch + 1)), &images::enlarge(&picture, 2)?)?;
+            frames.push(picture);
+            Ok(())
+        }),
+    )?;
     images::write_animation(folder.join("progress.png"), &frames, 700)?;
     std::fs::write(folder.join("history.csv"), history.to_csv())?;
 
     let judge = Judge::new(&train, &test, folder, arguments.smoke)?;
     let made = gan.sample(2000, 1)?.into_dimensionality().expect("images");
     judge.print(&judge.judge(&made)?);
+    // Beside it what another framework made of the same network: `docs/measurements/gan_peer.py` writes it.
+    let peer = folder.join("peer.safetensors");
+    if peer.exists() {
+        let file = gradus::formats::safetensors::TensorFile::read(&peer)?;
+        println!("\nOf the peer in {}:", peer.display());
+        judge.print(&judge.judge(&file.get::<f32>("samples")?.to_owned().into_dimensionality()?)?);
+    }
     Ok(())
 }

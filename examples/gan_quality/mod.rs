@@ -78,8 +78,7 @@ impl Judge {
         let (mut sure, mut classes) = (0.0, [0.0; 10]);
         let share = 1.0 / images.len_of(Axis(0)) as f64;
         for row in chances.outer_iter() {
-            let (class, &chance) =
-                row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).expect("ten classes");
+            let (class, &chance) = row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).expect("ten classes");
             classes[class] += share;
             sure += if chance > 0.9 { share } else { 0.0 };
         }

@@ -19,7 +19,7 @@ use crate::{Activation, Error, Result, Scalar, Tensor};
 ///
 /// W ← W/σ(W), with the kernel as a matrix W of as many columns as its last axis has, σ = vᵀWu after
 /// v = Wu/‖Wu‖, u = Wᵀv/‖Wᵀv‖ (`power_iterations` times, from the last step's u). The divided kernel is what the
-/// optimizer then changes; σ is no part of the gradient, as in Keras.
+/// optimizer then changes; σ is no part of the gradient, as in Keras on TensorFlow (on JAX the division ends with the step).
 ///
 /// # Shapes
 /// The layer's. Parameters: the layer's, and the state `vector_u` (1, columns).
