@@ -4,7 +4,8 @@
 //! | --- | --- |
 //! | data | eight normal distributions around a circle of radius 0.8, standard deviation 0.02; made here |
 //! | command | `cargo run --release --all-features --example gan_2d` (`-- --seed N --epochs N --threads N --smoke`) |
-//! | expected | 8 of 8 modes |
+//! | expected | 8 of 8 modes for seeds 0, 1, 2; 0.67, 0.78, 0.78 of the points near one |
+//! | time | 6 s of processor time (AMD EPYC; measured while others computed) |
 //! | writes | `target/gan_2d/points.png`, real points grey, generated ones black |
 
 mod arguments;
@@ -34,8 +35,8 @@ fn ring(count: usize, seed: u64) -> Array2<f32> {
     points
 }
 
-/// Modes that at least 1 % of the points lie near to, within three standard deviations and a little more, and the share of
-/// points near to any.
+/// Modes that at least 1 % of the points lie near to, within five standard deviations, and the share of points near to
+/// any.
 fn covered(points: &ArrayD<f32>) -> (usize, f64) {
     let mut near = [0usize; MODES];
     for point in points.outer_iter() {
@@ -63,18 +64,19 @@ fn picture(real: &Array2<f32>, made: &ArrayD<f32>) -> Array2<f32> {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let arguments = arguments::Arguments::read(150);
+    let arguments = arguments::Arguments::read(100);
     let real = ring(8192, arguments.seed);
-    let dense = |units: usize| Dense::new(units).activation(Relu);
+    let dense = |units: usize| Dense::new(units).activation(LeakyRelu { negative_slope: 0.2 });
     let generator = Sequential::new().input([16]).add(dense(128)).add(dense(128)).add(Dense::new(2));
     let discriminator = Sequential::new().input([2]).add(dense(128)).add(dense(128)).add(Dense::new(1));
     let mut gan = Gan::new(
         Generator::new(generator.seed(arguments.seed).build()?)?,
         Discriminator::new(discriminator.seed(arguments.seed + 1).build()?)?,
     )
-    .generator_optimizer(Adam::new().learning_rate(5e-4).beta_1(0.5))
-    .discriminator_optimizer(Adam::new().learning_rate(5e-4).beta_1(0.5))
-    .instance_noise(0.1)
+    .generator_optimizer(Adam::new().learning_rate(1e-3).beta_1(0.5))
+    .discriminator_optimizer(Adam::new().learning_rate(1e-3).beta_1(0.5))
+    .loss(GanLoss::LeastSquares)
+    .instance_noise(0.05)
     .seed(arguments.seed)
     .build()?;
     arguments.threads.map_or(Ok(()), |threads| gan.set_threads(threads))?;
