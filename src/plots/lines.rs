@@ -274,7 +274,9 @@ impl LinePlot {
             let (from, to) = (left + gap, left + gap + sample);
             let stroke = color.stroke_width(size(2.0).unsigned_abs());
             match style {
-                Style::Line => area.draw(&PathElement::new([(from, middle), (to, middle)], stroke))?,
+                Style::Line => {
+                    area.draw(&PathElement::new([(from, middle), (to, middle)], stroke))?;
+                }
                 Style::Dashed => {
                     let (dash, pitch) = (size(7.0), size(10.5));
                     for k in 0..3 {
@@ -283,7 +285,7 @@ impl LinePlot {
                     }
                 }
                 Style::Points => {
-                    area.draw(&Circle::new((i32::midpoint(from, to), middle), size(3.0), color.filled()))?
+                    area.draw(&Circle::new((i32::midpoint(from, to), middle), size(3.0), color.filled()))?;
                 }
             }
             let anchor = Pos::new(HPos::Left, VPos::Center);

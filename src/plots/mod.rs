@@ -50,6 +50,7 @@ const COLORS: [RGBColor; 8] = [
 ];
 const INK: RGBColor = RGBColor(40, 40, 40);
 const GRID: RGBColor = RGBColor(226, 226, 226);
+static FONT_REGISTERED: Once = Once::new();
 const FONT: &str = "sans-serif";
 const DEJAVU: &[u8] = include_bytes!("font/DejaVuSans-subset.ttf");
 
@@ -145,8 +146,7 @@ impl Figure {
                 Panel::HeatMap(plot) => plot.check()?,
             }
         }
-        static ONCE: Once = Once::new();
-        ONCE.call_once(|| {
+        FONT_REGISTERED.call_once(|| {
             // The bytes are a font; a test draws with it.
             let _ = register_font(FONT, FontStyle::Normal, DEJAVU);
         });
