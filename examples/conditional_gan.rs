@@ -13,7 +13,7 @@ mod gan_quality;
 
 use std::path::Path;
 
-use gan_quality::{Judge, scaled};
+use gan_quality::{Judge, scaled, shades};
 use gradus::data::images;
 use gradus::gan::GanFit;
 use gradus::prelude::*;
@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     gan.fit(&real, GanFit::new().batch_size(64).epochs(arguments.epochs).labels(&labels))?;
 
     let digits = gan.generate((&gan.noise(100, 1), &Array1::from_shape_fn(100, |i| i / 10)))?;
-    let picture = images::grid(&digits.mapv(|x| (x + 1.0) / 2.0), 10, 2)?;
+    let picture = images::grid(&shades(&digits), 10, 2)?;
     images::write_png(folder.join("digits.png"), &images::enlarge(&picture, 2)?)?;
 
     let judge = Judge::new(&train, &test, Path::new("target/gan_mnist"), arguments.smoke)?;

@@ -55,6 +55,7 @@ fn picture(real: &Array2<f32>, made: &ArrayD<f32>) -> Array2<f32> {
     const SIDE: usize = 400;
     let mut picture = Array2::ones((SIDE, SIDE));
     let mut draw = |x: f32, y: f32, shade: f32| {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // within the picture
         let at = |value: f32| ((value + 1.2) / 2.4 * SIDE as f32).clamp(0.0, SIDE as f32 - 1.0) as usize;
         picture[[SIDE - 1 - at(y), at(x)]] = shade;
     };

@@ -12,7 +12,7 @@ mod gan_quality;
 
 use std::path::Path;
 
-use gan_quality::{Judge, scaled};
+use gan_quality::{Judge, scaled, shades};
 use gradus::data::images;
 use gradus::gan::GanFit;
 use gradus::prelude::*;
@@ -41,8 +41,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let history = gan.fit(
         &real,
         GanFit::new().batch_size(64).epochs(arguments.epochs).on_epoch_end(|state, _| {
-            let digits = state.gan.generate(&shown)?.mapv(|x| (x + 1.0) / 2.0);
-            let picture = images::grid(&digits, 8, 2)?;
+            let picture = images::grid(&shades(&state.gan.generate(&shown)?), 8, 2)?;
             images::write_png(folder.join(format!("epoch_{}.png", state.epoch + 1)), &images::enlarge(&picture, 2)?)?;
             frames.push(picture);
             Ok(())

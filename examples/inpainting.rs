@@ -13,7 +13,7 @@ mod gan_quality;
 
 use std::path::Path;
 
-use gan_quality::scaled;
+use gan_quality::{scaled, shades};
 use gradus::data::images;
 use gradus::ndarray::{concatenate, s};
 use gradus::prelude::*;
@@ -41,6 +41,7 @@ fn cut(images: &Array4<f32>, key: Option<u64>) -> Holes {
     }
     let mut mask = Array4::zeros(images.raw_dim());
     for (row, corner) in corners.chunks(2).enumerate() {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // below 19
         let [i, j] = [corner[0], corner[1]].map(|part| (part * (SIDE - HOLE + 1) as f32) as usize);
         mask.slice_mut(s![row, i..i + HOLE, j..j + HOLE, ..]).fill(1.0);
     }
@@ -123,9 +124,10 @@ fn train(images: &Array4<f32>, arguments: &arguments::Arguments, adversarial: bo
                 loss.generator(judging.output(0).data(), slopes.as_slice_mut().expect("row-major"));
                 judge.backward(&mut judging, &slopes)?;
                 let of_pixels = judging.input_gradient(0).expect("a pass of input gradients");
-                grad = grad + &of_pixels.array().to_owned().into_dimensionality::<gradus::ndarray::Ix4>().expect("images")
-                    * &holes.mask
-                    * ADVERSARIAL;
+                grad = grad
+                    + &of_pixels.array().to_owned().into_dimensionality::<gradus::ndarray::Ix4>().expect("images")
+                        * &holes.mask
+                        * ADVERSARIAL;
             }
             model.backward(&mut pass, &grad)?;
             optimizer.step(&mut model, &pass)?;
@@ -160,12 +162,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("  with adversarial loss: {:.2} dB", psnr(&tested, &with, &holes.mask));
         if key.is_some() {
             let nothing = Array4::zeros(tested.raw_dim());
-            let rows = [&tested, &nothing, &mean, &without, &with].map(|made| {
-                filled(&tested, made, &holes.mask).slice_axis(Axis(0), (0..12).into()).to_owned()
-            });
-            let views: Vec<_> = rows.iter().map(Array4::view).collect();
-            let all = concatenate(Axis(0), &views)?.mapv(|x| (x + 1.0) / 2.0);
-            images::write_png(folder.join("filled.png"), &images::enlarge(&images::grid(&all, 12, 2)?, 2)?)?;
+            let rows = [&tested, &nothing, &mean, &without, &with]
+                .map(|made| filled(&tested, made, &holes.mask).slice_axis(Axis(0), (0..12).into()).to_owned());
+            let views: Vec<_> = rows.iter().map(|row| row.view()).collect();
+            let picture = images::grid(&shades(&concatenate(Axis(0), &views)?), 12, 2)?;
+            images::write_png(folder.join("filled.png"), &images::enlarge(&picture, 2)?)?;
         }
     }
     Ok(())

@@ -1,5 +1,7 @@
 //! Generative adversarial networks: what they refuse, reproduce and resume. Their numbers are in `tests/reference`.
 
+#![allow(clippy::unwrap_used, clippy::cast_precision_loss)]
+
 use gradus::gan::{GanFit, GanState, Noise};
 use gradus::prelude::*;
 

@@ -10,6 +10,12 @@ pub fn scaled(images: &Array3<u8>) -> Array4<f32> {
     images.mapv(|pixel| f32::from(pixel) / 127.5 - 1.0).insert_axis(Axis(3))
 }
 
+/// Pixels from −1..=1 as shades from 0..=1.
+#[allow(dead_code)] // not every example draws
+pub fn shades<D: gradus::ndarray::Dimension>(images: &Array<f32, D>) -> Array<f32, D> {
+    images.mapv(|pixel| pixel.midpoint(1.0))
+}
+
 /// A classifier of digits, and what real digits are to it.
 #[allow(dead_code)] // not every example asks for everything
 pub struct Judge {
@@ -50,16 +56,15 @@ impl Judge {
         let rows = if smoke { 2 * COUNT } else { train.images.len_of(Axis(0)) };
         let images = scaled(&train.images.slice_axis(Axis(0), (0..rows).into()).to_owned());
         let labels = train.labels.slice_axis(Axis(0), (0..rows).into()).to_owned();
-        let mut classifier = match Model::load(&file) {
-            Ok(classifier) => classifier,
-            Err(_) => {
-                println!("Training the classifier that judges …");
-                let mut classifier = classifier(rows)?;
-                classifier.fit(&images, &labels, Fit::new().batch_size(128).epochs(if smoke { 1 } else { EPOCHS }))?;
-                std::fs::create_dir_all(folder)?;
-                classifier.save(&file)?;
-                classifier
-            }
+        let mut classifier = if let Ok(classifier) = Model::load(&file) {
+            classifier
+        } else {
+            println!("Training the classifier that judges …");
+            let mut classifier = classifier(rows)?;
+            classifier.fit(&images, &labels, Fit::new().batch_size(128).epochs(if smoke { 1 } else { EPOCHS }))?;
+            std::fs::create_dir_all(folder)?;
+            classifier.save(&file)?;
+            classifier
         };
         let test_images = scaled(&test.images);
         let accuracy = classifier.evaluate(&test_images, &test.labels)?["accuracy"];
@@ -68,7 +73,7 @@ impl Judge {
         let real = features(&part(0))?;
         let floor = frechet_distance(&real, &features(&part(COUNT))?)?;
         let anchor = frechet_distance(&real, &features(&normal_in_components(&part(0), 50))?)?;
-        Ok(Self { real, floor, anchor, accuracy, classifier })
+        Ok(Self { classifier, real, floor, anchor, accuracy })
     }
 
     /// The quality of images (n, 28, 28, 1).

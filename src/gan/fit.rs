@@ -256,7 +256,7 @@ impl<F: Scalar> Gan<F> {
         for part in 0..parts {
             fill_noise(self.options.noise, self.key("gan/noise", part), batch.noise.data_mut());
             let step =
-                self.discriminator_step(batch.with_labels(&batch.real), batch.with_labels(&batch.noise), part)?;
+                self.discriminator_step(batch.with_labels(&batch.real), &batch.with_labels(&batch.noise), part)?;
             (loss, real, fake) = (loss + step.loss, real + step.real, fake + step.fake);
         }
         let generator_loss = if self.options.reuse_fakes {

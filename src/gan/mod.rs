@@ -334,7 +334,9 @@ fn fill_noise<F: Scalar>(noise: Noise, key: u64, out: &mut [F]) {
         Noise::Uniform => {
             crate::kernels::random::uniform(key, 0, out);
             let two = F::of(2.0);
-            out.iter_mut().for_each(|z| *z = two * *z - F::one());
+            for z in out {
+                *z = two * *z - F::one();
+            }
         }
     }
 }

@@ -30,7 +30,7 @@ impl<F: Scalar> Gan<F> {
         real: impl IntoInputs<'a, F>,
         noise: impl IntoInputs<'a, F>,
     ) -> Result<DiscriminatorStep> {
-        self.discriminator_step(real.into_inputs(), noise.into_inputs(), 0)
+        self.discriminator_step(real.into_inputs(), &noise.into_inputs(), 0)
     }
 
     /// One step of the generator on what it makes of `noise`, or of `(&noise, &labels)`: its loss before the update.
@@ -65,10 +65,10 @@ impl<F: Scalar> Gan<F> {
     pub(super) fn discriminator_step(
         &mut self,
         real: Several<'_, F>,
-        noise: Several<'_, F>,
+        noise: &Several<'_, F>,
         part: usize,
     ) -> Result<DiscriminatorStep> {
-        self.make(&noise, part)?;
+        self.make(noise, part)?;
         if !self.options.reuse_fakes {
             self.generator.update_state(&self.work.making);
         }
@@ -81,7 +81,7 @@ impl<F: Scalar> Gan<F> {
         let of_real = |scores: &[F], grad: &mut [F]| loss.real(scores, real_label, grad);
         let real_loss = judge(&self.discriminator, real_pass, seen, real_mode, grad, of_real)?;
 
-        let made = with_labels(making.output(0).into_tensor(), &noise);
+        let made = with_labels(making.output(0).into_tensor(), noise);
         let seen = blurred(made, instance_noise, made_key, samples, blur);
         let of_made = |scores: &[F], grad: &mut [F]| loss.made(scores, grad);
         let made_loss = judge(&self.discriminator, made_pass, seen, made_mode, grad, of_made)?;
@@ -102,7 +102,7 @@ impl<F: Scalar> Gan<F> {
         driver.apply_pass(model, &work.real);
         if let Some(c) = self.options.weight_clip {
             let graph = self.discriminator.graph.clone();
-            for (_, spec) in graph.param_paths().filter(|(_, spec)| spec.learned) {
+            for spec in graph.specs.iter().filter(|spec| spec.learned) {
                 crate::kernels::optimizer::clip(&mut self.discriminator.params[spec.range.clone()], F::of(c));
             }
         }

@@ -8,7 +8,9 @@ use crate::Scalar;
 fn to_unit<F: Scalar>(x: &mut [F]) {
     let norm = x.iter().map(|&x| x * x).sum::<F>().sqrt();
     if norm > F::zero() {
-        x.iter_mut().for_each(|x| *x /= norm);
+        for x in x {
+            *x /= norm;
+        }
     }
 }
 

@@ -140,7 +140,9 @@ impl<F: Scalar> SpectralCache<F> {
         self.v.resize(kernel.len() / self.u.len(), F::zero());
         if kernel.iter().any(|&w| w != F::zero()) {
             let sigma = power_iteration(kernel, &mut self.u, &mut self.v, power_iterations);
-            kernel.iter_mut().for_each(|w| *w /= sigma);
+            for w in kernel {
+                *w /= sigma;
+            }
         }
         self.divided = true;
     }

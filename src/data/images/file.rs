@@ -150,8 +150,8 @@ fn write_frames<D: Dimension>(path: &Path, frames: &[Array<u8, D>], milliseconds
         let mut encoder = png::Encoder::new(out, width, height);
         encoder.set_color(color);
         encoder.set_depth(png::BitDepth::Eight);
-        if let Some(milliseconds) = milliseconds {
-            encoder.set_animated(frames.len() as u32, 0)?; // 0: for ever
+        if let (Some(milliseconds), Ok(count)) = (milliseconds, u32::try_from(frames.len())) {
+            encoder.set_animated(count, 0)?; // 0: for ever
             encoder.set_frame_delay(milliseconds, 1000)?;
         }
         let mut writer = encoder.write_header()?;
