@@ -1,5 +1,7 @@
 //! Everything that a layer must hold, in one call.
 
+mod storage;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -33,6 +35,7 @@ use crate::{Error, Result, Scalar, random};
 /// | refusal | inputs of other ranks and empty axes give an error or work, but never a panic |
 /// | weights | taken out of one model and put into another they give the same outputs |
 /// | configuration | written and read, it makes a layer that says and does the same |
+/// | file | a model of it, saved and loaded, gives the same outputs |
 ///
 /// It takes samples with values between −2 and 2 that keep away from each other; [`LayerCheck`] takes others.
 ///
@@ -214,7 +217,7 @@ fn narrow(value: f64) -> f32 {
 /// What is checked, in order.
 type Property<'a> = (&'static str, fn(&Subject<'a>) -> Result<(), String>);
 
-fn properties<'a>() -> [Property<'a>; 12] {
+fn properties<'a>() -> [Property<'a>; 13] {
     [
         ("configuration", Subject::configuration),
         ("output shape", Subject::output_shape),
@@ -228,6 +231,7 @@ fn properties<'a>() -> [Property<'a>; 12] {
         ("gradients of a shared layer add up", Subject::shared),
         ("refusal of inputs", Subject::refusal),
         ("weights into another model", Subject::weights),
+        ("a file", Subject::file),
     ]
 }
 
@@ -257,46 +261,6 @@ impl Subject<'_> {
 
     fn modes(&self) -> [(Mode, &'static str); 2] {
         [(TRAINING, "training"), (Mode::Inference, "inference")]
-    }
-
-    /// The configuration, written and read, makes a layer that says and does the same.
-    fn configuration(&self) -> Result<(), String> {
-        let description = self.operation.describe();
-        if description.class.is_empty() {
-            return Err("the class has no name".into());
-        }
-        let Some(config) = description.config else { return Ok(()) };
-        let written = serde_json::to_string(&config).map_err(|error| error.to_string())?;
-        let read: crate::config::Config = serde_json::from_str(&written).map_err(|error| error.to_string())?;
-        let mut options = read;
-        options.insert("trainable".into(), description.trainable.into());
-        let again = self.check.registry.make_layer(&description.class, &options).map_err(|error| {
-            format!("from its configuration {written}: {error} (`LayerCheck::registry` takes classes of one's own)")
-        })?;
-        let LayerKind::Operation(operation) = &again.kind else { return Err("its class makes a whole model".into()) };
-        let said = operation.describe();
-        if said.config.as_ref() != Some(&config) || said.class != description.class {
-            return Err(format!("the configuration {config:?} became {:?} when it was written and read", said.config));
-        }
-        if said.trainable != description.trainable || said.activity_regularizer != description.activity_regularizer {
-            return Err("made from its configuration, it trains or penalizes its output otherwise".into());
-        }
-        // Its name is not among its options, and random numbers depend on it.
-        let again = description.name.map_or(again.clone(), |name| again.named(name));
-        let mut model = layer_model(&again, &self.check.inputs).map_err(text)?;
-        if model.params.len() != self.f64.params.len() {
-            return Err("made from its configuration, it has other parameters".into());
-        }
-        model.params.copy_from_slice(&self.f64.params);
-        let x = self.check.batch::<f64>(3, 16);
-        let passed = run_pass(&model, &mut model.pass_with_input_gradients().with_penalties(true), &x, None, TRAINING)
-            .map_err(text)?;
-        let own = self.double(&x, TRAINING)?;
-        if same_bits(&own, &passed) {
-            Ok(())
-        } else {
-            Err(format!("made from its configuration, it gives another {}", own.first_difference(&passed)))
-        }
     }
 
     fn output_shape(&self) -> Result<(), String> {
@@ -567,17 +531,6 @@ impl Subject<'_> {
                 .map_err(|problem| format!("with samples of shape {}: {problem}", crate::error::show(&shape)))?;
         }
         Ok(())
-    }
-
-    /// Weights by path, into a model with other ones.
-    fn weights(&self) -> Result<(), String> {
-        let mut other = self.f64.clone();
-        other.params.fill(f64::NAN);
-        let weights = self.f64.get_weights();
-        other.set_weights(weights.iter().map(|(path, array)| (path, array))).map_err(text)?;
-        let x = self.check.batch::<f64>(3, 15);
-        let (a, b) = (self.f64.predict_all(&x[..]).map_err(text)?, other.predict_all(&x[..]).map_err(text)?);
-        if a.iter().zip(&b).all(|(a, b)| same_arrays(a, b)) { Ok(()) } else { Err("the outputs are others".into()) }
     }
 }
 
