@@ -140,9 +140,9 @@ fn train(images: &Array4<f32>, arguments: &arguments::Arguments, adversarial: bo
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments = arguments::Arguments::read(6);
     let (train_set, test) = datasets::mnist::load()?;
-    let rows = if arguments.smoke { 256 } else { 60_000 };
-    let images = scaled(&train_set.images).slice_axis(Axis(0), (0..rows).into()).to_owned();
-    let tested = scaled(&test.images);
+    let (rows, tested_rows) = if arguments.smoke { (256, 256) } else { (60_000, 10_000) };
+    let first = |images: &Array3<u8>, rows: usize| scaled(&images.slice_axis(Axis(0), (0..rows).into()).to_owned());
+    let (images, tested) = (first(&train_set.images, rows), first(&test.images, tested_rows));
     let mean = images.mean_axis(Axis(0)).expect("some images").insert_axis(Axis(0));
     let mean = mean.broadcast(tested.raw_dim()).expect("one image for all").to_owned();
     let plain = train(&images, &arguments, false)?;
