@@ -49,7 +49,7 @@ fn main() -> gradus::Result<()> {
     Ok(())
 }
 
-/// The network of Keras's "Simple MNIST convnet".
+/// The network of Keras's "Simple MNIST convnet", with a hidden layer behind the convolutions.
 fn plain_network() -> Sequential {
     Sequential::new()
         .input([28, 28, 1])
@@ -58,6 +58,8 @@ fn plain_network() -> Sequential {
         .add(Conv2D::new(64, 3).activation(Relu))
         .add(MaxPool2D::new())
         .add(Flatten::new())
+        .add(Dropout::new(0.25))
+        .add(Dense::new(128).activation(Relu))
         .add(Dropout::new(0.5))
         .add(Dense::new(10).activation(Softmax))
 }
