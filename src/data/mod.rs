@@ -4,6 +4,7 @@ mod augmentation;
 pub(crate) mod dataset;
 #[cfg(feature = "datasets")]
 pub mod datasets;
+mod folds;
 #[cfg(feature = "datasets")]
 pub mod idx;
 #[cfg(feature = "images")]
@@ -13,5 +14,6 @@ pub(crate) mod split;
 
 pub use augmentation::{Augmentation, AugmentedImages};
 pub use dataset::{Batch, Dataset};
+pub use folds::{Fold, GroupKFold, KFold, StratifiedKFold, TimeSeriesSplit, stratified_split};
 pub use labels::{Label, from_categorical, to_categorical, to_categorical_f64};
 pub use split::{train_test_split, validation_split};
