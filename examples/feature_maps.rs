@@ -66,7 +66,9 @@ fn most_moving(model: &gradus::Model, x_test: &Array4<f32>, arguments: &argument
             .map(|n| {
                 let places = (0..height).flat_map(|i| (0..width).map(move |j| [n, i, j]));
                 let strength = |[n, i, j]: [usize; 3]| moved[[n, i, j, filter]];
-                places.map(|place| (strength(place), place)).fold((f32::MIN, [0; 3]), |a, b| if b.0 > a.0 { b } else { a })
+                places
+                    .map(|place| (strength(place), place))
+                    .fold((f32::MIN, [0; 3]), |a, b| if b.0 > a.0 { b } else { a })
             })
             .collect();
         best.sort_by(|a, b| b.0.total_cmp(&a.0));

@@ -14,7 +14,7 @@ use gradus::ndarray::s;
 use gradus::prelude::*;
 
 fn main() -> gradus::Result<()> {
-    let arguments = arguments::Arguments::read(4);
+    let arguments = arguments::Arguments::read(2);
     let (train, test) = datasets::mnist::load()?;
     let rows = if arguments.smoke { 256 } else { train.labels.len() };
     let images = train.images.slice(s![..rows, .., ..]);

@@ -10,7 +10,7 @@
 mod arguments;
 
 use gradus::data::{from_categorical, images};
-use gradus::ndarray::s;
+use gradus::metrics::scores::{Average, Classification, jaccard_score};
 use gradus::prelude::*;
 use gradus::random;
 use ndarray_rand::rand::Rng;
@@ -46,14 +46,10 @@ fn main() -> gradus::Result<()> {
 
     let (scenes, truth) = test.all();
     let predicted = from_categorical(&model.predict(&scenes)?)?;
-    let overlap = Overlap::of(&truth, &predicted);
-    println!("Everything taken for ground: mean IoU {:.4}", Overlap::of(&truth, &ArrayD::zeros(truth.shape())).mean());
-    println!(
-        "Every pixel above the best level a digit, as one class: foreground IoU {:.4}",
-        best_level(&scenes, &truth)
-    );
-    println!("Test foreground IoU: {:.4}", overlap.foreground());
-    println!("Test mean IoU: {:.4}", overlap.mean());
+    println!("All ground: mean IoU {:.4}", mean_iou(&truth, &ArrayD::zeros(truth.shape()))?);
+    println!("What is brighter than the best level: foreground IoU {:.4}", best_level(&scenes, &truth)?);
+    println!("Test foreground IoU: {:.4}", foreground_iou(&truth, &predicted)?);
+    println!("Test mean IoU: {:.4}", mean_iou(&truth, &predicted)?);
 
     // Scene, truth and prediction of eight, two in a row.
     let mut rows = Array4::zeros([24, SIDE, SIDE, 3]);
@@ -236,41 +232,23 @@ impl<F: Scalar> Loss<F> for CrossentropyAndDice {
     }
 }
 
-/// How many pixels of each class (rows) were taken for each class (columns).
-struct Overlap(Array2<f64>);
+/// The mean of intersection / union over the classes that are shown or predicted.
+fn mean_iou(truth: &ArrayD<usize>, predicted: &ArrayD<usize>) -> gradus::Result<f64> {
+    jaccard_score(&truth.flatten(), &predicted.flatten(), &Classification::new().average(Average::Macro))
+}
 
-impl Overlap {
-    fn of(truth: &ArrayD<usize>, predicted: &ArrayD<usize>) -> Self {
-        let mut counts = Array2::zeros([CLASSES, CLASSES]);
-        truth.iter().zip(predicted).for_each(|(&truth, &predicted)| counts[[truth, predicted]] += 1.0);
-        Self(counts)
-    }
-
-    /// The mean of intersection / union over the classes that were shown or seen.
-    fn mean(&self) -> f64 {
-        let unions = (0..CLASSES).map(|class| {
-            let both = self.0[[class, class]];
-            (both, self.0.row(class).sum() + self.0.column(class).sum() - both)
-        });
-        let ious: Vec<f64> = unions.filter(|&(_, union)| union > 0.0).map(|(both, union)| both / union).collect();
-        ious.iter().sum::<f64>() / ious.len() as f64
-    }
-
-    /// Of all digits as one class.
-    fn foreground(&self) -> f64 {
-        let both = self.0.slice(s![1.., 1..]).sum();
-        both / (self.0.sum() - self.0[[0, 0]])
-    }
+/// Intersection / union of all digits as one class.
+fn foreground_iou(truth: &ArrayD<usize>, predicted: &ArrayD<usize>) -> gradus::Result<f64> {
+    let foreground = |classes: &ArrayD<usize>| classes.iter().map(|&class| u8::from(class > 0)).collect::<Array1<_>>();
+    jaccard_score(&foreground(truth), &foreground(predicted), &Classification::new())
 }
 
 /// The foreground IoU of the brightness above which it is best to take a pixel for a digit's: what needs no network.
-fn best_level(scenes: &Array4<f32>, truth: &ArrayD<usize>) -> f64 {
-    let pixels = scenes.index_axis(Axis(3), 0);
-    let levels = (1..40).map(|level| {
-        let predicted = pixels.mapv(|pixel| usize::from(pixel > level as f32 / 40.0)).into_dyn();
-        Overlap::of(truth, &predicted).foreground()
-    });
-    levels.fold(0.0, f64::max)
+fn best_level(scenes: &Array4<f32>, truth: &ArrayD<usize>) -> gradus::Result<f64> {
+    (1..20).try_fold(0.0, |best: f64, level| {
+        let predicted = scenes.mapv(|pixel| usize::from(pixel > level as f32 / 20.0)).into_dyn();
+        Ok(best.max(foreground_iou(truth, &predicted)?))
+    })
 }
 
 /// The classes of an image as colours, the ground black.

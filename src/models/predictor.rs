@@ -38,7 +38,9 @@ pub(crate) fn predict_rows<F: Scalar>(
     let piece = model.graph.batch().unwrap_or_else(|| SHARDS * rows_a_shard(&model.graph));
     let mut predictor = Predictor::new(model, slots, piece.min(rows));
     let mut outputs = predictor.outputs.clone();
-    outputs.iter_mut().for_each(|output| output.set_rows(rows));
+    for output in &mut outputs {
+        output.set_rows(rows);
+    }
     model.threads.enter(|| {
         for start in (0..rows).step_by(piece) {
             let part = start..rows.min(start + piece);
