@@ -4,8 +4,8 @@
 //! | --- | --- |
 //! | data | 100 faces and 100 other pieces of photographs, 25×25 grey, from Labeled Faces in the Wild; ships in `data/faces` |
 //! | command | `cargo run --release --features images --example face_detection` |
-//! | expected | TODO |
-//! | time | TODO |
+//! | expected | faces among others: test accuracy 0.9950, AUC 0.9999 (sharpness alone: 0.9750, 0.9951); among themselves upside down and shuffled: 0.9867, 0.9975 (0.6633, 0.4069); 12 of 12 faces found, no window wrong (seed 0) |
+//! | time | 26 s of processor time, 260 MB (AMD EPYC; measured while others computed) |
 
 mod arguments;
 
@@ -154,6 +154,8 @@ type Corner = [usize; 2];
 /// Trains on four fifths of the images, and looks for the faces of the last fifth in a picture made of it.
 fn detect(faces: &Array4<f32>, others: &Array4<f32>, arguments: &arguments::Arguments) -> gradus::Result<()> {
     const TRAINED: usize = 80;
+    /// How many times as large the picture is drawn.
+    const TIMES: usize = 4;
     let part = |images: &Array4<f32>, rows: std::ops::Range<usize>| images.slice(s![rows, .., .., ..]).to_owned();
     let (known, unknown) = (part(faces, 0..TRAINED), part(faces, TRAINED..COUNT));
     let (known_others, unknown_others) = (part(others, 0..TRAINED), part(others, TRAINED..COUNT));
@@ -177,13 +179,12 @@ fn detect(faces: &Array4<f32>, others: &Array4<f32>, arguments: &arguments::Argu
     let task = Task::new(&repeated, &[&known_others, &pieces]);
     let model = train(&task.x, &task.y, arguments)?;
 
-    let (picture, boxes) = compose(&unknown, &unknown_others, random::mix(arguments.seed ^ 99));
+    let (picture, boxes) = compose(&unknown, &unknown_others, random::mix(arguments.seed + 99));
     let found = scan(&model, &picture)?;
     let hits = boxes.iter().filter(|&&face| found.iter().any(|&corner| overlap(corner, face) >= 0.5)).count();
     let wrong = found.iter().filter(|&&corner| boxes.iter().all(|&face| overlap(corner, face) < 0.5)).count();
     println!("Sliding window: {hits} of {} faces found, {wrong} windows wrong", boxes.len());
 
-    const TIMES: usize = 4;
     let mut drawn = images::grayscale_to_rgb(&images::enlarge(&images::to_bytes(&picture)?, TIMES)?)?;
     for (corners, inset, color) in [(&boxes, 0, [0, 200, 0]), (&found, 2, [255, 40, 40])] {
         for corner in corners {

@@ -5,8 +5,8 @@
 //! | --- | --- |
 //! | data | MNIST, ships in `data/mnist` (see the example `mnist_cnn`) |
 //! | command | `cargo run --release --features images --example feature_maps` |
-//! | expected | TODO |
-//! | time | TODO |
+//! | expected | four pictures in `target/pictures`; test accuracy 0.9834 after 2 epochs (seed 0) |
+//! | time | 11 s of processor time, 400 MB (AMD EPYC; measured while others computed) |
 
 mod arguments;
 

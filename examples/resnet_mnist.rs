@@ -4,8 +4,8 @@
 //! | --- | --- |
 //! | data | MNIST, ships in `data/mnist` (see the example `mnist_cnn`) |
 //! | command | `cargo run --release --example resnet_mnist` |
-//! | expected | TODO |
-//! | time | TODO |
+//! | expected | test accuracy 0.9958 after 2 epochs (seed 0) |
+//! | time | 387 s of processor time, 660 MB (AMD EPYC; measured while others computed) |
 
 mod arguments;
 

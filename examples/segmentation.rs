@@ -4,8 +4,8 @@
 //! | --- | --- |
 //! | data | 64×64 scenes made of MNIST's digits, training scenes of its training digits, test scenes of its test digits; ships in `data/mnist` |
 //! | command | `cargo run --release --features images --example segmentation` |
-//! | expected | TODO |
-//! | time | TODO |
+//! | expected | foreground IoU 0.9009, mean IoU 0.7119 over 11 classes after 6 epochs (seed 0); all taken for ground: mean IoU 0.0861 |
+//! | time | 250 s of processor time, so somewhat more than two minutes on two free cores (AMD EPYC; measured while others computed) |
 
 mod arguments;
 
@@ -99,7 +99,9 @@ impl Scenes<'_> {
     fn draw(&self, number: u64, pixels: &mut [f32], truth: &mut [f32]) {
         let mut rng = random::rng(self.seed, number);
         let ground = Normal::new(0.25f32, 0.15).expect("a positive deviation");
-        pixels.iter_mut().for_each(|pixel| *pixel = ground.sample(&mut rng).clamp(0.0, 1.0));
+        for pixel in pixels.iter_mut() {
+            *pixel = ground.sample(&mut rng).clamp(0.0, 1.0);
+        }
         truth.fill(0.0);
         for _ in 0..rng.random_range(1..=3) {
             let chosen = rng.random_range(0..self.digits.labels.len());
@@ -124,7 +126,7 @@ impl Scenes<'_> {
                 self.draw(number, scene, truth);
             }
         }
-        (scenes, truth.mapv(|class| class as usize).into_dyn())
+        (scenes, truth.mapv(class_of).into_dyn())
     }
 }
 
@@ -163,11 +165,17 @@ struct CrossentropyAndDice;
 /// What a probability is at least, where it is divided by.
 const LEAST: f64 = 1e-7;
 
+/// The class that a target holds.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // whole, and at least 0
+fn class_of<F: Scalar>(target: F) -> usize {
+    target.f64() as usize
+}
+
 /// I, P and T of each class in one image.
 fn shares<F: Scalar>(p: &[F], t: &[F], classes: usize) -> Vec<[F; 3]> {
     let mut shares = vec![[F::zero(); 3]; classes];
     for (p, t) in p.chunks_exact(classes).zip(t) {
-        let class = t.f64() as usize;
+        let class = class_of(*t);
         shares[class][0] += p[class];
         shares[class][2] += F::one();
         for (share, &p) in shares.iter_mut().zip(p) {
@@ -181,7 +189,7 @@ impl<F: Scalar> Loss<F> for CrossentropyAndDice {
     fn values(&self, p: View<'_, F>, t: View<'_, F>, values: &mut [F], _: &LossContext<'_, F>) {
         let (classes, n) = (p.last_axis(), t.len() / values.len().max(1));
         for ((value, p), t) in values.iter_mut().zip(p.chunks(n * classes)).zip(t.chunks(n)) {
-            let likely = p.chunks(classes).zip(t).map(|(p, t)| p[t.f64() as usize].max(F::of(LEAST)).ln());
+            let likely = p.chunks(classes).zip(t).map(|(p, t)| p[class_of(*t)].max(F::of(LEAST)).ln());
             let shares = shares(p, t, classes);
             let shown = shares.iter().filter(|[_, _, t]| *t > F::zero());
             let dice: F = shown.clone().map(|&[i, p, t]| (i + i) / (p + t)).sum();
@@ -212,7 +220,7 @@ impl<F: Scalar> Loss<F> for CrossentropyAndDice {
                 })
                 .collect();
             for ((p, t), grad) in p.chunks(classes).zip(t).zip(grad.chunks_mut(classes)) {
-                let class = t.f64() as usize;
+                let class = class_of(*t);
                 for (grad, &[takes, _]) in grad.iter_mut().zip(&slopes) {
                     *grad = takes;
                 }
