@@ -16,7 +16,7 @@ use gradus::prelude::*;
 fn main() -> gradus::Result<()> {
     let arguments = arguments::Arguments::read(2);
     let (train, test) = datasets::mnist::load()?;
-    let rows = if arguments.smoke { 256 } else { train.labels.len() };
+    let (rows, tested) = if arguments.smoke { (256, 256) } else { (train.labels.len(), test.labels.len()) };
     let images = train.images.slice(s![..rows, .., ..]);
     let labels = train.labels.slice(s![..rows]);
 
@@ -38,8 +38,9 @@ fn main() -> gradus::Result<()> {
     let shown = AugmentedImages::new(&images, &labels, slightly)?;
     model.fit_dataset(&shown, Fit::new().batch_size(batch_size).epochs(arguments.epochs))?;
 
-    let x_test = test.images.mapv(|pixel| f32::from(pixel) / 255.0).insert_axis(Axis(3));
-    let score = model.evaluate(&x_test, &test.labels)?;
+    let test_images = test.images.slice(s![..tested, .., ..]);
+    let x_test = test_images.mapv(|pixel| f32::from(pixel) / 255.0).insert_axis(Axis(3));
+    let score = model.evaluate(&x_test, &test.labels.slice(s![..tested]))?;
     println!("Test loss: {}", score.loss);
     println!("Test accuracy: {}", score["accuracy"]);
     Ok(())
