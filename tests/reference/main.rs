@@ -10,6 +10,7 @@ mod losses;
 mod metrics;
 mod models;
 mod optimizers;
+mod text;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -79,6 +80,9 @@ fn run_in<F: gradus::Scalar>(case: &Case) -> Outcome {
         Some(("schedule", class)) => optimizers::run_schedule::<F>(case, class),
         Some(("callback", class)) => callbacks::run::<F>(case, class),
         Some(("metric", class)) => metrics::run::<F>(case, class),
+        Some(("preprocess", name @ ("TextVectorization" | "pad_sequences" | "timeseries_dataset_from_array"))) => {
+            text::run::<F>(case, name)
+        }
         None if case.kind == "model" => models::run::<F>(case),
         _ => Err(case::unsupported("cases of this kind")),
     };
