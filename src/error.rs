@@ -63,6 +63,14 @@ pub enum Error {
         /// What to do about it.
         advice: Option<&'static str>,
     },
+    /// A score that does not exist for the data that were given.
+    #[error("{score} is not defined: {reason}")]
+    Undefined {
+        /// The score that was asked for.
+        score: String,
+        /// Why it does not exist.
+        reason: String,
+    },
     /// The loss stopped being a finite number; the step's update was not made.
     #[error(
         "the loss became {loss} at step {step}; the weights are those before this step: lower the learning rate, clip gradients, or look at the data"
@@ -167,6 +175,11 @@ impl Error {
     /// Data that a call cannot work with.
     pub fn data(call: impl Into<String>, expected: impl Into<String>, received: impl Into<String>) -> Self {
         Self::Data { call: call.into(), expected: expected.into(), received: received.into(), advice: None }
+    }
+
+    /// A score that does not exist for the data.
+    pub fn undefined(score: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Undefined { score: score.into(), reason: reason.into() }
     }
 
     /// A name that nothing has, with those that exist.

@@ -226,6 +226,25 @@ impl<T: Setting + Copy, const N: usize> Setting for [T; N] {
     }
 }
 
+/// The words by which configurations name the variants of an enum.
+macro_rules! words {
+    ($type:ident: $($variant:ident = $word:literal),+ $(,)?) => {
+        impl $crate::config::Setting for $type {
+            fn to_value(&self) -> serde_json::Value {
+                serde_json::json!(match self {
+                    $(Self::$variant => $word,)+
+                })
+            }
+            fn from_value(value: &serde_json::Value) -> $crate::Result<Self> {
+                match value.as_str() {
+                    $(Some($word) => Ok(Self::$variant),)+
+                    _ => Err($crate::config::expected(concat!("one of" $(, " ", $word)+), value)),
+                }
+            }
+        }
+    };
+}
+
 /// Declares an object by its options, each once: the struct, `new`, a setter an option, and the configuration in
 /// Keras's words both ways.
 ///
@@ -347,4 +366,4 @@ macro_rules! layer_options {
     };
 }
 
-pub(crate) use {class_name, given, layer_options, options, setter};
+pub(crate) use {class_name, given, layer_options, options, setter, words};

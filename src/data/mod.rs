@@ -4,6 +4,7 @@ mod augmentation;
 pub(crate) mod dataset;
 #[cfg(feature = "datasets")]
 pub mod datasets;
+mod folds;
 #[cfg(feature = "datasets")]
 pub mod idx;
 #[cfg(feature = "images")]
@@ -17,6 +18,7 @@ pub mod ts;
 
 pub use augmentation::{Augmentation, AugmentedImages};
 pub use dataset::{Batch, Dataset};
+pub use folds::{Fold, GroupKFold, KFold, StratifiedKFold, TimeSeriesSplit, stratified_split};
 pub use labels::{Label, from_categorical, to_categorical, to_categorical_f64};
 pub use sequences::{PadSequences, Side, Windows};
 pub use split::{train_test_split, validation_split};

@@ -51,18 +51,24 @@ pub fn validation_split(n: usize, fraction: f64) -> Result<(Range<usize>, Range<
 /// # Source
 /// scikit-learn `train_test_split` has these sizes; its order is another.
 pub fn train_test_split(n: usize, test_fraction: f64, seed: u64) -> Result<(Vec<usize>, Vec<usize>)> {
+    let (_, test) = sizes("train_test_split", n, test_fraction)?;
+    let mut rows: Vec<usize> = (0..n).collect();
+    random::shuffle(&mut rows, seed, 0);
+    let train = rows.split_off(test);
+    Ok((train, rows))
+}
+
+/// How many of `n` rows train and how many test: ⌈n · `test_fraction`⌉.
+pub(super) fn sizes(call: &str, n: usize, test_fraction: f64) -> Result<(usize, usize)> {
     if !(test_fraction > 0.0 && test_fraction < 1.0) {
         return Err(Error::option("test_fraction", "between 0 and 1, both excluded", test_fraction));
     }
     let test = floor((n as f64 * test_fraction).ceil());
     if test == 0 || test >= n {
         let received = format!("{n} rows, of which {test} would test");
-        return Err(Error::data("train_test_split", "at least one row on each side", received));
+        return Err(Error::data(call, "at least one row on each side", received));
     }
-    let mut rows: Vec<usize> = (0..n).collect();
-    random::shuffle(&mut rows, seed, 0);
-    let train = rows.split_off(test);
-    Ok((train, rows))
+    Ok((n - test, test))
 }
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a count of rows

@@ -2,6 +2,7 @@
 
 mod accuracy;
 mod errors;
+pub mod scores;
 
 pub use accuracy::{
     Accuracy, BinaryAccuracy, CategoricalAccuracy, ExactAccuracy, SparseCategoricalAccuracy,

@@ -10,6 +10,8 @@ mod losses;
 mod metrics;
 mod models;
 mod optimizers;
+mod preprocess;
+mod scores;
 mod text;
 
 use std::collections::BTreeMap;
@@ -79,10 +81,14 @@ fn run_in<F: gradus::Scalar>(case: &Case) -> Outcome {
         Some(("optimizer", class)) => optimizers::run::<F>(case, class),
         Some(("schedule", class)) => optimizers::run_schedule::<F>(case, class),
         Some(("callback", class)) => callbacks::run::<F>(case, class),
-        Some(("metric", class)) => metrics::run::<F>(case, class),
+        Some(("metric", class)) => match class.strip_prefix("keras.") {
+            Some(class) => metrics::run::<F>(case, class),
+            None => scores::run::<F>(case, class),
+        },
         Some(("preprocess", name @ ("TextVectorization" | "pad_sequences" | "timeseries_dataset_from_array"))) => {
             text::run::<F>(case, name)
         }
+        Some(("preprocess", class)) => preprocess::run::<F>(case, class),
         None if case.kind == "model" => models::run::<F>(case),
         _ => Err(case::unsupported("cases of this kind")),
     };

@@ -8,14 +8,14 @@ use super::case::{Case, Results, Stop, unsupported};
 
 pub fn run<F: Scalar>(case: &Case, class: &str) -> Result<Results<F>, Stop> {
     match class {
-        "keras.Accuracy" => track::<F, ExactAccuracy>(case),
-        "keras.BinaryAccuracy" => track::<F, BinaryAccuracy>(case),
-        "keras.CategoricalAccuracy" => track::<F, CategoricalAccuracy>(case),
-        "keras.SparseCategoricalAccuracy" => track::<F, SparseCategoricalAccuracy>(case),
-        "keras.TopKCategoricalAccuracy" => track::<F, TopKCategoricalAccuracy>(case),
-        "keras.SparseTopKCategoricalAccuracy" => track::<F, SparseTopKCategoricalAccuracy>(case),
-        "keras.MeanSquaredError" => track::<F, MeanSquaredErrorMetric>(case),
-        "keras.MeanAbsoluteError" => track::<F, MeanAbsoluteErrorMetric>(case),
+        "Accuracy" => track::<F, ExactAccuracy>(case),
+        "BinaryAccuracy" => track::<F, BinaryAccuracy>(case),
+        "CategoricalAccuracy" => track::<F, CategoricalAccuracy>(case),
+        "SparseCategoricalAccuracy" => track::<F, SparseCategoricalAccuracy>(case),
+        "TopKCategoricalAccuracy" => track::<F, TopKCategoricalAccuracy>(case),
+        "SparseTopKCategoricalAccuracy" => track::<F, SparseTopKCategoricalAccuracy>(case),
+        "MeanSquaredError" => track::<F, MeanSquaredErrorMetric>(case),
+        "MeanAbsoluteError" => track::<F, MeanAbsoluteErrorMetric>(case),
         _ => Err(unsupported("this metric")),
     }
 }

@@ -1,0 +1,100 @@
+//! Preparing data.
+
+use gradus::data::{self, Fold};
+use gradus::prelude::*;
+use ndarray::arr0;
+
+use super::case::{Case, Results, Stop, unsupported};
+
+pub fn run<F: Scalar>(case: &Case, step: &str) -> Result<Results<F>, Stop> {
+    match step {
+        "train_test_split" | "validation_split" => split(case, step),
+        "KFold" | "StratifiedKFold" | "GroupKFold" | "TimeSeriesSplit" => folds(case, step),
+        _ => Err(unsupported("this step")),
+    }
+}
+
+fn number<F: Scalar>(name: &str, value: usize) -> (String, ArrayD<F>) {
+    (name.into(), arr0(F::of(value as f64)).into_dyn())
+}
+
+/// What `input` says: the number of rows, or a label a row.
+fn rows(case: &Case) -> (usize, Vec<i64>) {
+    let input: Vec<i64> = case.tensor::<f64>("input").iter().map(|&value| value as i64).collect();
+    (if input.len() == 1 { input[0] as usize } else { input.len() }, input)
+}
+
+/// How many of `rows` have each label, by ascending labels.
+fn counts<F: Scalar>(name: &str, labels: &[i64], rows: &[usize]) -> (String, ArrayD<F>) {
+    let mut classes = labels.to_vec();
+    classes.sort_unstable();
+    classes.dedup();
+    let count = |class: &i64| F::of(rows.iter().filter(|&&row| labels[row] == *class).count() as f64);
+    (name.into(), classes.iter().map(count).collect::<Array1<F>>().into_dyn())
+}
+
+fn split<F: Scalar>(case: &Case, step: &str) -> Result<Results<F>, Stop> {
+    let (n, labels) = rows(case);
+    let config = case.options();
+    if step == "validation_split" {
+        let (train, validation) = data::validation_split(n, config["validation_split"].as_f64().unwrap_or(0.0))?;
+        return Ok([
+            number("output.train_size", train.len()),
+            number("output.validation_size", validation.len()),
+            number("output.validation_first", validation.start),
+        ]
+        .into());
+    }
+    let fraction = config.get("test_size").and_then(serde_json::Value::as_f64).unwrap_or(0.25);
+    let stratify = labels.len() > 1 && (config.contains_key("stratify") || case.call.get("stratify").is_some());
+    let (train, test) =
+        if stratify { data::stratified_split(&labels, fraction, 0)? } else { data::train_test_split(n, fraction, 0)? };
+    let mut results: Results<F> =
+        [number("output.train_size", train.len()), number("output.test_size", test.len())].into();
+    if labels.len() > 1 {
+        results.extend([counts("output.train_counts", &labels, &train), counts("output.test_counts", &labels, &test)]);
+    }
+    Ok(results)
+}
+
+fn folds<F: Scalar>(case: &Case, step: &str) -> Result<Results<F>, Stop> {
+    let (n, labels) = rows(case);
+    let config = case.options();
+    let whole = |name: &str| config.get(name).and_then(serde_json::Value::as_u64).map(|value| value as usize);
+    let splits = whole("n_splits").unwrap_or(5);
+    let shuffle = config.get("shuffle").and_then(serde_json::Value::as_bool).unwrap_or(false);
+    let folds = match step {
+        "KFold" => data::KFold::new().n_splits(splits).shuffle(shuffle).split(n)?,
+        "StratifiedKFold" => data::StratifiedKFold::new().n_splits(splits).shuffle(shuffle).split(&labels)?,
+        "GroupKFold" => data::GroupKFold::new().n_splits(splits).split(&labels)?,
+        _ => {
+            let mut split = data::TimeSeriesSplit::new().n_splits(splits).gap(whole("gap").unwrap_or(0));
+            if let Some(rows) = whole("max_train_size") {
+                split = split.max_train_size(rows);
+            }
+            if let Some(rows) = whole("test_size") {
+                split = split.test_size(rows);
+            }
+            split.split(n)?
+        }
+    };
+    let sizes = |side: fn(&Fold) -> &Vec<usize>| -> ArrayD<F> {
+        folds.iter().map(|fold| F::of(side(fold).len() as f64)).collect::<Array1<F>>().into_dyn()
+    };
+    let mut results: Results<F> = [
+        ("output.test_sizes".into(), sizes(|fold| &fold.test)),
+        ("output.train_sizes".into(), sizes(|fold| &fold.train)),
+    ]
+    .into();
+    let as_numbers = |rows: &[usize]| rows.iter().map(|&row| F::of(row as f64)).collect::<Array1<F>>().into_dyn();
+    for (i, fold) in folds.iter().enumerate() {
+        results.insert(format!("output.test.{i}"), as_numbers(&fold.test));
+        results.insert(format!("output.train.{i}"), as_numbers(&fold.train));
+    }
+    if labels.len() > 1 {
+        let rows: Vec<_> = folds.iter().map(|fold| counts::<F>("", &labels, &fold.test).1).collect();
+        let views: Vec<_> = rows.iter().map(|row| row.view()).collect();
+        results.insert("output.test_counts".into(), ndarray::stack(Axis(0), &views).unwrap());
+    }
+    Ok(results)
+}
