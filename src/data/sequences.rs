@@ -100,7 +100,8 @@ impl<T: Copy + Default> PadSequences<T> {
     /// # Errors
     /// See [`PadSequences`].
     pub fn pad(&self, sequences: &[impl AsRef<[T]>]) -> Result<Array2<T>> {
-        self.fill(sequences.iter().map(|sequence| ArrayView1::from(sequence.as_ref())))
+        let views: Vec<_> = sequences.iter().map(|sequence| ArrayView1::from(sequence.as_ref())).collect();
+        self.fill(&views)
     }
 
     /// Sequences whose steps are arrays, (time, …) each: (sequences, `maxlen`, …).
@@ -117,26 +118,21 @@ impl<T: Copy + Default> PadSequences<T> {
     /// # Ok::<(), gradus::Error>(())
     /// ```
     pub fn pad_arrays<D: RemoveAxis>(&self, sequences: &[Array<T, D>]) -> Result<Array<T, D::Larger>> {
-        self.fill(sequences.iter().map(|sequence| sequence.view()))
+        let views: Vec<_> = sequences.iter().map(|sequence| sequence.view()).collect();
+        self.fill(&views)
     }
 
-    fn fill<'a, D: RemoveAxis>(
-        &self,
-        sequences: impl ExactSizeIterator<Item = ArrayView<'a, T, D>> + Clone,
-    ) -> Result<Array<T, D::Larger>>
-    where
-        T: 'a,
-    {
+    fn fill<D: RemoveAxis>(&self, sequences: &[ArrayView<'_, T, D>]) -> Result<Array<T, D::Larger>> {
         let time = Axis(0);
-        let longest = sequences.clone().map(|sequence| sequence.len_of(time)).max();
+        let longest = sequences.iter().map(|sequence| sequence.len_of(time)).max();
         let length = match self.maxlen.or(longest) {
             Some(0) if self.maxlen.is_some() => return Err(Error::option("maxlen", "at least 1", 0)),
             Some(length) => length,
             None => return Err(Error::data("pad_sequences", "at least one sequence, or `maxlen`", "none")),
         };
-        let filled = || sequences.clone().enumerate().filter(|(_, sequence)| sequence.len_of(time) > 0);
+        let filled = || sequences.iter().enumerate().filter(|(_, sequence)| sequence.len_of(time) > 0);
         let step = filled().next().map(|(_, sequence)| sequence.shape()[1..].to_vec());
-        let rank = sequences.clone().next().map_or(D::NDIM.unwrap_or(1), |sequence| sequence.ndim());
+        let rank = sequences.first().map_or(D::NDIM.unwrap_or(1), |first| first.shape().len());
         let mut shape = D::Larger::zeros(rank + 1);
         shape.slice_mut()[..2].copy_from_slice(&[sequences.len(), length]);
         if let Some(step) = &step {
@@ -226,6 +222,7 @@ impl Windows {
     ///
     /// # Errors
     /// See [`Windows`].
+    #[allow(clippy::type_complexity)] // windows, and targets
     pub fn with_targets<T: Copy, U: Copy, D: RemoveAxis, E: RemoveAxis>(
         &self,
         series: &ArrayRef<T, D>,
