@@ -15,6 +15,8 @@ pub mod metrics;
 pub mod models;
 pub mod optimizers;
 mod parallel;
+#[cfg(feature = "plots")]
+pub mod plots;
 pub mod random;
 pub mod registry;
 pub mod regularizers;
