@@ -15,7 +15,7 @@ use gradus::ndarray::stack;
 use gradus::prelude::*;
 
 fn main() -> gradus::Result<()> {
-    let (conv, arguments) = arguments::Arguments::read_with(Some("conv"), [60, 60]);
+    let (conv, arguments) = arguments::Arguments::read_with(Some("conv"), [100, 60]);
     let file = |part: &str| datasets::file("motion", &format!("BasicMotions_{part}.ts"));
     let (train, test) = (ts::read::<f32>(file("TRAIN")?)?, ts::read::<f32>(file("TEST")?)?);
     let (x_train, x_test) = (arrays(&train), arrays(&test));
@@ -32,7 +32,11 @@ fn main() -> gradus::Result<()> {
             .add(Conv1D::new(32, 5).padding(Same).activation(Relu))
             .add(GlobalMaxPool1D::new())
     } else {
-        network.add(LSTM::new(64).return_sequences(true)).add(GlobalAvgPool1D::new())
+        // A step of a hundred is short: four at once say more.
+        network
+            .add(Reshape::new([-1, 24]))
+            .add(Bidirectional::new(LSTM::new(32).return_sequences(true)))
+            .add(GlobalAvgPool1D::new())
     };
     let mut model = network
         .add(Dropout::new(0.3))

@@ -30,7 +30,7 @@ const WORDS: usize = 6;
 const QUESTION: usize = 3;
 
 fn main() -> gradus::Result<()> {
-    let arguments = arguments::Arguments::read(15);
+    let arguments = arguments::Arguments::read(20);
     let mut rng = random::rng(arguments.seed, "stories");
     let mut told = HashSet::new();
     let mut tell = |count| -> Vec<Story> {
@@ -45,7 +45,7 @@ fn main() -> gradus::Result<()> {
     let story = Input::new([SENTENCES, WORDS]).named("story");
     let meaning = shared(Embedding::new(words.vocabulary().len(), 16).name("words"));
     let sought = question.apply(&meaning).apply(Flatten::new()).apply(Dense::new(64).activation(Tanh));
-    let sentences = story.apply(&meaning).apply(Reshape::new([-1, WORDS as isize * 16]));
+    let sentences = story.apply(&meaning).apply(Reshape::new([-1, (WORDS * 16).cast_signed()]));
     let found = call(GRU::new(64), [&sentences, &sought]);
     let place = found.apply(Dense::new(PLACES.len()).activation(Softmax));
     let optimizer = Adam::new().learning_rate(0.003).global_clipnorm(1.0);

@@ -5,7 +5,7 @@
 //!
 //! | | |
 //! | --- | --- |
-//! | data | 20,000 dates to learn from, 1,000 other days to translate, made by the example |
+//! | data | 40,000 dates to learn from, 1,000 other days to translate, made by the example |
 //! | command | `cargo run --release --features plots --example translation` (`-- --seed N --epochs N --threads N --smoke`) |
 //! | expected | EXPECTED |
 //! | time | TIME |
@@ -28,15 +28,15 @@ const START: usize = 11;
 const END: usize = 12;
 
 fn main() -> gradus::Result<()> {
-    let arguments = arguments::Arguments::read(10);
+    let arguments = arguments::Arguments::read(4);
     let mut rng = random::rng(arguments.seed, "dates");
     // Every thirtieth day is kept for the test, in whatever words.
-    let days: Vec<Day> = Day::all().collect();
+    let days: Vec<Date> = Date::all().collect();
     let (test, train): (Vec<_>, Vec<_>) = days.into_iter().enumerate().partition(|(number, _)| number % 30 == 7);
-    let mut write = |days: &[(usize, Day)], count| -> Vec<Example> {
+    let mut write = |days: &[(usize, Date)], count| -> Vec<Example> {
         (0..count).filter_map(|_| Some(Example::new(days.choose(&mut rng)?.1, &mut rng))).collect()
     };
-    let train = write(&train, if arguments.smoke { 500 } else { 20_000 });
+    let train = write(&train, if arguments.smoke { 500 } else { 40_000 });
     let test = write(&test, if arguments.smoke { 20 } else { 1000 });
     let written: Vec<&str> = train.iter().map(|example| example.written.as_str()).collect();
     let letters = TextVectorization::new()
@@ -137,7 +137,7 @@ fn numbers(letters: &Vectorizer, examples: &[Example]) -> (Array2<f32>, Array2<f
 }
 
 #[derive(Clone, Copy)]
-struct Day {
+struct Date {
     year: u32,
     /// From 0, January.
     month: usize,
@@ -146,7 +146,7 @@ struct Day {
     weekday: usize,
 }
 
-impl Day {
+impl Date {
     /// All days from 1950 to 2049.
     fn all() -> impl Iterator<Item = Self> {
         let leap = |year: u32| year.is_multiple_of(4); // 2000 too
@@ -221,8 +221,8 @@ const WEEKDAYS: [[&str; 7]; 3] = [
 ];
 
 impl Example {
-    fn new(day: Day, rng: &mut Philox) -> Self {
-        let Day { year: y, day: d, .. } = day;
+    fn new(day: Date, rng: &mut Philox) -> Self {
+        let Date { year: y, day: d, .. } = day;
         let language = rng.random_range(0..3);
         let month = slip(MONTHS[language][day.month], rng);
         let weekday = slip(WEEKDAYS[language][day.weekday], rng);

@@ -30,7 +30,7 @@ fn main() -> gradus::Result<()> {
     let maxima = days.column(1).to_owned();
 
     // A window of days, and the maxima of the days after it.
-    let x = Windows::new(SEEN).over(&days.slice(s![..-(AHEAD as isize), ..]))?;
+    let x = Windows::new(SEEN).over(&days.slice(s![..days.nrows() - AHEAD, ..]))?;
     let y = Windows::new(AHEAD).over(&maxima.slice(s![SEEN..]))?;
     // The last fifth is held out. Windows that reach into it do not train.
     let split = days.nrows() * 4 / 5;
@@ -54,15 +54,15 @@ fn main() -> gradus::Result<()> {
 
     let forecast: Array2<f32> = model.predict(&x_test)?.into_dimensionality().expect("three days a row");
     println!("Mean absolute error of the next {AHEAD} days' maxima, degrees Celsius, {} forecasts:", y_test.nrows());
-    println!("  as warm as today: {:.2}", error(today(&x_test).view(), y_test));
-    println!("  as warm as that time of the year on average: {:.2}", error(climate(&days, split).view(), y_test));
-    println!("  network: {:.2}", error(forecast.view(), y_test));
+    println!("  as warm as today: {:.2}", error(&today(&x_test).view(), &y_test));
+    println!("  as warm as that time of the year on average: {:.2}", error(&climate(&days, split).view(), &y_test));
+    println!("  network: {:.2}", error(&forecast.view(), &y_test));
     for ahead in 0..AHEAD {
         let day = s![.., ahead..=ahead];
-        println!("    {} days ahead: {:.2}", ahead + 1, error(forecast.slice(day), y_test.slice(day)));
+        println!("    {} days ahead: {:.2}", ahead + 1, error(&forecast.slice(day), &y_test.slice(day)));
     }
     #[cfg(feature = "plots")]
-    draw(forecast.view(), y_test)?;
+    draw(&forecast.view(), &y_test)?;
     Ok(())
 }
 
@@ -88,8 +88,8 @@ fn read() -> gradus::Result<Array2<f32>> {
 }
 
 /// The mean absolute error in degrees.
-fn error(forecast: ArrayView2<'_, f32>, truth: ArrayView2<'_, f32>) -> f32 {
-    (&forecast - &truth).abs().mean().unwrap_or(0.0) * SPREAD[1]
+fn error(forecast: &ArrayView2<'_, f32>, truth: &ArrayView2<'_, f32>) -> f32 {
+    (forecast - truth).abs().mean().unwrap_or(0.0) * SPREAD[1]
 }
 
 /// The last day's maximum for all days.
@@ -115,9 +115,9 @@ fn climate(days: &Array2<f32>, split: usize) -> Array2<f32> {
 
 /// Draws what was said of each day the day before, and what came.
 #[cfg(feature = "plots")]
-fn draw(forecast: ArrayView2<'_, f32>, truth: ArrayView2<'_, f32>) -> gradus::Result<()> {
+fn draw(forecast: &ArrayView2<'_, f32>, truth: &ArrayView2<'_, f32>) -> gradus::Result<()> {
     let days: Vec<f64> = (0..truth.nrows()).map(|day| day as f64).collect();
-    let degrees = |rows: ArrayView2<'_, f32>| -> Vec<f64> {
+    let degrees = |rows: &ArrayView2<'_, f32>| -> Vec<f64> {
         rows.column(0).iter().map(|maximum| f64::from(maximum * SPREAD[1] + MEAN[1])).collect()
     };
     let path = arguments::picture("weather_forecast.png")?;

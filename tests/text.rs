@@ -1,4 +1,5 @@
 //! Texts, vocabularies, drawing and searching; sequences and windows; `.ts` files.
+#![allow(clippy::unwrap_used)]
 
 use gradus::data::text::{BeamSearch, Ngrams, OutputMode, Sampler, Split, Standardize, TextVectorization, Vectorizer};
 use gradus::data::{PadSequences, Side, Windows, ts};
@@ -98,8 +99,7 @@ fn draws_follow_the_distribution() -> gradus::Result<()> {
 fn chain(beginning: &[usize]) -> Vec<f64> {
     let [.., last] = beginning else { return Vec::new() };
     let before = beginning.len().checked_sub(2).map_or(0, |at| beginning[at]);
-    let weights: Vec<f64> =
-        (0..4).map(|token| f64::from(((token + 2) * (3 * last + before + 1)) as u32 % 7 + 1)).collect();
+    let weights: Vec<f64> = (0..4).map(|token| ((token + 2) * (3 * last + before + 1) % 7 + 1) as f64).collect();
     let total: f64 = weights.iter().sum();
     weights.iter().map(|weight| (weight / total).ln()).collect()
 }
