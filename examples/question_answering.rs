@@ -7,8 +7,8 @@
 //! | --- | --- |
 //! | data | 10,000 stories to learn from, 1,000 to answer, made by the example; no story stands in both |
 //! | command | `cargo run --example question_answering` (`-- --seed N --epochs N --threads N --smoke`) |
-//! | expected | EXPECTED |
-//! | time | TIME |
+//! | expected | test accuracy 1.0, 1.0, 0.999 (seeds 0, 1, 2); the last place of the story 0.519 |
+//! | time | 7 s of processor time (AMD EPYC; measured while others computed) |
 
 mod arguments;
 

@@ -4,8 +4,8 @@
 //! | --- | --- |
 //! | data | Japanese Vowels, 270 + 370 utterances, 12 cepstrum coefficients a frame; Kudo, Toyama, Shimbo 1999; CC BY 4.0; ships in `data/speech` |
 //! | command | `cargo run --example speaker_recognition` (`-- --seed N --epochs N --threads N --smoke`) |
-//! | expected | EXPECTED |
-//! | time | TIME |
+//! | expected | test accuracy 0.9811, 0.9838, 0.9757 (seeds 0, 1, 2); logistic regression on means 0.957 to 0.962 here, 0.984 in scikit-learn, which the network does not beat |
+//! | time | 1.5 s of processor time (AMD EPYC; measured while others computed) |
 
 mod arguments;
 

@@ -7,8 +7,8 @@
 //! | --- | --- |
 //! | data | 40,000 dates to learn from, 1,000 other days to translate, made by the example |
 //! | command | `cargo run --release --features plots --example translation` (`-- --seed N --epochs N --threads N --smoke`) |
-//! | expected | EXPECTED |
-//! | time | TIME |
+//! | expected | 1.0 of 1,000 dates exact, on days that were not learned from (seed 0) |
+//! | time | 49 s of processor time, 59 MB (AMD EPYC; measured while others computed) |
 
 mod arguments;
 
