@@ -4,8 +4,8 @@
 //! | --- | --- |
 //! | data | 10,605 sentences with the mean rating of twenty people; Hutto & Gilbert 2014; MIT; ships in `data/text` |
 //! | command | `cargo run --example sentiment` (`-- --seed N --epochs N --threads N --smoke`) |
-//! | expected | EXPECTED |
-//! | time | TIME |
+//! | expected | test accuracy 0.7824, 0.7625, 0.7720 (seeds 0, 1, 2), below the 0.798 of TF-IDF with logistic regression |
+//! | time | 8 to 14 s of processor time (AMD EPYC; measured while others computed) |
 
 mod arguments;
 

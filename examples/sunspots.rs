@@ -5,7 +5,7 @@
 //! | data | yearly sunspot numbers 1700–2008; NOAA; public domain; ships in `data/series` |
 //! | command | `cargo run --example sunspots` (`-- --seed N --epochs N --threads N --smoke`) |
 //! | expected | mean absolute error 13.8 sunspots (seed 0); as many as last year 25.1, the mean 45.8 |
-//! | time | about a second of processor time (AMD EPYC; measured while others computed) |
+//! | time | 0.1 s of processor time (AMD EPYC; measured while others computed) |
 
 mod arguments;
 
