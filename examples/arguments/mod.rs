@@ -77,3 +77,12 @@ impl Arguments {
         self.threads.map_or(Ok(()), |threads| model.set_threads(threads))
     }
 }
+
+/// Where a picture of this name goes: into `target/pictures`, which is made.
+#[cfg(feature = "plots")]
+#[allow(dead_code)] // few examples draw
+pub fn picture(name: &str) -> gradus::Result<std::path::PathBuf> {
+    let folder = std::path::Path::new("target/pictures");
+    std::fs::create_dir_all(folder).map_err(|source| gradus::Error::Io { path: folder.into(), source })?;
+    Ok(folder.join(name))
+}

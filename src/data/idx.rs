@@ -150,6 +150,16 @@ pub(crate) fn of_rank<D: Dimension>(path: &Path, array: ArrayD<u8>, what: &str) 
     })
 }
 
+/// The unpacked bytes of any file, packed with gzip or not.
+pub(crate) fn unpacked(path: &Path) -> Result<Box<dyn Read>> {
+    open(path).map(|source| source.reader)
+}
+
+/// Why the bytes of `path` could not be read: the file's fault or the system's.
+pub(crate) fn refused(path: &Path, problem: io::Error) -> Error {
+    Refused::from(problem).at(path)
+}
+
 fn open(path: &Path) -> Result<Source<Box<dyn Read>>> {
     let io = |source| Error::Io { path: path.to_path_buf(), source };
     let file = File::open(path).map_err(io)?;

@@ -10,10 +10,15 @@ pub mod idx;
 #[cfg(feature = "images")]
 pub mod images;
 mod labels;
+mod sequences;
 pub(crate) mod split;
+pub mod text;
+#[cfg(feature = "datasets")]
+pub mod ts;
 
 pub use augmentation::{Augmentation, AugmentedImages};
 pub use dataset::{Batch, Dataset};
 pub use folds::{Fold, GroupKFold, KFold, StratifiedKFold, TimeSeriesSplit, stratified_split};
 pub use labels::{Label, from_categorical, to_categorical, to_categorical_f64};
+pub use sequences::{PadSequences, Side, Windows};
 pub use split::{train_test_split, validation_split};

@@ -13,6 +13,7 @@ mod models;
 mod optimizers;
 mod preprocess;
 mod scores;
+mod text;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -86,6 +87,9 @@ fn run_in<F: gradus::Scalar>(case: &Case) -> Outcome {
             Some(class) => metrics::run::<F>(case, class),
             None => scores::run::<F>(case, class),
         },
+        Some(("preprocess", name @ ("TextVectorization" | "pad_sequences" | "timeseries_dataset_from_array"))) => {
+            text::run::<F>(case, name)
+        }
         Some(("preprocess", class)) => preprocess::run::<F>(case, class),
         None if case.kind == "model" => models::run::<F>(case),
         _ => Err(case::unsupported("cases of this kind")),

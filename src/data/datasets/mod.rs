@@ -30,6 +30,24 @@ mod download;
 pub mod fashion_mnist;
 pub mod mnist;
 
+/// The path of one file, `folder/file`, as it is or with `.gz`: looked for where data sets are.
+///
+/// The files of the examples lie in the gradus repository: `data/README.md` lists them.
+///
+/// # Errors
+/// [`Data`](crate::Error::Data) if no folder holds the file, with all that were looked at.
+///
+/// # Example
+/// ```
+/// let path = gradus::data::datasets::file("series", "sunspots.csv")?;
+/// assert!(path.is_file());
+/// # Ok::<(), gradus::Error>(())
+/// ```
+pub fn file(folder: &str, file: &str) -> Result<PathBuf> {
+    let advice = format!("name the folder above `{folder}` in GRADUS_DATA");
+    locate(&find(folder, &[file], &advice)?, file)
+}
+
 /// The folders in which `name` is looked for.
 fn folders(name: &str) -> Vec<PathBuf> {
     let given = env::var_os("GRADUS_DATA").filter(|v| !v.is_empty()).map(PathBuf::from);
@@ -71,8 +89,8 @@ fn find(name: &str, files: &[&str], advice: &str) -> Result<PathBuf> {
         })
         .collect();
     Err(Error::data(
-        format!("datasets::{name}::load"),
-        format!("the files {}, each as it is or .gz", files.join(", ")),
+        format!("datasets::{name}"),
+        format!("{}, as it is or .gz", files.join(", ")),
         format!("none of these folders that holds them all: {}; {advice}", sought.join(", ")),
     ))
 }
