@@ -6,7 +6,7 @@ set -eu
 cd "$(dirname "$0")"
 export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-for script in layers convolutions pooling normalization sequences activations losses optimizers schedules metrics scores splits \
+for script in layers convolutions pooling normalization sequences activations losses optimizers schedules metrics scores splits preprocessing \
     models models_conv; do
     "${KERAS_PYTHON:-python}" "$script.py"
 done
