@@ -5,6 +5,7 @@ mod auc;
 mod counts;
 mod errors;
 mod f_score;
+mod frechet;
 mod iou;
 mod of_loss;
 mod regression;
@@ -20,6 +21,7 @@ pub use auc::{
 pub use counts::{Counts, FalseNegatives, FalsePositives, Precision, Recall, TrueNegatives, TruePositives};
 pub use errors::{MeanAbsoluteErrorMetric, MeanSquaredErrorMetric};
 pub use f_score::{ClassCounts, F1Score, FBetaScore};
+pub use frechet::frechet_distance;
 pub use iou::{BinaryIoU, ClassTable, IoU, MeanIoU, OneHotIoU, OneHotMeanIoU};
 pub use of_loss::LossMetric;
 pub use regression::{

@@ -5,7 +5,7 @@ use ndarray::ArrayD;
 use super::Model;
 use super::inputs::check_batch;
 use super::pass::shard_rows;
-use super::plan::Plan;
+use super::plan::{Plan, Wanted};
 use super::shard::{Run, Shard};
 use crate::layers::{Feeds, Mode};
 use crate::tensor::volume;
@@ -40,7 +40,7 @@ impl<'m, F: Scalar> Predictor<'m, F> {
     pub(crate) fn new(model: &'m Model<F>, slots: Vec<usize>, most_rows: usize) -> Self {
         let graph = &model.graph;
         let frozen = vec![false; graph.layers.len()];
-        let plan = Plan::new(graph, false, &frozen, false, &vec![false; graph.outputs.len()]);
+        let plan = Plan::new(graph, false, &frozen, Wanted::PARAMETERS, &vec![false; graph.outputs.len()]);
         let outputs = slots.iter().map(|&slot| Tensor::without_rows(&graph.shapes[slot])).collect();
         let shards = (0..most_rows.div_ceil(SHARD_ROWS).max(1)).map(|number| Shard::new(number, graph)).collect();
         let carried = graph.carries_state().then(|| model.params.clone());
