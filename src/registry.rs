@@ -9,7 +9,7 @@ use crate::activations::Activation;
 use crate::config::{self, Config, Configured, Setting};
 use crate::layers::{self, Layer, MultiLayer};
 use crate::losses::{self, Loss};
-use crate::metrics::{self, Metric, Tracked};
+use crate::metrics::{self, LossMetric, Metric, Tracked};
 use crate::models::AnyLayer;
 use crate::optimizers::{self, Optimizer};
 use crate::{Error, Result, Scalar};
@@ -104,6 +104,17 @@ impl<F: Scalar> Registry<F> {
             metrics::BinaryAccuracy, metrics::CategoricalAccuracy, metrics::ExactAccuracy,
             metrics::MeanAbsoluteErrorMetric, metrics::MeanSquaredErrorMetric, metrics::SparseCategoricalAccuracy,
             metrics::SparseTopKCategoricalAccuracy, metrics::TopKCategoricalAccuracy,
+            metrics::AUC, metrics::BinaryIoU, metrics::ConcordanceCorrelation, metrics::CosineSimilarityMetric,
+            metrics::F1Score, metrics::FBetaScore, metrics::FalseNegatives, metrics::FalsePositives, metrics::IoU,
+            metrics::MeanIoU, metrics::OneHotIoU, metrics::OneHotMeanIoU, metrics::PearsonCorrelation,
+            metrics::Precision, metrics::PrecisionAtRecall, metrics::R2Score, metrics::Recall,
+            metrics::RecallAtPrecision, metrics::RootMeanSquaredError, metrics::SensitivityAtSpecificity,
+            metrics::SpecificityAtSensitivity, metrics::TrueNegatives, metrics::TruePositives,
+            LossMetric<losses::BinaryCrossentropy>, LossMetric<losses::CategoricalCrossentropy>,
+            LossMetric<losses::CategoricalHinge>, LossMetric<losses::Hinge>, LossMetric<losses::KLDivergence>,
+            LossMetric<losses::LogCosh>, LossMetric<losses::MeanAbsolutePercentageError>,
+            LossMetric<losses::MeanSquaredLogarithmicError>, LossMetric<losses::Poisson>,
+            LossMetric<losses::SparseCategoricalCrossentropy>, LossMetric<losses::SquaredHinge>,
         );
         with_all!(registry, with_optimizer:
             optimizers::Adadelta, optimizers::Adagrad, optimizers::Adam, optimizers::AdamW, optimizers::Adamax,

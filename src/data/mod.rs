@@ -10,6 +10,7 @@ pub mod idx;
 #[cfg(feature = "images")]
 pub mod images;
 mod labels;
+pub mod preprocessing;
 mod sequences;
 pub(crate) mod split;
 pub mod text;

@@ -1,22 +1,39 @@
 //! Metrics: what a person watches while a network trains.
 
 mod accuracy;
+mod auc;
+mod counts;
 mod errors;
+mod f_score;
 mod frechet;
+mod iou;
+mod of_loss;
+mod regression;
 pub mod scores;
 
 pub use accuracy::{
     Accuracy, BinaryAccuracy, CategoricalAccuracy, ExactAccuracy, SparseCategoricalAccuracy,
     SparseTopKCategoricalAccuracy, TopKCategoricalAccuracy,
 };
+pub use auc::{
+    AUC, Curve, PrecisionAtRecall, RecallAtPrecision, SensitivityAtSpecificity, SpecificityAtSensitivity, Summation,
+};
+pub use counts::{Counts, FalseNegatives, FalsePositives, Precision, Recall, TrueNegatives, TruePositives};
 pub use errors::{MeanAbsoluteErrorMetric, MeanSquaredErrorMetric};
+pub use f_score::{ClassCounts, F1Score, FBetaScore};
 pub use frechet::frechet_distance;
+pub use iou::{BinaryIoU, ClassTable, IoU, MeanIoU, OneHotIoU, OneHotMeanIoU};
+pub use of_loss::LossMetric;
+pub use regression::{
+    ClassAggregation, ConcordanceCorrelation, CosineSimilarityMetric, Moments, PearsonCorrelation, R2Score,
+    RootMeanSquaredError,
+};
 
 use std::any::Any;
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::{Scalar, View};
+use crate::{Result, Scalar, View};
 
 /// A figure of a model's predictions, gathered batch by batch.
 ///
@@ -39,11 +56,25 @@ pub trait Metric<F: Scalar>: Send + Sync {
     /// The name under which history, progress bar and callbacks know it.
     fn name(&self) -> String;
 
+    /// Refuses options outside their ranges, and predictions or targets that it cannot work with; called when a model is
+    /// compiled, with the shapes of one sample.
+    ///
+    /// # Errors
+    /// Whatever does not fit.
+    fn check(&self, _prediction: &[usize], _target: &[usize]) -> Result<()> {
+        Ok(())
+    }
+
     /// Takes in one batch. `weights`, row-major, has a value a sample or one for each of a sample's rows.
     fn update(&self, state: &mut Self::State, prediction: View<'_, F>, target: View<'_, F>, weights: Option<&[F]>);
 
     /// The figure over all that `state` has gathered.
     fn result(&self, state: &Self::State) -> f64;
+
+    /// Each figure of a metric that has several, one a threshold or class; else the one.
+    fn results(&self, state: &Self::State) -> Vec<f64> {
+        vec![self.result(state)]
+    }
 
     /// Whether more is better: what `EarlyStopping` and `ModelCheckpoint` go by where they are not told.
     fn higher_is_better(&self) -> bool {
@@ -90,6 +121,7 @@ pub(crate) struct Tracked<F> {
 trait AnyMetric<F>: Send + Sync {
     fn new_state(&self) -> Box<dyn Any + Send + Sync>;
     fn name(&self) -> String;
+    fn check(&self, prediction: &[usize], target: &[usize]) -> Result<()>;
     fn update(
         &self,
         state: &mut (dyn Any + Send + Sync),
@@ -111,6 +143,9 @@ impl<F: Scalar, M: Metric<F>> AnyMetric<F> for M {
     }
     fn name(&self) -> String {
         Metric::name(self)
+    }
+    fn check(&self, prediction: &[usize], target: &[usize]) -> Result<()> {
+        Metric::check(self, prediction, target)
     }
     fn update(
         &self,
@@ -142,6 +177,9 @@ impl<F: Scalar> Tracked<F> {
     }
     pub fn name(&self) -> String {
         self.metric.name()
+    }
+    pub fn check(&self, prediction: &[usize], target: &[usize]) -> Result<()> {
+        self.metric.check(prediction, target)
     }
     pub fn update(&mut self, prediction: View<'_, F>, target: View<'_, F>, weights: Option<&[F]>) {
         self.metric.update(self.state.as_mut(), prediction, target, weights);

@@ -157,7 +157,7 @@ fn name_layer<F: Scalar>(layer: &LayerEntry<F>, after: Option<String>, error: Er
 }
 
 /// `Conv2DTranspose` → `conv2d_transpose`: a word starts at a capital beside a small letter, as in Keras.
-fn snake_case(class: &str) -> String {
+pub(crate) fn snake_case(class: &str) -> String {
     let letters: Vec<char> = class.chars().collect();
     let small = |i: Option<usize>| i.and_then(|i| letters.get(i)).is_some_and(|letter| letter.is_lowercase());
     let mut name = String::new();

@@ -190,7 +190,11 @@ impl<F: Scalar> Model<F> {
             if shape.is_empty() {
                 return Err(context(Error::shape("an output with an axis beside the batch", shape)));
             }
-            objective.loss.target_shape(shape).map_err(context)?;
+            let target = objective.loss.target_shape(shape).map_err(context)?;
+            for watched in &objective.metrics {
+                let context = |error: Error| error.within(format!("metric `{}` of output `{output}`", watched.name));
+                watched.metric.check(shape, &target).map_err(context)?;
+            }
             objective.values = crate::tensor::volume(&objective.loss.values_shape(shape));
             objective.sums = objective.loss.sums(shape);
             if objective.reduction == Reduction::None {

@@ -404,7 +404,7 @@ impl<F: Scalar> Epochs<'_, F> {
         })?;
         let class_weights = class_weights("fit", &options.class_weight, self.compiled)?;
         let mut order: Vec<usize> = (0..dataset.len()).collect();
-        for epoch in options.initial_epoch..options.epochs {
+        'training: for epoch in options.initial_epoch..options.epochs {
             self.tell(&mut callbacks, options, epoch, &mut stop, super::callbacks::Callback::on_epoch_begin)?;
             if options.shuffle {
                 // From the same start each time, so that an epoch's order does not depend on those before it.
@@ -419,7 +419,20 @@ impl<F: Scalar> Epochs<'_, F> {
             reset_metrics(self.compiled);
             for (step, rows) in order.chunks(options.batch_size).take(steps).enumerate() {
                 let data = StepData { dataset, rows, class_weights: class_weights.as_deref(), check: self.check };
-                let loss = step::train(self.model, self.compiled, &data)?;
+                let loss = match step::train(self.model, self.compiled, &data) {
+                    Err(Error::LossNotFinite { loss, step: at }) => {
+                        let mut expected = false;
+                        self.tell(&mut callbacks, options, epoch, &mut stop, |callback, state| {
+                            expected |= callback.on_loss_not_finite(state, step, loss)?;
+                            Ok(())
+                        })?;
+                        if expected {
+                            break 'training;
+                        }
+                        return Err(Error::LossNotFinite { loss, step: at });
+                    }
+                    trained => trained?,
+                };
                 total += loss * rows.len() as f64;
                 seen += rows.len();
                 if !callbacks.is_empty() {

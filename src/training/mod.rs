@@ -8,7 +8,10 @@ mod history;
 pub(crate) mod progress;
 pub(crate) mod step;
 
-pub use callbacks::{Callback, EarlyStopping, EpochState, ModelCheckpoint, Monitor};
+pub use callbacks::{
+    CSVLogger, Callback, EarlyStopping, EpochState, LearningRateRangeTest, LearningRateScheduler, ModelCheckpoint,
+    Monitor, ReduceLROnPlateau, TerminateOnNaN,
+};
 pub use compile::Compile;
 pub(crate) use compile::Compiled;
 pub use evaluate::Score;

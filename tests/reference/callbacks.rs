@@ -31,9 +31,78 @@ impl Callback<f64> for Replay<'_> {
 }
 
 pub fn run<F: Scalar>(case: &Case, class: &str) -> Result<Results<F>, Stop> {
-    if class != "EarlyStopping" {
-        return Err(unsupported("this callback"));
+    match class {
+        "EarlyStopping" => early_stopping(case),
+        "ReduceLROnPlateau" => reduce_on_plateau(case),
+        _ => Err(unsupported("this callback")),
     }
+}
+
+/// Passes an epoch's given figure on, and keeps the rate after each epoch.
+struct Rates {
+    reduce: ReduceLROnPlateau,
+    monitor: String,
+    values: Vec<f64>,
+    after: Vec<f64>,
+}
+
+impl Callback<f64> for Rates {
+    fn on_train_begin(&mut self, state: &mut EpochState<'_, f64>) -> gradus::Result<()> {
+        self.reduce.on_train_begin(state)
+    }
+    fn on_epoch_end(&mut self, state: &mut EpochState<'_, f64>, _: &Logs) -> gradus::Result<()> {
+        let mut logs = Logs::default();
+        logs.insert(self.monitor.clone(), self.values[state.epoch]);
+        self.reduce.on_epoch_end(state, &logs)?;
+        self.after.push(state.learning_rate());
+        Ok(())
+    }
+}
+
+fn mode(value: &serde_json::Value) -> Monitor {
+    match value.as_str() {
+        Some("min") => Monitor::Min,
+        Some("max") => Monitor::Max,
+        _ => Monitor::Auto,
+    }
+}
+
+fn reduce_on_plateau<F: Scalar>(case: &Case) -> Result<Results<F>, Stop> {
+    let values: Vec<f64> = case.tensor::<f64>("input").iter().copied().collect();
+    let (mut reduce, mut monitor) = (ReduceLROnPlateau::new(), "val_loss".to_owned());
+    for (name, value) in case.options() {
+        let number = value.as_f64().unwrap_or(0.0);
+        reduce = match name.as_str() {
+            "monitor" => {
+                monitor = value.as_str().unwrap_or_default().into();
+                reduce.monitor(monitor.clone())
+            }
+            "factor" => reduce.factor(number),
+            "patience" => reduce.patience(number as usize),
+            "min_delta" => reduce.min_delta(number),
+            "cooldown" => reduce.cooldown(number as usize),
+            "min_lr" => reduce.min_lr(number),
+            "mode" => reduce.mode(mode(&value)),
+            "verbose" => reduce,
+            _ => return Err(unsupported(format!("option `{name}`"))),
+        };
+    }
+    let rate = case.call["learning_rate"].as_f64().unwrap_or(0.01);
+    let mut model = Sequential::f64()
+        .input([1])
+        .add(Dense::new(1))
+        .compile(MeanSquaredError::new(), SGD::new().learning_rate(rate))
+        .build()?;
+    let epochs = values.len();
+    let mut rates = Rates { reduce, monitor, values, after: Vec::new() };
+    // A prediction that is right already: nothing moves, however large the rate.
+    let fit = Fit::new().epochs(epochs).verbose(0).callback(&mut rates);
+    model.fit(&array![[0.0f64]], &array![[0.0f64]], fit)?;
+    let after: Array1<F> = rates.after.iter().map(|&rate| F::of(rate)).collect();
+    Ok([("output".into(), after.into_dyn())].into())
+}
+
+fn early_stopping<F: Scalar>(case: &Case) -> Result<Results<F>, Stop> {
     let values: Vec<f64> = case.tensor::<f64>("input").iter().copied().collect();
     let (mut stopping, mut monitor) = (EarlyStopping::<f64>::default(), "val_loss".to_owned());
     for (name, value) in case.options() {
@@ -49,11 +118,7 @@ pub fn run<F: Scalar>(case: &Case, class: &str) -> Result<Results<F>, Stop> {
             "baseline" => stopping.baseline(number()),
             "start_from_epoch" => stopping.start_from_epoch(number() as usize),
             "restore_best_weights" => stopping.restore_best_weights(value.as_bool().unwrap_or(false)),
-            "mode" => stopping.mode(match value.as_str() {
-                Some("min") => Monitor::Min,
-                Some("max") => Monitor::Max,
-                _ => Monitor::Auto,
-            }),
+            "mode" => stopping.mode(mode(&value)),
             _ => return Err(unsupported(format!("option `{name}`"))),
         };
     }

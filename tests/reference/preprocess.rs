@@ -1,5 +1,9 @@
 //! Preparing data.
 
+use gradus::config::Configured;
+use gradus::data::preprocessing::{
+    LabelEncoder, MaxAbsScaler, MinMaxScaler, Normalizer, OneHotEncoder, RobustScaler, SimpleImputer, StandardScaler,
+};
 use gradus::data::{self, Fold};
 use gradus::prelude::*;
 use ndarray::arr0;
@@ -10,8 +14,99 @@ pub fn run<F: Scalar>(case: &Case, step: &str) -> Result<Results<F>, Stop> {
     match step {
         "train_test_split" | "validation_split" => split(case, step),
         "KFold" | "StratifiedKFold" | "GroupKFold" | "TimeSeriesSplit" => folds(case, step),
+        "StandardScaler" | "MinMaxScaler" | "MaxAbsScaler" | "RobustScaler" => scaler(case, step),
+        "Normalizer" => {
+            let y = Normalizer::from_config(&case.options())?.transform(&table(case, "input.1"))?;
+            Ok([("output".into(), y.into_dyn())].into())
+        }
+        "SimpleImputer" => {
+            let mut options = case.options();
+            if options.get("missing_values").is_some_and(|value| value == "nan") {
+                options.remove("missing_values");
+            }
+            let imputer = SimpleImputer::from_config(&options)?.fit(&table::<F>(case, "input.0"))?;
+            Ok([("output".into(), imputer.transform(&table(case, "input.1"))?.into_dyn())].into())
+        }
+        "LabelEncoder" => {
+            let labels = whole_numbers(&case.tensor::<f64>("input"));
+            let encoder = LabelEncoder::fit(labels.iter().copied());
+            let numbers = encoder.transform(labels.iter().copied())?;
+            let classes: Array1<F> = encoder.classes().iter().map(|&class| F::of(class as f64)).collect();
+            let output = numbers.mapv(|number| F::of(number as f64)).into_dyn();
+            Ok([("output".into(), output), ("output.classes".into(), classes.into_dyn())].into())
+        }
+        "OneHotEncoder" => one_hot(case),
         _ => Err(unsupported("this step")),
     }
+}
+
+fn table<F: Scalar>(case: &Case, name: &str) -> Array2<F> {
+    case.tensor(name).into_dimensionality().expect("a table")
+}
+
+fn whole_numbers(values: &ArrayD<f64>) -> Vec<i64> {
+    values.iter().map(|&value| value as i64).collect()
+}
+
+/// A scaler as saved and loaded, with what it learned by the peer's names.
+fn scaler<F: Scalar>(case: &Case, step: &str) -> Result<Results<F>, Stop> {
+    let (train, other) = (table::<F>(case, "input.0"), table::<F>(case, "input.1"));
+    let mut results = Results::new();
+    macro_rules! run {
+        ($scaler:ident, $($learned:literal as $told:literal),*) => {{
+            let fitted = $scaler::from_config(&case.options())?.fit(&train)?.to_config();
+            let scaler = $scaler::from_config(&fitted)?;
+            let z = scaler.transform(&other)?;
+            results.insert("output.inverse".into(), scaler.inverse_transform(&z)?.into_dyn());
+            results.insert("output".into(), z.into_dyn());
+            $({
+                let values = fitted[$learned].as_array().expect("a list");
+                let values: Array1<F> = values.iter().map(|v| F::of(v.as_f64().unwrap_or(f64::NAN))).collect();
+                results.insert($told.into(), values.into_dyn());
+            })*
+        }};
+    }
+    match step {
+        "StandardScaler" => {
+            run!(StandardScaler, "mean" as "output.mean", "variance" as "output.var", "scale" as "output.scale");
+        }
+        "MinMaxScaler" => {
+            run!(MinMaxScaler, "data_min" as "output.data_min", "data_max" as "output.data_max");
+            // scikit-learn's z = x · scale + min.
+            let [low, high] = match case.options().get("feature_range") {
+                Some(range) => [0, 1].map(|end| F::of(range[end].as_f64().unwrap_or(0.0))),
+                None => [F::zero(), F::one()],
+            };
+            let (least, greatest) = (&results["output.data_min"], &results["output.data_max"]);
+            let range = (greatest - least).mapv(|range| if range == F::zero() { F::one() } else { range });
+            let scale = range.mapv(|range| (high - low) / range);
+            let min = (least * &scale).mapv(|product| low - product);
+            results.insert("output.scale".into(), scale);
+            results.insert("output.min".into(), min);
+        }
+        "MaxAbsScaler" => {
+            run!(MaxAbsScaler, "max_abs" as "output.scale");
+            let scale = results["output.scale"].mapv(|scale| if scale == F::zero() { F::one() } else { scale });
+            results.insert("output.scale".into(), scale);
+        }
+        _ => run!(RobustScaler, "center" as "output.center", "scale" as "output.scale"),
+    }
+    Ok(results)
+}
+
+fn one_hot<F: Scalar>(case: &Case) -> Result<Results<F>, Stop> {
+    let whole = |name: &str| table::<f64>(case, name).mapv(|value| value as i64);
+    let mut encoder = OneHotEncoder::new();
+    for (name, value) in case.options() {
+        encoder = match (name.as_str(), value.as_str()) {
+            ("drop", Some("first")) => encoder.drop_first(true),
+            ("handle_unknown", Some(word)) => encoder.ignore_unknown(word == "ignore"),
+            ("sparse_output", _) => encoder,
+            _ => return Err(unsupported(format!("option `{name}`"))),
+        };
+    }
+    let y = encoder.fit(&whole("input.0"))?.transform(&whole("input.1"))?;
+    Ok([("output".into(), y.mapv(F::of).into_dyn())].into())
 }
 
 fn number<F: Scalar>(name: &str, value: usize) -> (String, ArrayD<F>) {

@@ -166,3 +166,87 @@ fn a_closure_can_set_the_rate_and_end_the_training() -> gradus::Result<()> {
     assert_eq!(rates, [0.4, 0.2, 0.1]);
     Ok(())
 }
+
+#[test]
+fn a_rate_by_epoch_is_the_rate_of_that_epoch() -> gradus::Result<()> {
+    let mut rates = Vec::new();
+    let mut seen = Vec::new();
+    let schedule = |epoch: usize, rate: f64| {
+        rates.push((epoch, rate));
+        rate / 2.0
+    };
+    let fit = quiet(3, 3).callback(LearningRateScheduler::new(schedule)).on_epoch_end(|state, _| {
+        seen.push(state.learning_rate());
+        Ok(())
+    });
+    small(SGD::new().learning_rate(0.4)).fit(&rows(6, 3), &targets(6), fit)?;
+    assert_eq!(rates, [(0, 0.4), (1, 0.2), (2, 0.1)]);
+    assert_eq!(seen, [0.2, 0.1, 0.05]);
+    Ok(())
+}
+
+#[test]
+fn bad_rates_are_refused_and_name_the_callback() {
+    let mut model = small(SGD::new());
+    let mut fit = |callback: &mut dyn Callback<f64>| {
+        model.fit(&rows(6, 3), &targets(6), quiet(3, 3).callback(callback)).unwrap_err().to_string()
+    };
+    let message = fit(&mut LearningRateScheduler::new(|_, _| -1.0));
+    assert!(message.contains("LearningRateScheduler") && message.contains("-1"), "{message}");
+    let message = fit(&mut ReduceLROnPlateau::new().monitor("loss").factor(1.0));
+    assert!(message.contains("ReduceLROnPlateau") && message.contains("factor"), "{message}");
+    let message = fit(&mut ReduceLROnPlateau::new().monitor("val_accuracy"));
+    assert!(message.contains("val_accuracy") && message.contains("loss"), "{message}");
+    let message = fit(&mut LearningRateRangeTest::<f64>::default().rates(1.0, 0.1));
+    assert!(message.contains("0 < low < high"), "{message}");
+}
+
+#[test]
+fn a_range_test_leaves_weights_and_rate_as_they_were() -> gradus::Result<()> {
+    let mut model = small(SGD::new().learning_rate(0.25));
+    let before = model.get_weights();
+    let mut test = LearningRateRangeTest::<f64>::default().rates(1e-4, 10.0).steps(40);
+    let mut rate = 0.0;
+    model.fit(&rows(20, 3), &targets(20), quiet(10, 50).callback(&mut test).callback(RateAtEnd(&mut rate)))?;
+    assert_eq!(model.get_weights(), before);
+    assert_eq!(rate, 0.25);
+    let rates: Vec<f64> = test.tried().iter().map(|(rate, _)| *rate).collect();
+    assert!(rates.is_sorted() && rates[0] == 1e-4 && rates.len() <= 40);
+    Ok(())
+}
+
+struct RateAtEnd<'a>(&'a mut f64);
+
+impl<F: Scalar> Callback<F> for RateAtEnd<'_> {
+    fn on_train_end(&mut self, state: &mut EpochState<'_, F>) -> gradus::Result<()> {
+        *self.0 = state.learning_rate();
+        Ok(())
+    }
+}
+
+#[test]
+fn a_training_that_breaks_ends_quietly_where_that_is_asked_for() -> gradus::Result<()> {
+    let (x, y) = (rows(6, 3), targets(6).mapv(|v| v * 1e200));
+    let options = || quiet(6, 200);
+    let mut model = small(SGD::new().learning_rate(1e3));
+    assert!(matches!(model.fit(&x, &y, options()), Err(gradus::Error::LossNotFinite { .. })));
+    let mut model = small(SGD::new().learning_rate(1e3));
+    let history = model.fit(&x, &y, options().callback(TerminateOnNaN))?;
+    assert!(history.epochs().len() < 200);
+    Ok(())
+}
+
+#[test]
+fn figures_are_logged_as_csv_and_appended() -> gradus::Result<()> {
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("training.csv");
+    let (x, y) = (rows(6, 3), targets(6));
+    let history = small(SGD::new()).fit(&x, &y, quiet(2, 3).callback(CSVLogger::new(&path).separator(";")))?;
+    let more = CSVLogger::new(&path).separator(";").append(true);
+    small(SGD::new()).fit(&x, &y, quiet(6, 2).callback(more))?;
+    let text = std::fs::read_to_string(&path).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 1 + 3 + 2);
+    assert_eq!(lines[0], "epoch;loss");
+    assert_eq!(lines[1], format!("0;{}", history.get("loss")[0]));
+    Ok(())
+}

@@ -19,9 +19,11 @@ def case(id, metric, config, y_true, y_pred, sample_weight=None, batches=None, n
     state = getattr(keras.metrics, metric)(**config)
     for rows in batches or [slice(None)]:
         state.update_state(**{name: array[rows] for name, array in targets.items()})
-    arrays = targets | {"output": state.result()}
+    arrays = targets | {"output": np.asarray(state.result(), "float64")}
     call = {"batches": batches} if batches else {}
-    group.add(id, f"metric:keras.{metric}", config, arrays, call=call, notes=notes, tags=tags)
+    single = metric in IOUS or "num_regressors" in config
+    group.add(id, f"metric:keras.{metric}", config, arrays, call=call, notes=notes, tags=tags,
+              tolerance=(1e-6, 1e-12) if single else None)
 
 
 def labels(random, shape, config):
@@ -46,6 +48,74 @@ def values(random, shape, config):
     return distinct(random, shape), distinct(random, shape)
 
 
+def positive(random, shape, config):
+    return np.abs(distinct(random, shape)), np.abs(distinct(random, shape))
+
+
+def distributions(random, shape, config):
+    return probabilities(random, shape), probabilities(random, shape)
+
+
+def signs(random, shape, config):
+    return 2.0 * random.integers(0, 2, shape) - 1, distinct(random, shape)
+
+
+def masks(random, shape, config):
+    """Class numbers, or rows of probabilities where the options say that they are not sparse; class 3 never is true."""
+    classes = config["num_classes"]
+    y_true, y_pred = random.integers(0, classes - 1, shape), random.integers(0, classes, shape)
+    y_true = one_hot(y_true, classes) if not config.get("sparse_y_true", True) else y_true
+    return y_true, probabilities(random, (*shape, classes)) if not config.get("sparse_y_pred", True) else y_pred
+
+
+def one_hot_masks(random, shape, config):
+    y_true, y_pred = masks(random, shape, {"sparse_y_true": False, "sparse_y_pred": False} | config)
+    return y_true, y_pred
+
+
+def in_tenths(random, shape, config):
+    """Scores that tie with one another and with thresholds."""
+    y_true, y_pred = binary(random, shape, config)
+    return y_true, y_pred.round(1)
+
+
+THRESHOLDS = [{}, {"thresholds": 0.3}, {"thresholds": [0.7, 0.2]}, {"thresholds": [0.0, 0.25, 0.5, 0.75, 1.0]}]
+RATES = [*THRESHOLDS, {"top_k": 1}, {"top_k": 2, "class_id": 1}, {"class_id": 2}, {"thresholds": 0.3, "top_k": 2}]
+AVERAGES = [{"average": a} | t for a in (None, "micro", "macro", "weighted") for t in ({}, {"threshold": 0.4})]
+AREAS = [{}, *({"curve": curve, "summation_method": method} for curve in ("ROC", "PR", "PRGAIN")
+               for method in ("interpolation", "minoring", "majoring")),
+         {"num_thresholds": 11}, {"thresholds": [0.7, 0.1, 0.4]}, {"thresholds": [0.25, 0.5, 0.75], "curve": "PR"}]
+LABELLED = [{"multi_label": True}, {"multi_label": True, "label_weights": [0.2, 0.5, 1.0], "curve": "PR"},
+            {"label_weights": [0.2, 0.5, 1.0]}, {"multi_label": True, "num_labels": 3, "num_thresholds": 5}]
+MASKS = {"num_classes": 4}
+
+# Metrics whose result is not a mean of rows: no weights per element.
+WHOLE = {
+    "TruePositives": (binary, THRESHOLDS, [(8,), (8, 3)]),
+    "FalsePositives": (binary, THRESHOLDS, [(8, 3)]),
+    "TrueNegatives": (binary, THRESHOLDS, [(8, 3)]),
+    "FalseNegatives": (in_tenths, THRESHOLDS, [(8,), (8, 3)]),
+    "Precision": (binary, RATES, [(8, 3)]),
+    "Recall": (in_tenths, RATES, [(8, 3)]),
+    "AUC": (binary, AREAS, [(8,), (8, 3)]),
+    "SensitivityAtSpecificity": (in_tenths, [{"specificity": 0.5}, {"specificity": 0.7, "num_thresholds": 1}], [(8, 3)]),
+    "SpecificityAtSensitivity": (binary, [{"sensitivity": 0.5}, {"sensitivity": 0.6, "class_id": 1}], [(8, 3)]),
+    "PrecisionAtRecall": (binary, [{"recall": 0.5}, {"recall": 0.9, "num_thresholds": 20}], [(8, 3)]),
+    "RecallAtPrecision": (in_tenths, [{"precision": 0.4}, {"precision": 1.0}], [(8, 3)]),
+    "F1Score": (categorical, AVERAGES, [(8, 4)]),
+    "FBetaScore": (categorical, [{"beta": 2.0} | config for config in AVERAGES], [(8, 4)]),
+    "RootMeanSquaredError": (values, [{}], [(8, 1), (8, 3)]),
+    "R2Score": (values, [{}, {"class_aggregation": None}, {"class_aggregation": "variance_weighted_average"},
+                         {"num_regressors": 2}], [(8, 1), (8, 3)]),
+}
+IOUS = {
+    "IoU": (masks, [MASKS | {"target_class_ids": [0, 2]}, MASKS | {"target_class_ids": [1], "ignore_class": 0},
+                    MASKS | {"target_class_ids": [0, 3], "sparse_y_pred": False}], [(8, 3, 2)]),
+    "MeanIoU": (masks, [MASKS, MASKS | {"sparse_y_true": False, "sparse_y_pred": False}], [(8,), (8, 3)]),
+    "OneHotIoU": (one_hot_masks, [MASKS | {"target_class_ids": [0, 2]}], [(8, 3)]),
+    "OneHotMeanIoU": (one_hot_masks, [MASKS, MASKS | {"ignore_class": 1}], [(8, 3)]),
+    "BinaryIoU": (in_tenths, [{}, {"threshold": 0.3}, {"target_class_ids": [1]}], [(8, 3)]),
+}
 # Each metric with the targets it takes, its options and the shapes of its predictions.
 METRICS = {
     "Accuracy": (labels, [{}], [(8,), (8, 1), (8, 3)]),
@@ -56,6 +126,20 @@ METRICS = {
     "SparseTopKCategoricalAccuracy": (sparse, [{}, {"k": 1}, {"k": 3}], [(8, 7), (8, 2, 7)]),
     "MeanSquaredError": (values, [{}], [(8, 1), (8, 3), (8, 2, 3)]),
     "MeanAbsoluteError": (values, [{}], [(8, 1), (8, 3), (8, 2, 3)]),
+    "MeanAbsolutePercentageError": (positive, [{}], [(8, 3), (8, 2, 3)]),
+    "MeanSquaredLogarithmicError": (positive, [{}], [(8, 3)]),
+    "LogCoshError": (values, [{}], [(8, 3)]),
+    "CosineSimilarity": (values, [{}], [(8, 3), (8, 2, 3)]),
+    "PearsonCorrelation": (values, [{}], [(8, 3)]),
+    "ConcordanceCorrelation": (values, [{}], [(8, 3)]),
+    "BinaryCrossentropy": (binary, [{}, {"label_smoothing": 0.2}, {"from_logits": True}], [(8, 1), (8, 3)]),
+    "CategoricalCrossentropy": (categorical, [{}, {"label_smoothing": 0.1}, {"from_logits": True}], [(8, 4), (8, 3, 4)]),
+    "SparseCategoricalCrossentropy": (sparse, [{}, {"from_logits": True}], [(8, 4), (8, 3, 4)]),
+    "KLDivergence": (distributions, [{}], [(8, 4), (8, 3, 4)]),
+    "Poisson": (positive, [{}], [(8, 3)]),
+    "Hinge": (signs, [{}], [(8, 3)]),
+    "SquaredHinge": (signs, [{}], [(8, 3)]),
+    "CategoricalHinge": (categorical, [{}], [(8, 4)]),
 }
 
 
@@ -69,7 +153,7 @@ def weights(random, shape):
 def variants(metric, targets, config, shape):
     """Plain, weighted per sample, in batches, both; weighted per element where each has a value of its own."""
     prefix = f"keras_{metric}__{'x'.join(map(str, shape))}_{label(config)}"
-    elements = shape if targets in (labels, binary) else shape[:-1]
+    elements = shape if metric in ("Accuracy", "BinaryAccuracy") else shape[:-1]
     for suffix, weighted, batches in [
         ("", None, None),
         ("_weights", (8,), None),
@@ -81,6 +165,18 @@ def variants(metric, targets, config, shape):
         _, random = peer.start(prefix + suffix)
         y_true, y_pred = targets(random, shape, config)
         case(prefix + suffix, metric, config, y_true, y_pred, weighted and weights(random, weighted), batches)
+
+
+def whole(metric, targets, config, shape):
+    """Plain, and weighted in batches; an IoU, which cuts weights to whole numbers, only in batches."""
+    prefix = f"keras_{metric}__{'x'.join(map(str, shape))}_{label(config)}"
+    weighted = metric not in IOUS
+    for suffix, batches in (("", None), ("_weights_batches" if weighted else "_batches", BATCHES)):
+        _, random = peer.start(prefix + suffix)
+        y_true, y_pred = targets(random, shape, config)
+        sample_weight = weights(random, (8,)) if batches and weighted else None
+        case(prefix + suffix, metric, config, y_true, y_pred, sample_weight, batches,
+             notes="" if weighted else "Keras divides in float32")
 
 
 def edges():
@@ -110,5 +206,11 @@ for metric, (targets, options, shapes) in METRICS.items():
     for config in options:
         for shape in shapes:
             variants(metric, targets, config, shape)
+for metric, (targets, options, shapes) in (WHOLE | IOUS).items():
+    for config in options:
+        for shape in shapes:
+            whole(metric, targets, config, shape)
+for config in LABELLED:
+    whole("AUC", binary, config, (8, 3))
 edges()
 group.write()

@@ -1,4 +1,4 @@
-"""Reference cases of learning-rate schedules and of EarlyStopping, from Keras."""
+"""Reference cases of learning-rate schedules, of EarlyStopping and of ReduceLROnPlateau, from Keras."""
 
 import numpy as np
 
@@ -73,6 +73,28 @@ def early_stopping(series, config):
               "whose weights the model has in the end; best_epoch is 0 and best NaN where they were never set")
 
 
+class Rate:
+    """All that ReduceLROnPlateau asks of a model: an optimizer, whose rate Keras would hold in float32."""
+
+    def __init__(self, learning_rate):
+        self.optimizer, self.learning_rate = self, learning_rate
+
+
+def reduce_on_plateau(series, config, learning_rate=0.1):
+    """The learning rate after each epoch of a series."""
+    id = f"ReduceLROnPlateau__{series}_{label(config)}"
+    callback, model = keras.callbacks.ReduceLROnPlateau(**config), Rate(learning_rate)
+    callback.set_model(model)
+    callback.on_train_begin()
+    rates = []
+    for epoch, value in enumerate(SERIES[series]):
+        callback.on_epoch_end(epoch, {callback.monitor: value})
+        rates.append(float(model.learning_rate))
+    group.add(id, "callback:ReduceLROnPlateau", config, {"input": np.array(SERIES[series]), "output": np.array(rates)},
+              call={"learning_rate": learning_rate}, tags=[] if np.isfinite(SERIES[series]).all() else ["extreme"],
+              notes="output: the rate after each epoch")
+
+
 STEPS = np.arange(51)
 FAR = np.array([0, 1, 7, 99, 100, 101, 999, 1000, 12345, 1_000_000])
 for id, config, steps in [
@@ -142,4 +164,21 @@ for series, config in [
     ("infinite", {"patience": 2, "restore_best_weights": True}),
 ]:
     early_stopping(series, config)
+for series, config in [
+    ("falling", {"patience": 2}),
+    ("falling", {"patience": 1, "factor": 0.5, "cooldown": 2}),
+    ("falling", {"patience": 2, "min_lr": 0.02, "factor": 0.3}),
+    ("slow", {"patience": 2, "min_delta": 0.03}),
+    ("slow", {"patience": 1, "min_delta": 0.05, "cooldown": 1}),
+    ("worsening", {"patience": 1}),
+    ("worsening", {"patience": 0, "factor": 0.9}),
+    ("equal", {"patience": 2, "factor": 0.0}),
+    ("rising", {"patience": 2, "mode": "max", "monitor": "val_accuracy"}),
+    ("rising", {"patience": 3, "mode": "min", "cooldown": 3}),
+    ("nan_later", {"patience": 2, "factor": 0.5}),
+    ("nan_first", {"patience": 2}),
+    ("infinite", {"patience": 2, "factor": 0.2, "cooldown": 1}),
+    ("falling", {}),
+]:
+    reduce_on_plateau(series, config)
 group.write()

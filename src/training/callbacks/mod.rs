@@ -2,6 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+mod logging;
+mod rates;
+
+pub use logging::{CSVLogger, TerminateOnNaN};
+pub use rates::{LearningRateRangeTest, LearningRateScheduler, ReduceLROnPlateau};
+
 use super::compile::Compiled;
 use super::history::Logs;
 use crate::models::Model;
@@ -109,6 +115,14 @@ pub trait Callback<F: Scalar>: Send {
         Ok(())
     }
 
+    /// When the loss of a batch is no finite number, in place of the update: whether training is to end without an error.
+    ///
+    /// # Errors
+    /// An error ends the training.
+    fn on_loss_not_finite(&mut self, state: &mut EpochState<'_, F>, batch: usize, loss: f64) -> Result<bool> {
+        Ok(false)
+    }
+
     /// After each epoch and its validation.
     ///
     /// # Errors
@@ -135,6 +149,9 @@ impl<F: Scalar, C: Callback<F> + ?Sized> Callback<F> for &mut C {
     }
     fn on_batch_end(&mut self, state: &mut EpochState<'_, F>, batch: usize, loss: f64) -> Result<()> {
         (**self).on_batch_end(state, batch, loss)
+    }
+    fn on_loss_not_finite(&mut self, state: &mut EpochState<'_, F>, batch: usize, loss: f64) -> Result<bool> {
+        (**self).on_loss_not_finite(state, batch, loss)
     }
     fn on_epoch_end(&mut self, state: &mut EpochState<'_, F>, logs: &Logs) -> Result<()> {
         (**self).on_epoch_end(state, logs)

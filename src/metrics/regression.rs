@@ -1,0 +1,235 @@
+//! How well numbers follow one another.
+
+use super::{Mean, Metric, mean_metric, metric_options, weight};
+use crate::config::{Config, Configured, words};
+use crate::{Error, Result, Scalar, View};
+
+metric_options! {
+    /// The root of the mean of squared errors: √(Σ w·(p − t)² / Σ w), over all values.
+    ///
+    /// # Shapes
+    /// Prediction and target of one shape.
+    /// # Source
+    /// Keras `RootMeanSquaredError`.
+    pub struct RootMeanSquaredError {}
+}
+
+impl<F: Scalar> Metric<F> for RootMeanSquaredError {
+    type State = Mean;
+    fn name(&self) -> String {
+        self.name.clone().unwrap_or_else(|| "root_mean_squared_error".into())
+    }
+    fn check(&self, prediction: &[usize], target: &[usize]) -> Result<()> {
+        super::counts::check_same(prediction, target)
+    }
+    fn update(&self, state: &mut Mean, p: View<'_, F>, t: View<'_, F>, weights: Option<&[F]>) {
+        let values = p.len();
+        for (i, (&p, &t)) in p.iter().zip(t.iter()).enumerate() {
+            let error = (p - t).f64();
+            state.add(error * error, weight(weights, i, values));
+        }
+    }
+    fn result(&self, state: &Mean) -> f64 {
+        state.result().sqrt()
+    }
+    fn describe(&self) -> Option<(String, Config)> {
+        Some((<Self as Configured>::CLASS.into(), self.to_config()))
+    }
+}
+
+/// How the outputs' R² become one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClassAggregation {
+    /// Their mean.
+    UniformAverage,
+    /// Each by the variance of its targets.
+    VarianceWeightedAverage,
+}
+
+words!(ClassAggregation: UniformAverage = "uniform_average", VarianceWeightedAverage = "variance_weighted_average");
+
+metric_options! {
+    /// R², the share of the targets' variance that is predicted: 1 − Σ w·(t − p)² / (Σ w·t² − (Σ w·t)² / Σ w).
+    ///
+    /// −∞, of a constant target, is taken for 0. With `num_regressors` p the adjusted one: 1 − (1 − R²)(n − 1) / (n − p − 1),
+    /// n the number of values.
+    ///
+    /// # Shapes
+    /// Prediction and target (batch, outputs).
+    /// # Defaults
+    /// `class_aggregation` the mean, `num_regressors` 0.
+    /// # Errors
+    /// When compiled: predictions of another rank.
+    /// # Source
+    /// Keras `R2Score`.
+    pub struct R2Score {
+        /// How the outputs' scores become one; none: [`results`](Metric::results) has each, and `result` is their mean.
+        /// Default: the mean.
+        class_aggregation: Option<ClassAggregation> = Some(ClassAggregation::UniformAverage),
+        /// How many regressors an adjusted score is corrected for. Default: 0, none.
+        num_regressors: usize = 0,
+    }
+}
+
+/// Sums over the rows, for each output.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Moments {
+    sum: Vec<f64>,
+    squared: Vec<f64>,
+    residual: Vec<f64>,
+    count: Vec<f64>,
+    values: f64,
+}
+
+impl<F: Scalar> Metric<F> for R2Score {
+    type State = Moments;
+    fn name(&self) -> String {
+        self.name.clone().unwrap_or_else(|| "r2_score".into())
+    }
+    fn check(&self, prediction: &[usize], target: &[usize]) -> Result<()> {
+        super::counts::check_same(prediction, target)?;
+        if prediction.len() == 1 { Ok(()) } else { Err(Error::shape("a prediction of (outputs) a row", prediction)) }
+    }
+    fn update(&self, state: &mut Moments, p: View<'_, F>, t: View<'_, F>, weights: Option<&[F]>) {
+        let outputs = p.last_axis().max(1);
+        for sums in [&mut state.sum, &mut state.squared, &mut state.residual, &mut state.count] {
+            sums.resize(outputs, 0.0);
+        }
+        let values = p.len();
+        state.values += values as f64;
+        for (i, (p, t)) in p.iter().zip(t.iter()).enumerate() {
+            let (w, output) = (weight(weights, i, values), i % outputs);
+            let (p, t) = (p.f64(), t.f64());
+            state.sum[output] += w * t;
+            state.squared[output] += w * t * t;
+            state.residual[output] += w * (t - p) * (t - p);
+            state.count[output] += w;
+        }
+    }
+    fn result(&self, state: &Moments) -> f64 {
+        let each = Metric::<F>::results(self, state);
+        each.iter().sum::<f64>() / each.len().max(1) as f64
+    }
+    fn results(&self, state: &Moments) -> Vec<f64> {
+        let variances = || {
+            let outputs = state.sum.iter().zip(&state.squared).zip(&state.count);
+            outputs.map(|((sum, squared), count)| squared - sum * sum / count)
+        };
+        let finite = |score: f64| if score.is_infinite() { 0.0 } else { score };
+        let each: Vec<f64> =
+            state.residual.iter().zip(variances()).map(|(residual, all)| finite(1.0 - residual / all)).collect();
+        let scores = match self.class_aggregation {
+            None => each,
+            Some(ClassAggregation::UniformAverage) => vec![each.iter().sum::<f64>() / each.len().max(1) as f64],
+            Some(ClassAggregation::VarianceWeightedAverage) => {
+                vec![
+                    each.iter().zip(variances()).map(|(score, all)| score * all).sum::<f64>()
+                        / variances().sum::<f64>(),
+                ]
+            }
+        };
+        let (n, p) = (state.values, self.num_regressors as f64);
+        if self.num_regressors == 0 || p >= n - 1.0 {
+            return scores;
+        }
+        scores.iter().map(|score| 1.0 - (1.0 - score) * (n - 1.0) / (n - p - 1.0)).collect()
+    }
+    fn higher_is_better(&self) -> bool {
+        true
+    }
+    fn describe(&self) -> Option<(String, Config)> {
+        Some((<Self as Configured>::CLASS.into(), self.to_config()))
+    }
+}
+
+/// Declares the mean of a figure of each row of an axis: `figure(p, t)` of the two rows.
+macro_rules! axis_metric {
+    ($(#[$meta:meta])* $name:ident $(as $class:literal)?, $default:literal, $figure:expr) => {
+        metric_options! {
+            $(#[$meta])*
+            ///
+            /// # Shapes
+            /// Prediction and target of one shape.
+            /// # Defaults
+            /// `axis` −1.
+            pub struct $name $(as $class)? {
+                /// The axis whose rows are compared. Default: the last.
+                axis: isize = -1,
+            }
+        }
+
+        impl $name {
+            fn rows<F: Scalar>(&self, p: View<'_, F>, t: View<'_, F>, each: &mut impl FnMut(usize, usize, f64)) {
+                let figure = $figure;
+                let axes = p.shape().len();
+                let last = self.axis == -1 || usize::try_from(self.axis).is_ok_and(|axis| axis + 1 == axes);
+                let numbers = |row: &[F]| row.iter().map(|value| value.f64()).collect::<Vec<f64>>();
+                if last {
+                    let n = p.last_axis().max(1);
+                    let rows = p.len() / n;
+                    for (row, (p, t)) in p.chunks(n).zip(t.chunks(n)).enumerate() {
+                        each(row, rows, figure(&numbers(p), &numbers(t)));
+                    }
+                    return;
+                }
+                let axis = ndarray::Axis(if self.axis < 0 {
+                    axes.saturating_sub(self.axis.unsigned_abs())
+                } else {
+                    self.axis.unsigned_abs().min(axes - 1)
+                });
+                let (p, t) = (p.array(), View::new(p.shape(), t.data()).array());
+                let lanes = p.lanes(axis).into_iter().zip(t.lanes(axis));
+                let rows = p.len() / p.len_of(axis).max(1);
+                for (row, (p, t)) in lanes.enumerate() {
+                    each(row, rows, figure(&numbers(&p.to_vec()), &numbers(&t.to_vec())));
+                }
+            }
+        }
+
+        mean_metric!($name, $default, higher_is_better: true);
+    };
+}
+
+fn mean(x: &[f64]) -> f64 {
+    x.iter().sum::<f64>() / x.len() as f64
+}
+
+/// The mean of (a − ā)(b − b̄).
+fn covariance(a: &[f64], b: &[f64]) -> f64 {
+    let (mean_a, mean_b) = (mean(a), mean(b));
+    a.iter().zip(b).map(|(a, b)| (a - mean_a) * (b - mean_b)).sum::<f64>() / a.len() as f64
+}
+
+axis_metric! {
+    /// The cosine of the angle between prediction and target: Σ p·t / (‖p‖·‖t‖), 0 where one of them is 0.
+    ///
+    /// # Source
+    /// Keras's metric `CosineSimilarity`; the loss of that name is its negative.
+    CosineSimilarityMetric as "CosineSimilarity", "cosine_similarity", |p: &[f64], t: &[f64]| {
+        // Keras normalizes with 10⁻¹² as the least square.
+        let norm = |x: &[f64]| x.iter().map(|x| x * x).sum::<f64>().max(1e-12).sqrt();
+        p.iter().zip(t).map(|(p, t)| p * t).sum::<f64>() / (norm(p) * norm(t))
+    }
+}
+
+axis_metric! {
+    /// Pearson's correlation of each row: cov(p, t) / (σₚ·σₜ).
+    ///
+    /// # Source
+    /// Keras `PearsonCorrelation`.
+    PearsonCorrelation, "pearson_correlation", |p: &[f64], t: &[f64]| {
+        covariance(p, t) / (covariance(p, p).sqrt() * covariance(t, t).sqrt())
+    }
+}
+
+axis_metric! {
+    /// Lin's concordance of each row: 2·mean((t − p̄)(p − p̄)) / (σₜ² + σₚ² + (t̄ − p̄)²).
+    ///
+    /// # Source
+    /// Keras `ConcordanceCorrelation`; 10⁻⁷ is added to the denominator.
+    ConcordanceCorrelation, "concordance_correlation", |p: &[f64], t: &[f64]| {
+        let gap = mean(t) - mean(p);
+        // (t − p̄) instead of (t − t̄) changes nothing: the mean of p − p̄ is 0.
+        2.0 * covariance(t, p) / (covariance(t, t) + covariance(p, p) + gap * gap + 1e-7)
+    }
+}
