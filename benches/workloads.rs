@@ -7,12 +7,13 @@ use std::hint::black_box;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use gradus::gan::GanFit;
 use gradus::prelude::*;
 use serde_json::{Map, Value, json};
 
 type Figures = Map<String, Value>;
 
-const WORKLOADS: [&str; 13] = [
+const WORKLOADS: [&str; 14] = [
     "mlp",
     "mlp_step",
     "cnn",
@@ -21,6 +22,7 @@ const WORKLOADS: [&str; 13] = [
     "lstm",
     "gru",
     "lstm_text",
+    "gan",
     "infer_tiny",
     "infer_mlp",
     "infer_mlp_256",
@@ -78,6 +80,7 @@ fn run(workload: &str, options: &Options) -> gradus::Result<Figures> {
         "lstm" => sequences(options, LSTM::new(128)),
         "gru" => sequences(options, GRU::new(128)),
         "lstm_text" => lstm_text(options),
+        "gan" => gan(options),
         "infer_tiny" => infer_tiny(options),
         "infer_mlp" => Ok(infer(&mnist_network(options)?, &[1, 28, 28], options.steps.unwrap_or(2000))),
         "infer_mlp_256" => Ok(infer(&mnist_network(options)?, &[256, 28, 28], options.steps.unwrap_or(2000))),
@@ -232,6 +235,28 @@ fn lstm_text(options: &Options) -> gradus::Result<Figures> {
             times.push(start.elapsed().as_secs_f64());
         }
     }
+    Ok(milliseconds(times))
+}
+
+/// One step of a DCGAN on a batch of 64 images: the discriminator on real and made images, then the generator on the same
+/// made ones.
+fn gan(options: &Options) -> gradus::Result<Figures> {
+    let mut gan = Gan::new(Generator::dcgan(100, [28, 28, 1], 0)?, Discriminator::dcgan([28, 28, 1], 1)?)
+        .reuse_fakes(true)
+        .build()?;
+    if let Some(threads) = options.threads {
+        gan.set_threads(threads)?;
+    }
+    let steps = options.steps.unwrap_or(60);
+    let real = noise(&[64, 28, 28, 1]).mapv(|x| 2.0 * x - 1.0);
+    let mut times = Vec::with_capacity(steps);
+    let mut start = Instant::now();
+    let fit = GanFit::new().batch_size(64).epochs(steps).shuffle(false).verbose(0).on_epoch_end(|_, _| {
+        times.push(start.elapsed().as_secs_f64());
+        start = Instant::now();
+        Ok(())
+    });
+    gan.fit(&real, fit)?;
     Ok(milliseconds(times))
 }
 

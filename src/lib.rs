@@ -7,6 +7,7 @@ pub mod constraints;
 pub mod data;
 mod error;
 pub mod formats;
+pub mod gan;
 pub mod initializers;
 pub mod kernels;
 pub mod layers;
@@ -45,6 +46,7 @@ pub mod prelude {
     #[cfg(feature = "datasets")]
     pub use crate::data::datasets;
     pub use crate::data::{Batch, Dataset, to_categorical, to_categorical_f64};
+    pub use crate::gan::{Discriminator, Gan, GanLoss, Generator};
     pub use crate::initializers::Initializer;
     pub use crate::layers::Padding::{self, *};
     pub use crate::layers::*;

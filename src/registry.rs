@@ -71,6 +71,7 @@ impl<F: Scalar> Registry<F> {
         };
         let registry = registry.with_layer_fn("Activation", |options, _| activation_layer(options));
         let registry = registry.with_layer_fn("TimeDistributed", crate::models::distributed::from_config);
+        let registry = registry.with_layer_fn("SpectralNormalization", crate::models::spectral::from_config);
         let registry = with_all!(registry, with_layer:
             layers::ActivityRegularization, layers::AlphaDropout, layers::BatchNormalization, layers::Conv1D,
             layers::Conv1DTranspose, layers::Conv2D, layers::Conv2DTranspose, layers::Conv3D,

@@ -425,6 +425,24 @@ fn warm_steps_allocate_nothing() {
         found.expect_none(&format!("step by hand, {threads} threads"), update);
     }
 
+    // A game: convolutions, normalization, instance noise, clipped weights, new samples for each network.
+    for threads in [1, 2] {
+        let mut gan = Gan::new(
+            Generator::dcgan(8, [8, 8, 1], 0).expect("sides that can be halved"),
+            Discriminator::dcgan([8, 8, 1], 1).expect("sides that can be halved"),
+        )
+        .instance_noise(0.1)
+        .weight_clip(0.5)
+        .build()
+        .expect("networks that fit");
+        gan.set_threads(threads).expect("so many threads");
+        let (real, noise) = (Array4::<f32>::zeros((32, 8, 8, 1)), gan.noise(32, 0));
+        let discriminator = least(|| allocations(|| gan.train_discriminator(&real, &noise)).0);
+        found.expect_none(&format!("a discriminator's step, {threads} threads"), discriminator);
+        let generator = least(|| allocations(|| gan.train_generator(&noise)).0);
+        found.expect_none(&format!("a generator's step, {threads} threads"), generator);
+    }
+
     // Predictors, from the first run on, with fewer rows than they were made for too.
     for (name, model) in models() {
         for (most, rows) in [(1, 1), (7, 7), (64, 64), (64, 3), (200, 200), (200, 127), (200, 65)] {

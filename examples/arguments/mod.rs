@@ -72,6 +72,7 @@ impl Arguments {
     }
 
     /// Sets the number of threads of a model, where one was asked for.
+    #[allow(dead_code)] // of a model, not of a game
     pub fn set_threads(&self, model: &mut gradus::Model) -> gradus::Result<()> {
         self.threads.map_or(Ok(()), |threads| model.set_threads(threads))
     }

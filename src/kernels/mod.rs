@@ -39,5 +39,6 @@ pub mod reorder;
 pub mod resample;
 pub mod row_norm;
 pub mod softmax;
+pub mod spectral;
 pub(crate) mod vector;
 pub mod warp;

@@ -183,6 +183,17 @@ impl<'a, F> Params<'a, F> {
         &self.values[self.specs[number].range.clone()]
     }
 
+    /// What describes the first `count` parameters, for a copy of them that begins at 0.
+    pub(crate) fn rebased(&self, count: usize) -> Vec<ParamSpec> {
+        let mut start = 0;
+        let rebased = self.specs[..count].iter().map(|spec| {
+            let range = start..start + spec.range.len();
+            start = range.end;
+            ParamSpec { range, ..spec.clone() }
+        });
+        rebased.collect()
+    }
+
     /// How many parameters the layer has.
     pub fn len(&self) -> usize {
         self.specs.len()

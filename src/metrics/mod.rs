@@ -2,6 +2,7 @@
 
 mod accuracy;
 mod errors;
+mod frechet;
 pub mod scores;
 
 pub use accuracy::{
@@ -9,6 +10,7 @@ pub use accuracy::{
     SparseTopKCategoricalAccuracy, TopKCategoricalAccuracy,
 };
 pub use errors::{MeanAbsoluteErrorMetric, MeanSquaredErrorMetric};
+pub use frechet::frechet_distance;
 
 use std::any::Any;
 use std::sync::Arc;

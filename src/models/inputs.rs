@@ -1,7 +1,7 @@
 //! What users hand in: arrays of any rank and layout, one or several.
 
 use std::borrow::Cow;
-use std::ops::Deref;
+use std::ops::{Deref, DerefMut};
 
 use ndarray::{ArrayBase, Data, Dimension};
 
@@ -180,6 +180,18 @@ impl<'a, F: Scalar> Deref for Several<'a, F> {
     }
 }
 
+impl<F: Scalar> DerefMut for Several<'_, F> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        match self {
+            Self::One(given) => given,
+            Self::Two(given) => given,
+            Self::Three(given) => given,
+            Self::Four(given) => given,
+            Self::Many(given) => given,
+        }
+    }
+}
+
 impl<'a, F: Scalar> Several<'a, F> {
     pub(crate) fn into_vec(self) -> Vec<Given<'a, F>> {
         match self {
@@ -207,6 +219,12 @@ where
 {
     fn into_inputs(self) -> Several<'a, F> {
         Several::One([self.into_tensor()])
+    }
+}
+
+impl<'a, F: Scalar> IntoInputs<'a, F> for Several<'a, F> {
+    fn into_inputs(self) -> Self {
+        self
     }
 }
 

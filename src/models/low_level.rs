@@ -52,7 +52,7 @@ impl<F: Scalar> Model<F> {
         if training != was_training || pass.trains != self.trains {
             pass.trains.clone_from(&self.trains);
             let fused = vec![false; self.graph.outputs.len()];
-            pass.plan = Plan::new(&self.graph, training, &self.trains, pass.wants_input_gradients, &fused);
+            pass.plan = Plan::new(&self.graph, training, &self.trains, pass.wanted, &fused);
         }
         pass.set_rows(&self.graph, rows);
         (pass.mode, pass.gone_back) = (Some(mode), false);
@@ -130,15 +130,17 @@ impl<F: Scalar> Model<F> {
             });
             pass::backward(shards, totals, &run, None, false);
         });
-        pass.gradients.clear();
-        pass.gradients.resize(self.params.len(), F::zero());
-        for shard in &pass.shards[..used] {
-            elementwise::axpy(F::one(), &shard.param_grads, &mut pass.gradients);
+        if pass.wanted.parameters {
+            pass.gradients.clear();
+            pass.gradients.resize(self.params.len(), F::zero());
+            for shard in &pass.shards[..used] {
+                elementwise::axpy(F::one(), &shard.param_grads, &mut pass.gradients);
+            }
+            if pass.penalties {
+                self.add_penalty_gradients(&mut pass.gradients);
+            }
         }
-        if pass.penalties {
-            self.add_penalty_gradients(&mut pass.gradients);
-        }
-        if pass.wants_input_gradients {
+        if pass.wanted.inputs {
             pass.input_grads.resize_with(self.graph.inputs.len(), Tensor::default);
             for (slot, grad) in pass.input_grads.iter_mut().enumerate() {
                 gather(grad, &pass.shards[..used], pass.batch, |shard| shard.grad(run.plan, slot));
@@ -148,9 +150,10 @@ impl<F: Scalar> Model<F> {
         Ok(())
     }
 
-    /// The gradients of a backward pass by the paths of their weights, as arrays of their own. State has none.
+    /// The gradients of a backward pass by the paths of their weights, as arrays of their own; none before such a pass.
+    /// State has none.
     pub fn gradients(&self, pass: &Pass<F>) -> Vec<(String, ArrayD<F>)> {
-        self.named_gradients(&pass.gradients)
+        if pass.gradients.is_empty() { Vec::new() } else { self.named_gradients(&pass.gradients) }
     }
 
     /// A run of values laid out like the parameters, by path.

@@ -12,9 +12,10 @@ pub(crate) mod partial;
 pub(crate) mod pass;
 pub(crate) mod plan;
 mod predictor;
-mod saving;
+pub(crate) mod saving;
 mod sequential;
 pub(crate) mod shard;
+pub(crate) mod spectral;
 mod summary;
 
 pub use distributed::{EachStep, TimeDistributed};
@@ -25,4 +26,5 @@ pub use operation::{AnyLayer, IntoLayer, ManyToMany, OneToOne, Whole};
 pub use pass::Pass;
 pub use predictor::Predictor;
 pub use sequential::Sequential;
+pub use spectral::{Smooth, SpectralNormalization};
 pub use summary::Summary;

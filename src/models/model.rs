@@ -8,7 +8,7 @@ use super::graph::{Graph, Recipe};
 use super::inputs::{IntoInputs, check_batch, check_inputs};
 use super::low_level::to_array;
 use super::pass::Pass;
-use super::plan::Plan;
+use super::plan::{Plan, Wanted};
 use super::predictor::{Predictor, predict_rows};
 use super::summary::Summary;
 use crate::parallel::Threads;
@@ -135,6 +135,13 @@ impl<F: Scalar> Model<F> {
         &self.graph.shapes[self.graph.outputs[i]]
     }
 
+    /// The activation in which output number 0 ends, if it is the last thing its layer does.
+    pub(crate) fn output_activation(&self) -> Option<crate::Activation> {
+        let slot = self.graph.outputs[0];
+        let node = self.graph.nodes.iter().find(|node| node.outputs.contains(&slot))?;
+        self.graph.layer(node)?.operation.output_activation()
+    }
+
     /// The names of the layers, in the order in which they run.
     pub fn layer_names(&self) -> Vec<&str> {
         self.graph.layers.iter().map(|layer| layer.name.as_str()).collect()
@@ -227,18 +234,24 @@ impl<F: Scalar> Model<F> {
 
     /// A workspace for [`forward`](Self::forward) and [`backward`](Self::backward), to be reused from step to step.
     pub fn pass(&self) -> Pass<F> {
-        self.new_pass(false)
+        self.new_pass(Wanted::PARAMETERS)
     }
 
-    /// The same, with the gradients of the inputs: what a generator needs of its discriminator.
+    /// The same, with the gradients of the inputs too.
     pub fn pass_with_input_gradients(&self) -> Pass<F> {
-        self.new_pass(true)
+        self.new_pass(Wanted { parameters: true, inputs: true })
     }
 
-    fn new_pass(&self, input_gradients: bool) -> Pass<F> {
+    /// The same, for the gradients of the inputs alone: what a generator needs of its discriminator, which runs as in
+    /// training but learns nothing from it.
+    pub fn pass_of_input_gradients(&self) -> Pass<F> {
+        self.new_pass(Wanted { parameters: false, inputs: true })
+    }
+
+    fn new_pass(&self, wanted: Wanted) -> Pass<F> {
         let fused = vec![false; self.graph.outputs.len()];
-        let plan = Plan::new(&self.graph, true, &self.trains, input_gradients, &fused);
-        Pass::new(&self.graph, &self.trains, plan, input_gradients)
+        let plan = Plan::new(&self.graph, true, &self.trains, wanted, &fused);
+        Pass::new(&self.graph, &self.trains, plan, wanted)
     }
 }
 

@@ -4,10 +4,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::graph::Graph;
-use super::plan::Plan;
+use super::plan::{Plan, Wanted};
 use super::shard::{Run, Shard};
+use crate::kernels::elementwise;
 use crate::layers::{Feeds, Mode};
-use crate::{Scalar, Tensor, View, parallel};
+use crate::{Error, Result, Scalar, Tensor, View, parallel};
 
 /// A batch is cut into no more shards than this.
 pub(crate) const MOST_SHARDS: usize = 16;
@@ -57,7 +58,7 @@ pub struct Pass<F: Scalar> {
     pub(crate) trains: Vec<bool>,
     /// Whether the gradients are those of the last forward pass.
     pub(crate) gone_back: bool,
-    pub(crate) wants_input_gradients: bool,
+    pub(crate) wanted: Wanted,
     pub(crate) penalties: bool,
     /// The mode of the forward pass whose values it holds.
     pub(crate) mode: Option<Mode>,
@@ -67,7 +68,7 @@ pub struct Pass<F: Scalar> {
 }
 
 impl<F: Scalar> Pass<F> {
-    pub(crate) fn new(graph: &Arc<Graph<F>>, trains: &[bool], plan: Plan, wants_input_gradients: bool) -> Self {
+    pub(crate) fn new(graph: &Arc<Graph<F>>, trains: &[bool], plan: Plan, wanted: Wanted) -> Self {
         Self {
             graph: graph.clone(),
             trains: trains.to_vec(),
@@ -77,7 +78,7 @@ impl<F: Scalar> Pass<F> {
             batch: 0,
             totals: Vec::new(),
             plan,
-            wants_input_gradients,
+            wanted,
             penalties: false,
             mode: None,
             outputs: Vec::new(),
@@ -123,6 +124,36 @@ impl<F: Scalar> Pass<F> {
     /// ∂L/∂parameters of the last backward pass, in the order of the model's parameters.
     pub fn gradients(&self) -> &[F] {
         &self.gradients
+    }
+
+    /// Adds the parameters' gradients of another pass of the same model: the gradient of a sum of losses over several
+    /// batches, for one [`Driver::step`](crate::optimizers::Driver::step).
+    ///
+    /// ```
+    /// use gradus::prelude::*;
+    ///
+    /// let mut model = Sequential::new().input([2]).add(Dense::new(1)).build()?;
+    /// let mut optimizer = Driver::new(SGD::new(), &model)?;
+    /// let (mut first, mut second) = (model.pass(), model.pass());
+    /// for (pass, x) in [(&mut first, array![[1.0f32, 0.0]]), (&mut second, array![[0.0, 1.0]])] {
+    ///     model.forward(pass, &x, Mode::Training { seed: 0, step: 0 })?;
+    ///     model.backward(pass, &array![[1.0f32]])?;
+    /// }
+    /// first.add_gradients(&second)?;
+    /// optimizer.step(&mut model, &first)?;
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If one of the two has had no backward pass, or they are of different models.
+    pub fn add_gradients(&mut self, other: &Self) -> Result<()> {
+        let ready = |pass: &Self| pass.gone_back && pass.wanted.parameters;
+        if !Arc::ptr_eq(&self.graph, &other.graph) || !ready(self) || !ready(other) {
+            let needs = "two passes of one model that have gone back and have the gradients of parameters";
+            return Err(Error::NotReady { call: "add_gradients", needs });
+        }
+        elementwise::axpy(F::one(), &other.gradients, &mut self.gradients);
+        Ok(())
     }
 }
 

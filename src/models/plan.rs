@@ -21,12 +21,26 @@ pub(crate) struct Plan {
     pub seams: Vec<usize>,
 }
 
+/// What gradients a backward pass is to bring.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    /// Of the parameters of layers that are trained.
+    pub parameters: bool,
+    /// Of the model's inputs.
+    pub inputs: bool,
+}
+
+impl Wanted {
+    /// The parameters' alone: what training needs.
+    pub const PARAMETERS: Self = Self { parameters: true, inputs: false };
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct NodePlan {
     pub runs: bool,
     pub inputs: Vec<InputSlot>,
-    /// Whether the layer's parameters are trained.
-    pub trains: bool,
+    /// Whether the gradients of the layer's parameters are wanted.
+    pub learns: bool,
     /// Whether the loss has already gone back through the layer's activation.
     pub fused_loss: bool,
 }
@@ -43,17 +57,21 @@ pub(crate) struct Seed {
 }
 
 impl Plan {
-    /// The plan for a graph whose outputs all bring gradients, with layers trained as `trains` says, and gradients of
-    /// the inputs where `inputs` asks for them. `fused` tells which outputs' losses include the last activation.
-    pub fn new<F: Scalar>(graph: &Graph<F>, training: bool, trains: &[bool], inputs: bool, fused: &[bool]) -> Self {
+    /// The plan for a graph whose outputs all bring gradients, with layers trained as `trains` says. `fused` tells which
+    /// outputs' losses include the last activation.
+    pub fn new<F: Scalar>(graph: &Graph<F>, training: bool, trains: &[bool], wanted: Wanted, fused: &[bool]) -> Self {
         let memory = if training { &graph.memory } else { &graph.memory_inference };
         let count = graph.shapes.len();
+        let trained = |layer: Option<usize>| layer.is_some_and(|layer| trains[layer]);
         // Forwards: a gradient is needed where something upstream is trained or wanted.
         let mut needed = vec![false; count];
         for node in &graph.nodes {
             let here = match node.layer {
-                None => inputs,
-                Some(layer) => trains[layer] && graph.layer_specs(layer).iter().any(|spec| spec.learned),
+                None => wanted.inputs,
+                Some(layer) => {
+                    let learns = wanted.parameters && trains[layer];
+                    learns && graph.layer_specs(layer).iter().any(|spec| spec.learned)
+                }
             };
             let upstream = node.inputs.iter().any(|input| needed[input.slot]);
             needed[node.outputs.clone()].fill(here || upstream);
@@ -89,9 +107,9 @@ impl Plan {
                     InputSlot { slot: input.slot, adds, wanted }
                 })
                 .collect();
-            let trains = node.layer.is_some_and(|layer| trains[layer]);
+            let learns = wanted.parameters && trained(node.layer);
             let fused_loss = graph.outputs.iter().zip(fused).any(|(slot, &fused)| fused && node.outputs.contains(slot));
-            nodes.push(NodePlan { runs, inputs, trains, fused_loss });
+            nodes.push(NodePlan { runs, inputs, learns, fused_loss });
         }
         nodes.reverse();
         // An input that nothing differentiable uses has gradient zero.
@@ -100,7 +118,7 @@ impl Plan {
             .filter(|&number| {
                 let node = &graph.nodes[number];
                 training
-                    && nodes[number].trains
+                    && trained(node.layer)
                     && graph
                         .layer(node)
                         .is_some_and(|layer| layer.operation.coupling(&graph.shapes[node.inputs[0].slot]).is_some())

@@ -6,7 +6,7 @@ use super::Model;
 use super::graph::Graph;
 use super::inputs::{Given, check_batch};
 use super::pass::shard_rows;
-use super::plan::Plan;
+use super::plan::{Plan, Wanted};
 use super::shard::{Run, Shard};
 use crate::layers::{Feeds, Mode};
 use crate::tensor::volume;
@@ -85,7 +85,7 @@ impl<'m, F: Scalar> Predictor<'m, F> {
     pub(crate) fn new(model: &'m Model<F>, slots: Vec<usize>, most_rows: usize) -> Self {
         let graph = &model.graph;
         let frozen = vec![false; graph.layers.len()];
-        let plan = Plan::new(graph, false, &frozen, false, &vec![false; graph.outputs.len()]);
+        let plan = Plan::new(graph, false, &frozen, Wanted::PARAMETERS, &vec![false; graph.outputs.len()]);
         let outputs = slots.iter().map(|&slot| Tensor::without_rows(&graph.shapes[slot])).collect();
         let shard_rows = rows_a_shard(graph);
         let shards = (0..most_rows.div_ceil(shard_rows).max(1)).map(|number| Shard::new(number, graph)).collect();

@@ -25,6 +25,14 @@ use crate::{Error, Result, Scalar};
 /// Before an optimizer's tensors.
 const OPTIMIZER: &str = "optimizer";
 
+/// A training as a file holds it.
+pub(crate) struct Training<F: Scalar> {
+    pub params: Vec<F>,
+    pub driver: Driver<F>,
+    pub epochs: usize,
+    pub seed: u64,
+}
+
 impl<F: Scalar> Model<F> {
     /// Writes the weights to a safetensors file, which Python's `safetensors` reads too. It is written aside and
     /// renamed, so that a failure leaves what was there.
@@ -117,17 +125,22 @@ impl<F: Scalar> Model<F> {
     }
 
     pub(crate) fn checkpoint_file(&self, compiled: &Compiled<F>) -> TensorFile {
+        let mut file = self.training_file(&compiled.driver, compiled.epochs);
+        if let Some(compile) = compile_config(compiled) {
+            file.metadata.insert("compile".into(), compile.to_string());
+        }
+        file
+    }
+
+    /// Weights and the state of a training.
+    pub(crate) fn training_file(&self, driver: &Driver<F>, epochs: usize) -> TensorFile {
         let mut file = self.weights_file("checkpoint");
         if let Ok(architecture) = self.to_config() {
             file.metadata.insert("model".into(), architecture.to_string());
         }
-        if let Some(compile) = compile_config(compiled) {
-            file.metadata.insert("compile".into(), compile.to_string());
-        }
-        let driver = &compiled.driver;
         // Whole numbers as text: JSON readers may keep only 53 bits of a seed.
         let training = json!({
-            "epochs": compiled.epochs, "steps": driver.calls.to_string(), "seed": self.seed.to_string(),
+            "epochs": epochs, "steps": driver.calls.to_string(), "seed": self.seed.to_string(),
             "learning_rate": driver.rate,
         });
         file.metadata.insert("training".into(), training.to_string());
@@ -169,8 +182,16 @@ impl<F: Scalar> Model<F> {
     pub fn resume(&mut self, path: impl AsRef<Path>) -> Result<usize> {
         let path = path.as_ref();
         let compiled = self.compiled_or("resume")?;
-        let file = read(path)?;
-        let training = json_entry(&file, "training", path)?.ok_or_else(|| Error::file(path, "is no checkpoint"))?;
+        let Training { params, driver, epochs, seed } = self.read_training(&compiled.driver, &read(path)?, path)?;
+        let compiled = self.compiled.as_mut().expect("checked above");
+        (compiled.driver, compiled.epochs) = (driver, epochs);
+        (self.params, self.seed) = (params, seed);
+        Ok(epochs)
+    }
+
+    /// The state of a training of this model with an optimizer like `driver`, from a file of `path`.
+    pub(crate) fn read_training(&self, driver: &Driver<F>, file: &TensorFile, path: &Path) -> Result<Training<F>> {
+        let training = json_entry(file, "training", path)?.ok_or_else(|| Error::file(path, "is no checkpoint"))?;
         let count = |name: &str| -> Result<u64> {
             let number = match training.get(name) {
                 Some(Value::String(text)) => text.parse().ok(),
@@ -181,20 +202,17 @@ impl<F: Scalar> Model<F> {
         };
         let (epochs, steps, seed) = (count("epochs")?, count("steps")?, count("seed")?);
         let epochs = usize::try_from(epochs).map_err(|_| Error::file(path, format!("{epochs} epochs")))?;
-        let params = weights(&self.graph, &file, path)?;
-        let mut driver = compiled.driver.clone();
+        let params = weights(&self.graph, file, path)?;
+        let mut driver = driver.clone();
         for (name, values) in driver_values_mut(&mut driver) {
             for (weight, spec) in self.graph.param_paths() {
                 let tensor = format!("{OPTIMIZER}/{name}/{weight}");
-                values[spec.range.clone()].copy_from_slice(values_of(&file, &tensor, &spec.shape, path)?);
+                values[spec.range.clone()].copy_from_slice(values_of(file, &tensor, &spec.shape, path)?);
             }
         }
         driver.calls = steps;
         driver.rate = training.get("learning_rate").and_then(Value::as_f64);
-        let compiled = self.compiled.as_mut().expect("checked above");
-        (compiled.driver, compiled.epochs) = (driver, epochs);
-        (self.params, self.seed) = (params, seed);
-        Ok(epochs)
+        Ok(Training { params, driver, epochs, seed })
     }
 
     fn weights_file(&self, kind: &str) -> TensorFile {
@@ -224,7 +242,7 @@ fn driver_values_mut<F: Scalar>(driver: &mut Driver<F>) -> Vec<(&'static str, &m
     slots.chain(others.into_iter().filter(|(_, values)| !values.is_empty())).collect()
 }
 
-fn read(path: &Path) -> Result<TensorFile> {
+pub(crate) fn read(path: &Path) -> Result<TensorFile> {
     let file = TensorFile::read(path)?;
     match file.metadata.get("format").map(String::as_str) {
         Some("gradus") => Ok(file),
@@ -232,7 +250,7 @@ fn read(path: &Path) -> Result<TensorFile> {
     }
 }
 
-fn json_entry(file: &TensorFile, name: &str, path: &Path) -> Result<Option<Value>> {
+pub(crate) fn json_entry(file: &TensorFile, name: &str, path: &Path) -> Result<Option<Value>> {
     let Some(text) = file.metadata.get(name) else { return Ok(None) };
     let parsed = serde_json::from_str(text);
     parsed.map(Some).map_err(|problem| Error::file(path, format!("its metadata `{name}` is no JSON: {problem}")))

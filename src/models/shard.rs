@@ -235,7 +235,7 @@ impl<F: Scalar> Shard<F> {
             let cx = if number + 1 == last { cx.with_totals(totals) } else { cx };
             let mut grad_inputs = GradInputs::new(&plan.inputs, grads, values, memory, &mut self.scratch);
             let (specs, stale) = (&run.graph.specs[layer.specs.clone()], &mut self.stale[layer.specs.clone()]);
-            let mut param_grads = Grads::new(specs, &mut self.param_grads, stale, plan.trains);
+            let mut param_grads = Grads::new(specs, &mut self.param_grads, stale, plan.learns);
             let cache = self.caches[number].as_mut().expect("a node with a layer has a cache");
             layer.operation.backward(inputs, outputs, grad_outputs, &mut grad_inputs, &mut param_grads, cache, &cx);
         }

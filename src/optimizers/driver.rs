@@ -63,14 +63,6 @@ impl<F: Scalar> Driver<F> {
         Self::from_arc(Arc::new(optimizer), model.params.len())
     }
 
-    /// [`new`](Self::new) with an optimizer that is shared, as a [`Registry`](crate::registry::Registry) makes it.
-    ///
-    /// # Errors
-    /// As [`new`](Self::new).
-    pub fn from_shared(optimizer: Arc<dyn Optimizer<F>>, model: &Model<F>) -> Result<Self> {
-        Self::from_arc(optimizer, model.params.len())
-    }
-
     pub(crate) fn from_arc(optimizer: Arc<dyn Optimizer<F>>, params: usize) -> Result<Self> {
         let common = optimizer.common();
         let checked = common.check().and_then(|()| optimizer.check());
@@ -128,9 +120,20 @@ impl<F: Scalar> Driver<F> {
     /// If no backward pass went before, the pass or this optimizer was made for another model, or a gradient is not
     /// finite; the model is then as it was.
     pub fn step(&mut self, model: &mut Model<F>, pass: &Pass<F>) -> Result<()> {
+        self.check_step(model, pass)?;
+        model.update_state(pass);
+        self.apply_pass(model, pass);
+        Ok(())
+    }
+
+    /// Refuses what [`step`](Self::step) refuses.
+    pub(crate) fn check_step(&self, model: &Model<F>, pass: &Pass<F>) -> Result<()> {
         if !Arc::ptr_eq(&pass.graph, &model.graph) || self.params != model.params.len() {
             let needs = "a pass of this model, and an optimizer made for it";
             return Err(Error::NotReady { call: "Driver::step", needs });
+        }
+        if !pass.wanted.parameters {
+            return Err(Error::NotReady { call: "Driver::step", needs: "a pass with the gradients of parameters" });
         }
         if !pass.gone_back {
             return Err(Error::NotReady { call: "Driver::step", needs: "run `backward` with this pass first" });
@@ -138,15 +141,18 @@ impl<F: Scalar> Driver<F> {
         if !reduce::all_finite(&pass.gradients) {
             return Err(Error::data("Driver::step", "finite gradients", "a NaN or an infinity"));
         }
+        Ok(())
+    }
+
+    /// The update of a [`step`](Self::step) that has been checked.
+    pub(crate) fn apply_pass(&mut self, model: &mut Model<F>, pass: &Pass<F>) {
         let mut gradients = std::mem::take(&mut self.gradients);
         gradients.clone_from(&pass.gradients);
         let graph = model.graph.clone();
-        model.update_state(pass);
         let threads = model.threads.clone();
         let (params, trains) = (&mut model.params, &model.trains);
         threads.enter(|| self.apply(&graph, trains, params, Partial::new(std::iter::once(gradients.as_mut_slice()))));
         self.gradients = gradients;
-        Ok(())
     }
 
     /// One step: changes `weights` by `gradients`, which are overwritten.

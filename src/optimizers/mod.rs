@@ -17,6 +17,8 @@ pub use momentum::{Adamax, Lamb, Lion, Nadam};
 pub use rmsprop::RMSprop;
 pub use sgd::SGD;
 
+use std::sync::Arc;
+
 use crate::config::Config;
 use crate::schedules::LearningRate;
 use crate::{Error, Result, Scalar};
@@ -154,6 +156,31 @@ pub trait Optimizer<F: Scalar>: Send + Sync {
     /// Class and options in Keras's words; none if it cannot be saved.
     fn describe(&self) -> Option<(String, Config)> {
         None
+    }
+}
+
+/// An optimizer that is shared, as a [`Registry`](crate::registry::Registry) makes it.
+impl<F: Scalar> Optimizer<F> for Arc<dyn Optimizer<F>> {
+    fn common(&self) -> Common {
+        (**self).common()
+    }
+    fn update(&self, step: Step, weights: &mut [F], gradients: &[F], slots: &mut [&mut [F]]) {
+        (**self).update(step, weights, gradients, slots);
+    }
+    fn slots(&self) -> &'static [&'static str] {
+        (**self).slots()
+    }
+    fn slot_start(&self, slot: usize) -> f64 {
+        (**self).slot_start(slot)
+    }
+    fn check(&self) -> Result<()> {
+        (**self).check()
+    }
+    fn couples_weights(&self) -> bool {
+        (**self).couples_weights()
+    }
+    fn describe(&self) -> Option<(String, Config)> {
+        (**self).describe()
     }
 }
 

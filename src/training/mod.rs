@@ -5,7 +5,7 @@ mod compile;
 mod evaluate;
 pub(crate) mod fit;
 mod history;
-mod progress;
+pub(crate) mod progress;
 pub(crate) mod step;
 
 pub use callbacks::{Callback, EarlyStopping, EpochState, ModelCheckpoint, Monitor};

@@ -12,7 +12,7 @@ use crate::models::graph::Graph;
 use crate::models::inputs::check_batch;
 use crate::models::partial::Partial;
 use crate::models::pass::{self, HasShard, shard_count};
-use crate::models::plan::Plan;
+use crate::models::plan::{Plan, Wanted};
 use crate::models::shard::{Run, Shard};
 use crate::{Activation, Error, Result, Scalar, parallel};
 
@@ -99,7 +99,8 @@ impl<F: Scalar> Workspace<F> {
             let fused = fused_activations(graph, objectives);
             let flags: Vec<bool> = fused.iter().map(|fused| training && fused.is_some()).collect();
             let none = vec![false; model.trains.len()];
-            let plan = Plan::new(graph, training, if training { &model.trains } else { &none }, false, &flags);
+            let plan =
+                Plan::new(graph, training, if training { &model.trains } else { &none }, Wanted::PARAMETERS, &flags);
             *prepared = Some(Prepared { plan, trains: model.trains.clone(), fused });
         }
         self.weighted = weights.iter().map(Option::is_some).collect();

@@ -5,6 +5,7 @@
 
 mod callbacks;
 mod case;
+mod gan;
 mod layers;
 mod losses;
 mod metrics;
@@ -80,6 +81,7 @@ fn run_in<F: gradus::Scalar>(case: &Case) -> Outcome {
         Some(("optimizer", class)) => optimizers::run::<F>(case, class),
         Some(("schedule", class)) => optimizers::run_schedule::<F>(case, class),
         Some(("callback", class)) => callbacks::run::<F>(case, class),
+        Some(("model", "GAN")) => gan::run::<F>(case),
         Some(("metric", class)) => match class.strip_prefix("keras.") {
             Some(class) => metrics::run::<F>(case, class),
             None => scores::run::<F>(case, class),

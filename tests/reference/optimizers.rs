@@ -50,7 +50,7 @@ pub fn run<F: Scalar>(case: &Case, class: &str) -> Result<Results<F>, Stop> {
     let layer = Linear { w: w.shape().to_vec(), b: b.shape().to_vec() };
     let mut model = Sequential::<F>::default().input([len]).add_named("l", layer).build()?;
     model.set_weights([("l/w", &w), ("l/b", &b)])?;
-    let mut driver = Driver::from_shared(optimizer, &model)?;
+    let mut driver = Driver::new(optimizer, &model)?;
     let (grads_w, grads_b) = (case.tensor::<F>("grads.w"), case.tensor::<F>("grads.b"));
     let mut outputs: [Vec<F>; 2] = Default::default();
     let mut pass = model.pass();

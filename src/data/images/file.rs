@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Cursor;
 use std::path::Path;
 
-use ndarray::{Array3, ArrayRef, Dimension};
+use ndarray::{Array, Array3, ArrayRef, Dimension};
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
@@ -92,7 +92,50 @@ pub fn read(path: impl AsRef<Path>, mode: ColorMode) -> Result<Array3<u8>> {
 /// Keras `save_img(scale=False)`, which takes values from 0 to 255 and cuts off what lies beyond.
 pub fn write_png<T: Pixel, D: Dimension>(path: impl AsRef<Path>, image: &ArrayRef<T, D>) -> Result<()> {
     let path = path.as_ref();
+    let bytes = picture::to_bytes(image).map_err(|error| error.within(path.display().to_string()))?;
+    write_frames(path, &[bytes], None)
+}
+
+/// Writes images of one size as an animated PNG, which browsers and picture viewers play over and over; others show the
+/// first. Each stands for so many milliseconds.
+///
+/// # Errors
+/// As [`write_png`]; and if there is no image, or they differ in size.
+/// # Example
+/// ```
+/// use gradus::data::images;
+/// use gradus::prelude::*;
+///
+/// let frames: Vec<Array2<f32>> = (0..5).map(|n| Array2::from_elem((16, 16), n as f32 / 4.0)).collect();
+/// let path = std::env::temp_dir().join(format!("gradus-doc-animation-{}.png", std::process::id()));
+/// images::write_animation(&path, &frames, 200)?;
+/// # std::fs::remove_file(path).ok();
+/// # Ok::<(), gradus::Error>(())
+/// ```
+/// # Source
+/// PNG, third edition (2025), "APNG: animation".
+pub fn write_animation<T: Pixel, D: Dimension>(
+    path: impl AsRef<Path>,
+    images: &[Array<T, D>],
+    milliseconds: u16,
+) -> Result<()> {
+    let path = path.as_ref();
     let at_path = |error: Error| error.within(path.display().to_string());
+    let Some(first) = images.first() else {
+        return Err(at_path(Error::data("write_animation", "one image at least", "none")));
+    };
+    if let Some(other) = images.iter().find(|image| image.shape() != first.shape()) {
+        let (expected, received) = (crate::error::show(first.shape()), crate::error::show(other.shape()));
+        return Err(at_path(Error::data("write_animation", format!("images of one size, {expected}"), received)));
+    }
+    let frames = images.iter().map(|image| picture::to_bytes(image)).collect::<Result<Vec<_>>>().map_err(at_path)?;
+    write_frames(path, &frames, Some(milliseconds))
+}
+
+/// Writes one image, or with a duration of each an animation of several of the same shape.
+fn write_frames<D: Dimension>(path: &Path, frames: &[Array<u8, D>], milliseconds: Option<u16>) -> Result<()> {
+    let at_path = |error: Error| error.within(path.display().to_string());
+    let image = &frames[0];
     let refuse =
         || at_path(Error::shape("an image (height, width), (height, width, 1) or (height, width, 3)", image.shape()));
     let (size, color) = match *image.shape() {
@@ -103,13 +146,18 @@ pub fn write_png<T: Pixel, D: Dimension>(path: impl AsRef<Path>, image: &ArrayRe
     // PNG's sizes lie in 1..2³¹.
     let [height, width] = size.map(|size| i32::try_from(size).ok().filter(|&size| size > 0).map(i32::unsigned_abs));
     let (Some(height), Some(width)) = (height, width) else { return Err(refuse()) };
-    let bytes = picture::to_bytes(image).map_err(at_path)?;
     write_atomically(path, |out| {
         let mut encoder = png::Encoder::new(out, width, height);
         encoder.set_color(color);
         encoder.set_depth(png::BitDepth::Eight);
+        if let (Some(milliseconds), Ok(count)) = (milliseconds, u32::try_from(frames.len())) {
+            encoder.set_animated(count, 0)?; // 0: for ever
+            encoder.set_frame_delay(milliseconds, 1000)?;
+        }
         let mut writer = encoder.write_header()?;
-        writer.write_image_data(bytes.as_slice().unwrap_or_default())?;
+        for frame in frames {
+            writer.write_image_data(frame.as_slice().unwrap_or_default())?;
+        }
         Ok(writer.finish()?)
     })
 }

@@ -23,6 +23,6 @@ mod file;
 mod folder;
 mod picture;
 
-pub use file::{ColorMode, read, write_png};
+pub use file::{ColorMode, read, write_animation, write_png};
 pub use folder::{ImageFiles, ImageFolder};
 pub use picture::{Pixel, draw_rectangle, enlarge, grayscale_to_rgb, grid, resize, stretch, to_bytes};

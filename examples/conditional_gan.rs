@@ -1,0 +1,45 @@
+//! A conditional GAN: digits on demand.
+//!
+//! | | |
+//! | --- | --- |
+//! | data | MNIST, 60,000 handwritten digits, 28×28; LeCun, Cortes, Burges; CC BY-SA 3.0; ships in `data/mnist` |
+//! | command | `cargo run --release --all-features --example conditional_gan` (`-- --seed N --epochs N --threads N --smoke`) |
+//! | expected | see `docs/gan.md` |
+//! | writes | `target/conditional_gan/digits.png`, a row for each digit |
+
+mod arguments;
+mod conditional;
+mod gan_quality;
+
+use std::path::Path;
+
+use gan_quality::{Judge, scaled, shades};
+use gradus::data::images;
+use gradus::gan::GanFit;
+use gradus::prelude::*;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments = arguments::Arguments::read(5);
+    let (train, test) = datasets::mnist::load()?;
+    let folder = Path::new("target/conditional_gan");
+    std::fs::create_dir_all(folder)?;
+    let rows = if arguments.smoke { 512 } else { train.images.len_of(Axis(0)) };
+    let (real, labels) = (scaled(&train.images), &train.labels);
+    let (real, labels) = (real.slice_axis(Axis(0), (0..rows).into()), labels.slice_axis(Axis(0), (0..rows).into()));
+
+    let mut gan = conditional::gan(arguments.seed)?;
+    arguments.threads.map_or(Ok(()), |threads| gan.set_threads(threads))?;
+    gan.fit(&real, GanFit::new().batch_size(64).epochs(arguments.epochs).labels(&labels))?;
+
+    let digits = gan.generate((&gan.noise(100, 1), &Array1::from_shape_fn(100, |i| i / 10)))?;
+    let picture = images::grid(&shades(&digits), 10, 2)?;
+    images::write_png(folder.join("digits.png"), &images::enlarge(&picture, 2)?)?;
+
+    let judge = Judge::new(&train, &test, Path::new("target/gan_mnist"), arguments.smoke)?;
+    let wanted = Array1::from_shape_fn(2000, |i| i % 10);
+    let made = gan.generate((&gan.noise(2000, 2), &wanted))?.into_dimensionality().expect("images");
+    judge.print(&judge.judge(&made)?);
+    let right = judge.classes(&made)?.iter().zip(&wanted).filter(|(got, want)| got == want).count();
+    println!("Digits that are what was asked for: {:.3}", right as f64 / 2000.0);
+    Ok(())
+}
