@@ -25,6 +25,7 @@ struct Counting;
 
 static COUNTS: AtomicBool = AtomicBool::new(false);
 static COUNT: AtomicUsize = AtomicUsize::new(0);
+static BYTES: AtomicUsize = AtomicUsize::new(0);
 
 thread_local!(static TRACING: Cell<bool> = const { Cell::new(false) });
 
@@ -32,6 +33,7 @@ impl Counting {
     fn count(size: usize) {
         // Where the first of a run comes from is worth more than how many there are.
         if COUNTS.load(Relaxed) && !TRACING.replace(true) {
+            BYTES.fetch_add(size, Relaxed);
             if COUNT.fetch_add(1, Relaxed) == 0 && std::env::var_os("GRADUS_TRACE_ALLOCATIONS").is_some() {
                 eprintln!("{size} bytes from\n{}", Backtrace::force_capture());
             }
@@ -228,7 +230,6 @@ fn optimizers() -> Vec<(String, Model)> {
     ]
 }
 
-/// Models of every activation, loss and optimizer under a name each, to be trained on [`features`] and [`one_hot`].
 /// Every convolutional layer, on features that are seen as images, sequences and volumes.
 fn convolutions() -> Model {
     let x = Input::new([6]);
@@ -256,6 +257,43 @@ fn convolutions() -> Model {
     ModelBuilder::new([&x], [&y]).compile(compile).build().expect("a good model")
 }
 
+/// Every pooling, normalization and resizing layer, likewise.
+fn pools_and_norms() -> Model {
+    let x = Input::new([6]);
+    let image = x.apply(Dense::new(32).activation(Relu)).apply(Reshape::new([4, 4, 2]));
+    let sequence = image.apply(Reshape::new([16, 2]));
+    let volume = image.apply(Reshape::new([2, 4, 2, 2]));
+    let all = [
+        image.apply(MaxPool2D::new()),
+        image.apply(MaxPool2D::new().pool_size(3).strides(2).padding(Same)),
+        image.apply(AvgPool2D::new()),
+        sequence.apply(MaxPool1D::new()),
+        sequence.apply(AvgPool1D::new().pool_size(3).strides(1)),
+        volume.apply(MaxPool3D::new()),
+        volume.apply(AvgPool3D::new()),
+        image.apply(GlobalMaxPool2D::new()),
+        image.apply(GlobalAvgPool2D::new()),
+        sequence.apply(GlobalMaxPool1D::new()),
+        volume.apply(GlobalAvgPool3D::new()),
+        image.apply(BatchNormalization::new()),
+        image.apply(LayerNormalization::new()),
+        image.apply(GroupNormalization::new().groups(2)),
+        image.apply(RMSNormalization::new()),
+        image.apply(UnitNormalization::new()),
+        image.apply(ZeroPadding2D::new()),
+        image.apply(Cropping2D::new().cropping(1)),
+        image.apply(UpSampling2D::new()),
+        image.apply(UpSampling2D::new().interpolation(Interpolation::Bilinear)),
+        image.apply(SpatialDropout2D::new(0.2)),
+    ];
+    let all: Vec<Symbol<f32>> = all.iter().map(|y| y.apply(Flatten::new())).collect();
+    let y = call(Concatenate::new(), &all).apply(Dense::new(4).activation(Softmax));
+    let compile = Compile::new(Adam::new()).loss(CategoricalCrossentropy::new());
+    ModelBuilder::new([&x], [&y]).compile(compile).build().expect("a good model")
+}
+
+/// Models of every activation, loss, optimizer and kind of layer under a name each, to be trained on [`features`] and
+/// [`one_hot`].
 fn models() -> Vec<(String, Model)> {
     let mut models = Vec::new();
     for activation in activations() {
@@ -325,6 +363,7 @@ fn models() -> Vec<(String, Model)> {
         .expect("a good model");
     models.push(("noise".into(), noisy));
     models.push(("convolutions".into(), convolutions()));
+    models.push(("pools and norms".into(), pools_and_norms()));
     let x = Input::new([6]);
     let (a, b) = (x.apply(Dense::new(8)), x.apply(Dense::new(8).activation(Relu)));
     let merged = [
@@ -417,4 +456,11 @@ fn warm_steps_allocate_nothing() {
         }
     }
     assert!(found.0.is_empty(), "{:#?}", found.0);
+
+    // Thousands of images are predicted in the memory of some: the layers' outputs alone would be 1.1 GB.
+    let large = Sequential::new().input([64, 64, 1]).add(Conv2D::new(16, 3).padding(Same)).add(GlobalAvgPool2D::new());
+    let (large, images) = (large.build().expect("a good model"), Array4::<f32>::zeros([4096, 64, 64, 1]));
+    BYTES.store(0, Relaxed);
+    allocations(|| large.predict(&images).expect("good data"));
+    assert!(BYTES.load(Relaxed) < 300 << 20, "{} MB", BYTES.load(Relaxed) >> 20);
 }

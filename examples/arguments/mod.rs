@@ -1,5 +1,7 @@
 //! What every example takes on its command line.
 
+use std::path::PathBuf;
+
 /// The options of an example.
 pub struct Arguments {
     /// The seed of weights and shuffling.
@@ -10,10 +12,13 @@ pub struct Arguments {
     pub threads: Option<usize>,
     /// Whether to run as briefly as shows that the example works.
     pub smoke: bool,
+    /// The folder that pictures go to.
+    #[allow(dead_code)] // few examples draw
+    pub output: PathBuf,
 }
 
 impl Arguments {
-    /// Reads `--seed N --epochs N --threads N --smoke`; a smoke run is one epoch.
+    /// Reads `--seed N --epochs N --threads N --output FOLDER --smoke`; a smoke run is one epoch.
     #[allow(dead_code)] // some examples have a flag of their own
     pub fn read(epochs: usize) -> Self {
         Self::read_with(None, [epochs; 2]).1
@@ -23,10 +28,16 @@ impl Arguments {
     /// those without it and with it.
     pub fn read_with(flag: Option<&str>, epochs: [usize; 2]) -> (bool, Self) {
         let given = flag.is_some_and(|flag| std::env::args().any(|argument| argument.strip_prefix("--") == Some(flag)));
-        let mut arguments = Self { seed: 0, epochs: epochs[usize::from(given)], threads: None, smoke: false };
+        let mut arguments = Self {
+            seed: 0,
+            epochs: epochs[usize::from(given)],
+            threads: None,
+            smoke: false,
+            output: "target/pictures".into(),
+        };
         if let Err(problem) = arguments.parse(flag) {
             let flag = flag.map(|flag| format!("[--{flag}] ")).unwrap_or_default();
-            eprintln!("{problem}\nusage: {flag}[--seed N] [--epochs N] [--threads N] [--smoke]");
+            eprintln!("{problem}\nusage: {flag}[--seed N] [--epochs N] [--threads N] [--output FOLDER] [--smoke]");
             std::process::exit(2);
         }
         (given, arguments)
@@ -40,11 +51,23 @@ impl Arguments {
                 Long("seed") => self.seed = parser.value()?.parse()?,
                 Long("epochs") => self.epochs = parser.value()?.parse()?,
                 Long("threads") => self.threads = Some(parser.value()?.parse()?),
+                Long("output") => self.output = parser.value()?.into(),
                 Long("smoke") => (self.smoke, self.epochs) = (true, 1),
                 Long(name) if Some(name) == flag => (),
                 _ => return Err(argument.unexpected()),
             }
         }
+        Ok(())
+    }
+
+    /// Writes a picture into the folder for them, which is made if need be, and says where it is.
+    #[cfg(feature = "images")]
+    #[allow(dead_code)] // few examples draw
+    pub fn write_picture(&self, name: &str, picture: &gradus::ndarray::Array3<u8>) -> gradus::Result<()> {
+        let path = self.output.join(name);
+        std::fs::create_dir_all(&self.output).map_err(|source| gradus::Error::Io { path: path.clone(), source })?;
+        gradus::data::images::write_png(&path, picture)?;
+        println!("Picture: {}", path.display());
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use super::inputs::{IntoInputs, check_batch, check_inputs};
 use super::low_level::to_array;
 use super::pass::Pass;
 use super::plan::{Plan, Wanted};
-use super::predictor::Predictor;
+use super::predictor::{Predictor, predict_rows};
 use super::summary::Summary;
 use crate::parallel::Threads;
 use crate::training::Compiled;
@@ -78,11 +78,7 @@ impl<F: Scalar> Model<F> {
         let inputs = x.into_inputs();
         let rows = check_inputs("predict", &self.graph.inputs, &inputs)?;
         check_batch("predict", &self.graph.inputs, rows)?;
-        let scalars: Vec<_> = inputs.iter().map(super::inputs::Given::scalars).collect();
-        let feeds: Vec<&[F]> = scalars.iter().map(AsRef::as_ref).collect();
-        let mut predictor = Predictor::new(self, self.graph.outputs.clone(), rows);
-        self.threads.enter(|| predictor.run_many(&feeds, rows))?;
-        Ok(predictor.into_arrays())
+        predict_rows(self, self.graph.outputs.clone(), &inputs, rows)
     }
 
     /// The outputs of any layers, by name, for every row of `x`: what a network makes of its input on the way.
@@ -109,11 +105,7 @@ impl<F: Scalar> Model<F> {
                 Ok(node.expect("every layer is called").outputs.start)
             })
             .collect::<Result<Vec<usize>>>()?;
-        let scalars: Vec<_> = inputs.iter().map(super::inputs::Given::scalars).collect();
-        let feeds: Vec<&[F]> = scalars.iter().map(AsRef::as_ref).collect();
-        let mut predictor = Predictor::new(self, slots, rows);
-        self.threads.enter(|| predictor.run_many(&feeds, rows))?;
-        Ok(predictor.into_arrays())
+        predict_rows(self, slots, &inputs, rows)
     }
 
     /// A predictor for up to `batch` rows at once that owns all its memory: [`Predictor::run`] allocates nothing, from

@@ -3,7 +3,8 @@
 use ndarray::ArrayD;
 
 use super::Model;
-use super::inputs::check_batch;
+use super::graph::Graph;
+use super::inputs::{Given, check_batch};
 use super::pass::shard_rows;
 use super::plan::{Plan, Wanted};
 use super::shard::{Run, Shard};
@@ -11,8 +12,51 @@ use crate::layers::{Feeds, Mode};
 use crate::tensor::volume;
 use crate::{Error, Result, Scalar, Tensor, parallel};
 
-/// Rows that one shard of an inference takes: few enough that its values stay in a core's cache.
+/// Rows that one shard of an inference takes, at most: few enough that its values stay in a core's cache.
 const SHARD_ROWS: usize = 64;
+/// Values that all layers give for the rows of one shard, at most where one row has fewer: large images come in small
+/// shards.
+const SHARD_VALUES: usize = 1 << 22;
+/// Shards of a prediction of many rows that have memory of their own; the rows go through them piece by piece.
+const SHARDS: usize = 16;
+
+/// How many rows a shard takes.
+fn rows_a_shard<F: Scalar>(graph: &Graph<F>) -> usize {
+    let values: usize = graph.shapes.iter().map(|shape| volume(shape)).sum();
+    (SHARD_VALUES / values.max(1)).clamp(1, SHARD_ROWS)
+}
+
+/// What lies in `slots` for every row of checked inputs.
+pub(crate) fn predict_rows<F: Scalar>(
+    model: &Model<F>,
+    slots: Vec<usize>,
+    inputs: &[Given<'_, F>],
+    rows: usize,
+) -> Result<Vec<ArrayD<F>>> {
+    let scalars: Vec<_> = inputs.iter().map(Given::scalars).collect();
+    // A batch of a fixed size is one piece.
+    let piece = model.graph.batch().unwrap_or_else(|| SHARDS * rows_a_shard(&model.graph));
+    let mut predictor = Predictor::new(model, slots, piece.min(rows));
+    let mut outputs = predictor.outputs.clone();
+    for output in &mut outputs {
+        output.set_rows(rows);
+    }
+    model.threads.enter(|| {
+        for start in (0..rows).step_by(piece) {
+            let part = start..rows.min(start + piece);
+            let cut = |len: usize| part.start * len..part.end * len;
+            let feeds: Vec<&[F]> =
+                scalars.iter().zip(inputs).map(|(scalars, given)| &scalars[cut(given.row_len())]).collect();
+            predictor.run_many(&feeds, part.len())?;
+            for (output, of_part) in outputs.iter_mut().zip(&predictor.outputs) {
+                let cut = cut(of_part.view().row_len());
+                output.data_mut()[cut].copy_from_slice(of_part.data());
+            }
+        }
+        Ok(())
+    })?;
+    Ok(outputs.into_iter().map(Tensor::into_array).collect())
+}
 
 /// A model ready to predict: it owns all memory that a prediction needs, so that [`run`](Self::run) allocates nothing.
 ///
@@ -32,6 +76,7 @@ pub struct Predictor<'m, F: Scalar> {
     shards: Vec<Shard<F>>,
     outputs: Vec<Tensor<F>>,
     most_rows: usize,
+    shard_rows: usize,
     /// The parameters with the states of stateful layers as the runs before left them; none where there are no such.
     carried: Option<Vec<F>>,
 }
@@ -42,15 +87,16 @@ impl<'m, F: Scalar> Predictor<'m, F> {
         let frozen = vec![false; graph.layers.len()];
         let plan = Plan::new(graph, false, &frozen, Wanted::PARAMETERS, &vec![false; graph.outputs.len()]);
         let outputs = slots.iter().map(|&slot| Tensor::without_rows(&graph.shapes[slot])).collect();
-        let shards = (0..most_rows.div_ceil(SHARD_ROWS).max(1)).map(|number| Shard::new(number, graph)).collect();
+        let shard_rows = rows_a_shard(graph);
+        let shards = (0..most_rows.div_ceil(shard_rows).max(1)).map(|number| Shard::new(number, graph)).collect();
         let carried = graph.carries_state().then(|| model.params.clone());
-        Self { model, plan, slots, shards, outputs, most_rows, carried }
+        Self { model, plan, slots, shards, outputs, most_rows, shard_rows, carried }
     }
 
     /// Takes all memory now, that of the layers too: every shard runs once, on as many rows of zeros as it ever will.
     pub(crate) fn warmed_up(mut self) -> Self {
         let graph = &self.model.graph;
-        let rows = self.most_rows.min(SHARD_ROWS);
+        let rows = self.most_rows.min(self.shard_rows);
         let zeros: Vec<Vec<F>> =
             graph.inputs.iter().map(|input| vec![F::zero(); rows * volume(&input.shape)]).collect();
         let feeds: Vec<&[F]> = zeros.iter().map(Vec::as_slice).collect();
@@ -112,7 +158,7 @@ impl<'m, F: Scalar> Predictor<'m, F> {
                 return Err(Error::data("Predictor::run", format!("room for {len} values"), format!("{}", out.len())));
             }
         }
-        if rows <= SHARD_ROWS {
+        if rows <= self.shard_rows {
             self.run_many(inputs, rows)?;
         } else {
             self.model.threads.enter(|| self.run_many(inputs, rows))?;
@@ -124,7 +170,7 @@ impl<'m, F: Scalar> Predictor<'m, F> {
     }
 
     /// Runs checked inputs; the results lie in `self.outputs`.
-    pub(crate) fn run_many(&mut self, feeds: &[&[F]], rows: usize) -> Result<()> {
+    fn run_many(&mut self, feeds: &[&[F]], rows: usize) -> Result<()> {
         let model = self.model;
         let run = Run {
             graph: &model.graph,
@@ -134,7 +180,7 @@ impl<'m, F: Scalar> Predictor<'m, F> {
             batch: rows,
             penalties: false,
         };
-        let count = rows.div_ceil(SHARD_ROWS).max(1);
+        let count = rows.div_ceil(self.shard_rows).max(1);
         let nodes = model.graph.nodes.len();
         let shards = &mut self.shards[..count];
         let work = |shard: &mut Shard<F>| {
@@ -172,9 +218,5 @@ impl<'m, F: Scalar> Predictor<'m, F> {
         if let Some(carried) = &mut self.carried {
             carried.copy_from_slice(&self.model.params);
         }
-    }
-
-    pub(crate) fn into_arrays(self) -> Vec<ArrayD<F>> {
-        self.outputs.into_iter().map(Tensor::into_array).collect()
     }
 }

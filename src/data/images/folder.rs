@@ -134,7 +134,7 @@ impl ImageFolder {
 
 /// The files of an [`ImageFolder`]: to be loaded at once, or trained on as they are, each read when a batch needs it.
 ///
-/// As a [`Dataset`] a row is (height, width, channels), from 0 to 1, and its class.
+/// As a [`Dataset`] a row is (height, width, channels), from 0 to 255, and its class.
 ///
 /// # Example
 /// ```no_run
@@ -146,6 +146,7 @@ impl ImageFolder {
 /// let (train, test) = train_test_split(files.paths().len(), 0.2, 0)?;
 /// let mut model = Sequential::new()
 ///     .input([64, 64, 3])
+///     .add(Rescaling::new(1.0 / 255.0))
 ///     .add(Conv2D::new(16, 3).activation(Relu))
 ///     .add(GlobalAvgPool2D::new())
 ///     .add(Dense::new(files.class_names().len()).activation(Softmax))
@@ -241,7 +242,7 @@ impl<F: Scalar> Dataset<F> for ImageFiles {
         let len = self.size[0] * self.size[1] * self.color_mode.channels();
         for (&row, out) in rows.iter().zip(batch.input(0).chunks_exact_mut(len)) {
             for (out, &byte) in out.iter_mut().zip(&self.read(&self.paths[row])?) {
-                *out = F::of(f64::from(byte) / 255.0);
+                *out = F::of(f64::from(byte));
             }
         }
         for (&row, out) in rows.iter().zip(batch.target(0)) {
