@@ -5,13 +5,11 @@
 //! | data | MNIST, 60,000 handwritten digits, 28×28; LeCun, Cortes, Burges; CC BY-SA 3.0; ships in `data/mnist` |
 //! | command | `cargo run --release --all-features --example conditional_gan` (`-- --seed N --epochs N --threads N --smoke`) |
 //! | expected | see `docs/gan.md` |
-//! | writes | `target/conditional_gan/digits.png`, a row for each digit |
+//! | writes | `target/pictures/conditional_gan.png`, a row for each digit |
 
 mod arguments;
 mod conditional;
 mod gan_quality;
-
-use std::path::Path;
 
 use gan_quality::{Judge, scaled, shades};
 use gradus::data::images;
@@ -21,8 +19,6 @@ use gradus::prelude::*;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments = arguments::Arguments::read(5);
     let (train, test) = datasets::mnist::load()?;
-    let folder = Path::new("target/conditional_gan");
-    std::fs::create_dir_all(folder)?;
     let rows = if arguments.smoke { 512 } else { train.images.len_of(Axis(0)) };
     let (real, labels) = (scaled(&train.images), &train.labels);
     let (real, labels) = (real.slice_axis(Axis(0), (0..rows).into()), labels.slice_axis(Axis(0), (0..rows).into()));
@@ -33,9 +29,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let digits = gan.generate((&gan.noise(100, 1), &Array1::from_shape_fn(100, |i| i / 10)))?;
     let picture = images::grid(&shades(&digits), 10, 2)?;
-    images::write_png(folder.join("digits.png"), &images::enlarge(&picture, 2)?)?;
+    images::write_png(arguments.picture("conditional_gan.png")?, &images::enlarge(&picture, 2)?)?;
 
-    let judge = Judge::new(&train, &test, Path::new("target/gan_mnist"), arguments.smoke)?;
+    let judge = Judge::new(&train, &test, &arguments.output, arguments.smoke)?;
     let wanted = Array1::from_shape_fn(2000, |i| i % 10);
     let made = gan.generate((&gan.noise(2000, 2), &wanted))?.into_dimensionality().expect("images");
     judge.print(&judge.judge(&made)?);

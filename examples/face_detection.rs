@@ -194,7 +194,7 @@ fn detect(faces: &Array4<f32>, others: &Array4<f32>, arguments: &arguments::Argu
             }
         }
     }
-    arguments.write_picture("face_detection.png", &drawn)
+    images::write_png(arguments.picture("face_detection.png")?, &drawn)
 }
 
 /// A picture of 192×240 pixels, tiled with others, with twelve faces somewhere on it, and where these are.

@@ -41,13 +41,19 @@ fn main() -> gradus::Result<()> {
     // The filters of the first layer: (5, 5, 1, 16), grey where they are 0.
     let filters = model.weight("strokes/kernel")?;
     let filters = filters.index_axis(Axis(2), 0).permuted_axes([2, 0, 1].as_slice()).to_owned();
-    arguments.write_picture("filters.png", &images::enlarge(&images::grid(&around_grey(&filters), 8, 1)?, 8)?)?;
+    images::write_png(
+        arguments.picture("filters.png")?,
+        &images::enlarge(&images::grid(&around_grey(&filters), 8, 1)?, 8)?,
+    )?;
 
     // What the first test image, a seven, becomes in both layers: one map a filter, each brightest where it is moved most.
     let outputs = model.layer_outputs(&x_test.slice(s![..1, .., .., ..]), &["strokes", "parts"])?;
     for (name, output) in ["feature_maps_strokes.png", "feature_maps_parts.png"].iter().zip(&outputs) {
         let maps = output.index_axis(Axis(0), 0).permuted_axes([2, 0, 1].as_slice()).to_owned();
-        arguments.write_picture(name, &images::enlarge(&images::grid(&each_stretched(&maps)?, 8, 1)?, 4)?)?;
+        images::write_png(
+            arguments.picture(name)?,
+            &images::enlarge(&images::grid(&each_stretched(&maps)?, 8, 1)?, 4)?,
+        )?;
     }
     most_moving(&model, &x_test, &arguments)
 }
@@ -78,7 +84,7 @@ fn most_moving(model: &gradus::Model, x_test: &Array4<f32>, arguments: &argument
             pieces.index_axis_mut(Axis(0), filter * 8 + place).assign(&piece);
         }
     }
-    arguments.write_picture("most_moving.png", &images::enlarge(&images::grid(&pieces, 8, 1)?, 6)?)
+    images::write_png(arguments.picture("most_moving.png")?, &images::enlarge(&images::grid(&pieces, 8, 1)?, 6)?)
 }
 
 /// Numbers around 0 as levels around grey.

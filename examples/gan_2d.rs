@@ -6,7 +6,7 @@
 //! | command | `cargo run --release --all-features --example gan_2d` (`-- --seed N --epochs N --threads N --smoke`) |
 //! | expected | 8 of 8 modes for seeds 0, 1, 2; 0.67, 0.78, 0.78 of the points near one |
 //! | time | 6 s of processor time (AMD EPYC; measured while others computed) |
-//! | writes | `target/gan_2d/points.png`, real points grey, generated ones black |
+//! | writes | `target/pictures/gan_2d.png`, real points grey, generated ones black |
 
 mod arguments;
 
@@ -96,8 +96,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (modes, near) = covered(&made);
     println!("Modes covered: {modes} of {MODES}");
     println!("Points near a mode: {near:.3}");
-    let folder = std::path::Path::new("target/gan_2d");
-    std::fs::create_dir_all(folder)?;
-    images::write_png(folder.join("points.png"), &picture(&ring(4000, 99), &made))?;
+    images::write_png(arguments.picture("gan_2d.png")?, &picture(&ring(4000, 99), &made))?;
     Ok(())
 }

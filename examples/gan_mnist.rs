@@ -5,23 +5,20 @@
 //! | data | MNIST, 60,000 handwritten digits, 28×28; LeCun, Cortes, Burges; CC BY-SA 3.0; ships in `data/mnist` |
 //! | command | `cargo run --release --all-features --example gan_mnist` (`-- --seed N --epochs N --threads N --smoke`) |
 //! | expected | see `docs/gan.md` |
-//! | writes | `target/gan_mnist/epoch_N.png`, and `progress.png`, an animation of the same noise after each epoch |
+//! | writes | `target/pictures/gan_mnist/epoch_N.png`, `progress.png`, an animation of the same noise after each epoch, `losses.png` |
 
 mod arguments;
 mod gan_quality;
 
-use std::path::Path;
-
 use gan_quality::{Judge, scaled, shades};
 use gradus::data::images;
 use gradus::gan::GanFit;
+use gradus::plots;
 use gradus::prelude::*;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments = arguments::Arguments::read(5);
     let (train, test) = datasets::mnist::load()?;
-    let folder = Path::new("target/gan_mnist");
-    std::fs::create_dir_all(folder)?;
     let real = scaled(&train.images);
     let rows = if arguments.smoke { 512 } else { real.len_of(Axis(0)) };
     let real = real.slice_axis(Axis(0), (0..rows).into());
@@ -42,19 +39,22 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         &real,
         GanFit::new().batch_size(64).epochs(arguments.epochs).on_epoch_end(|state, _| {
             let picture = images::grid(&shades(&state.gan.generate(&shown)?), 8, 2)?;
-            images::write_png(folder.join(format!("epoch_{}.png", state.epoch + 1)), &images::enlarge(&picture, 2)?)?;
+            images::write_png(
+                arguments.picture(&format!("gan_mnist/epoch_{}.png", state.epoch + 1))?,
+                &images::enlarge(&picture, 2)?,
+            )?;
             frames.push(picture);
             Ok(())
         }),
     )?;
-    images::write_animation(folder.join("progress.png"), &frames, 700)?;
-    std::fs::write(folder.join("history.csv"), history.to_csv())?;
+    images::write_animation(arguments.picture("gan_mnist/progress.png")?, &frames, 700)?;
+    plots::learning_curves(&history).save(arguments.picture("gan_mnist/losses.png")?)?;
 
-    let judge = Judge::new(&train, &test, folder, arguments.smoke)?;
+    let judge = Judge::new(&train, &test, &arguments.output, arguments.smoke)?;
     let made = gan.sample(2000, 1)?.into_dimensionality().expect("images");
     judge.print(&judge.judge(&made)?);
     // Beside it what another framework made of the same network: `docs/measurements/gan_peer.py` writes it.
-    let peer = folder.join("peer.safetensors");
+    let peer = arguments.output.join("gan_mnist/peer.safetensors");
     if peer.exists() {
         let file = gradus::formats::safetensors::TensorFile::read(&peer)?;
         println!("\nOf the peer in {}:", peer.display());

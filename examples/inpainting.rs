@@ -6,12 +6,10 @@
 //! | data | MNIST, 60,000 handwritten digits, 28×28; LeCun, Cortes, Burges; CC BY-SA 3.0; ships in `data/mnist` |
 //! | command | `cargo run --release --all-features --example inpainting` (`-- --seed N --epochs N --threads N --smoke`) |
 //! | expected | see `docs/gan.md` |
-//! | writes | `target/inpainting/filled.png`: original, with a hole, mean image, without and with adversarial loss |
+//! | writes | `target/pictures/inpainting.png`: original, with a hole, mean image, without and with adversarial loss |
 
 mod arguments;
 mod gan_quality;
-
-use std::path::Path;
 
 use gan_quality::{scaled, shades};
 use gradus::data::images;
@@ -148,8 +146,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let plain = train(&images, &arguments, false)?;
     let adversarial = train(&images, &arguments, true)?;
 
-    let folder = Path::new("target/inpainting");
-    std::fs::create_dir_all(folder)?;
     for (place, key) in [("anywhere", Some(1)), ("in the middle", None)] {
         let holes = cut(&tested, key);
         let of = |model: &Model| -> gradus::Result<Array4<f32>> {
@@ -166,7 +162,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 .map(|made| filled(&tested, made, &holes.mask).slice_axis(Axis(0), (0..12).into()).to_owned());
             let views: Vec<_> = rows.iter().map(|row| row.view()).collect();
             let picture = images::grid(&shades(&concatenate(Axis(0), &views)?), 12, 2)?;
-            images::write_png(folder.join("filled.png"), &images::enlarge(&picture, 2)?)?;
+            images::write_png(arguments.picture("inpainting.png")?, &images::enlarge(&picture, 2)?)?;
         }
     }
     Ok(())

@@ -61,7 +61,7 @@ fn main() -> gradus::Result<()> {
         }
     }
     let picture = images::grid(&rows, 6, 2)?;
-    arguments.write_picture("segmentation.png", &images::enlarge(&picture, 3)?)
+    images::write_png(arguments.picture("segmentation.png")?, &images::enlarge(&picture, 3)?)
 }
 
 /// 16, 32 and 64 filters: down to a quarter of the size and up again, with the details of the way down beside what comes

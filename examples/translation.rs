@@ -70,7 +70,7 @@ fn main() -> gradus::Result<()> {
         right as f64 / test.len() as f64
     );
     #[cfg(feature = "plots")]
-    draw(&network, &model, &letters, &test[0])?;
+    draw(&arguments, &network, &model, &letters, &test[0])?;
     Ok(())
 }
 
@@ -270,7 +270,13 @@ fn slip(word: &str, rng: &mut Philox) -> String {
 
 /// Draws what each character of a date looked at.
 #[cfg(feature = "plots")]
-fn draw(network: &Network, model: &Model, letters: &Vectorizer, example: &Example) -> gradus::Result<()> {
+fn draw(
+    arguments: &arguments::Arguments,
+    network: &Network,
+    model: &Model,
+    letters: &Vectorizer,
+    example: &Example,
+) -> gradus::Result<()> {
     let mut looks = ModelBuilder::new(&network.inputs, [&network.looks]).build()?;
     let weights = model.get_weights();
     // All but the layers that come after the look.
@@ -281,13 +287,10 @@ fn draw(network: &Network, model: &Model, letters: &Vectorizer, example: &Exampl
     let length = example.written.chars().count();
     let scores = scores.index_axis(Axis(0), 0).slice_axis(Axis(1), (..length).into()).to_owned();
     let map: Array2<f32> = scores.into_dimensionality().expect("a row a character");
-    let path = arguments::picture("translation.png")?;
     gradus::plots::HeatMap::new("What each character looked at", &map)
         .row_names(example.date.chars().map(String::from).chain(["end".into()]))
         .column_names(example.written.chars().map(|letter| if letter == ' ' { '_' } else { letter }.to_string()))
         .x_label("written")
         .y_label("translated")
-        .save(&path)?;
-    println!("What each character of {} looked at: {}", example.date, path.display());
-    Ok(())
+        .save(arguments.picture("translation.png")?)
 }

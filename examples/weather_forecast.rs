@@ -62,7 +62,7 @@ fn main() -> gradus::Result<()> {
         println!("    {} days ahead: {:.2}", ahead + 1, error(&forecast.slice(day), &y_test.slice(day)));
     }
     #[cfg(feature = "plots")]
-    draw(&forecast.view(), &y_test)?;
+    draw(&arguments, &forecast.view(), &y_test)?;
     Ok(())
 }
 
@@ -115,18 +115,19 @@ fn climate(days: &Array2<f32>, split: usize) -> Array2<f32> {
 
 /// Draws what was said of each day the day before, and what came.
 #[cfg(feature = "plots")]
-fn draw(forecast: &ArrayView2<'_, f32>, truth: &ArrayView2<'_, f32>) -> gradus::Result<()> {
+fn draw(
+    arguments: &arguments::Arguments,
+    forecast: &ArrayView2<'_, f32>,
+    truth: &ArrayView2<'_, f32>,
+) -> gradus::Result<()> {
     let days: Vec<f64> = (0..truth.nrows()).map(|day| day as f64).collect();
     let degrees = |rows: &ArrayView2<'_, f32>| -> Vec<f64> {
         rows.column(0).iter().map(|maximum| f64::from(maximum * SPREAD[1] + MEAN[1])).collect()
     };
-    let path = arguments::picture("weather_forecast.png")?;
     gradus::plots::LinePlot::new("Maximum temperature in Seattle, forecast a day before")
         .x_label("day of the test")
         .y_label("degrees Celsius")
         .points("measured", &days, &degrees(truth))
         .line("forecast", &days, &degrees(forecast))
-        .save(&path)?;
-    println!("Forecast and truth: {}", path.display());
-    Ok(())
+        .save(arguments.picture("weather_forecast.png")?)
 }

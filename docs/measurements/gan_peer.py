@@ -1,6 +1,6 @@
 """The network of `examples/gan_mnist.rs` in PyTorch, trained as there; writes 2,000 samples for the example to judge.
 
-    python gan_peer.py --epochs 5 --seed 0 --output target/gan_mnist/peer.safetensors
+    python gan_peer.py --epochs 5 --seed 0 --output target/pictures/gan_mnist/peer.safetensors
 
 needs torch, numpy and safetensors, and is run in the repository's folder.
 """
@@ -19,7 +19,7 @@ options = argparse.ArgumentParser()
 options.add_argument("--epochs", type=int, default=5)
 options.add_argument("--seed", type=int, default=0)
 options.add_argument("--threads", type=int, default=2)
-options.add_argument("--output", default="target/gan_mnist/peer.safetensors")
+options.add_argument("--output", default="target/pictures/gan_mnist/peer.safetensors")
 options = options.parse_args()
 torch.manual_seed(options.seed)
 torch.set_num_threads(options.threads)

@@ -13,7 +13,6 @@ pub struct Arguments {
     /// Whether to run as briefly as shows that the example works.
     pub smoke: bool,
     /// The folder that pictures go to.
-    #[allow(dead_code)] // few examples draw
     pub output: PathBuf,
 }
 
@@ -60,15 +59,14 @@ impl Arguments {
         Ok(())
     }
 
-    /// Writes a picture into the folder for them, which is made if need be, and says where it is.
-    #[cfg(feature = "images")]
+    /// Where a picture of this name goes, in the folder for them, which is made if need be; says where it is.
     #[allow(dead_code)] // few examples draw
-    pub fn write_picture(&self, name: &str, picture: &gradus::ndarray::Array3<u8>) -> gradus::Result<()> {
+    pub fn picture(&self, name: &str) -> gradus::Result<PathBuf> {
         let path = self.output.join(name);
-        std::fs::create_dir_all(&self.output).map_err(|source| gradus::Error::Io { path: path.clone(), source })?;
-        gradus::data::images::write_png(&path, picture)?;
+        let folder = path.parent().unwrap_or(&self.output);
+        std::fs::create_dir_all(folder).map_err(|source| gradus::Error::Io { path: folder.into(), source })?;
         println!("Picture: {}", path.display());
-        Ok(())
+        Ok(path)
     }
 
     /// Sets the number of threads of a model, where one was asked for.
@@ -76,13 +74,4 @@ impl Arguments {
     pub fn set_threads(&self, model: &mut gradus::Model) -> gradus::Result<()> {
         self.threads.map_or(Ok(()), |threads| model.set_threads(threads))
     }
-}
-
-/// Where a picture of this name goes: into `target/pictures`, which is made.
-#[cfg(feature = "plots")]
-#[allow(dead_code)] // few examples draw
-pub fn picture(name: &str) -> gradus::Result<std::path::PathBuf> {
-    let folder = std::path::Path::new("target/pictures");
-    std::fs::create_dir_all(folder).map_err(|source| gradus::Error::Io { path: folder.into(), source })?;
-    Ok(folder.join(name))
 }
