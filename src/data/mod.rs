@@ -12,9 +12,13 @@ pub mod images;
 mod labels;
 pub mod preprocessing;
 pub(crate) mod split;
+#[cfg(feature = "csv")]
+mod table;
 
 pub use augmentation::{Augmentation, AugmentedImages};
 pub use dataset::{Batch, Dataset};
 pub use folds::{Fold, GroupKFold, KFold, StratifiedKFold, TimeSeriesSplit, stratified_split};
 pub use labels::{Label, from_categorical, to_categorical, to_categorical_f64};
 pub use split::{train_test_split, validation_split};
+#[cfg(feature = "csv")]
+pub use table::Table;
