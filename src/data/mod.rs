@@ -13,6 +13,8 @@ mod labels;
 pub mod preprocessing;
 mod sequences;
 pub(crate) mod split;
+#[cfg(feature = "csv")]
+mod table;
 pub mod text;
 #[cfg(feature = "datasets")]
 pub mod ts;
@@ -23,3 +25,5 @@ pub use folds::{Fold, GroupKFold, KFold, StratifiedKFold, TimeSeriesSplit, strat
 pub use labels::{Label, from_categorical, to_categorical, to_categorical_f64};
 pub use sequences::{PadSequences, Side, Windows};
 pub use split::{train_test_split, validation_split};
+#[cfg(feature = "csv")]
+pub use table::Table;
