@@ -32,10 +32,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     images::write_png(arguments.picture("conditional_gan.png")?, &images::enlarge(&picture, 2)?)?;
 
     let judge = Judge::new(&train, &test, &arguments.output, arguments.smoke)?;
-    let wanted = Array1::from_shape_fn(2000, |i| i % 10);
-    let made = gan.generate((&gan.noise(2000, 2), &wanted))?.into_dimensionality().expect("images");
+    let count = gan_quality::count(arguments.smoke);
+    let wanted = Array1::from_shape_fn(count, |i| i % 10);
+    let made = gan.generate((&gan.noise(count, 2), &wanted))?.into_dimensionality().expect("images");
     judge.print(&judge.judge(&made)?);
     let right = judge.classes(&made)?.iter().zip(&wanted).filter(|(got, want)| got == want).count();
-    println!("Digits that are what was asked for: {:.3}", right as f64 / 2000.0);
+    println!("Digits that are what was asked for: {:.3}", right as f64 / count as f64);
     Ok(())
 }

@@ -31,7 +31,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .collect();
     let images = scaled(&train.images.select(Axis(0), &few));
     let labels = train.labels.select(Axis(0), &few).mapv(usize::from);
-    let tested = scaled(&test.images);
+    let tested_rows = ..if arguments.smoke { 500 } else { test.labels.len() };
+    let tested = scaled(&test.images.slice_axis(Axis(0), tested_rows.into()).to_owned());
+    let tested_labels = test.labels.slice_axis(Axis(0), tested_rows.into());
     println!("{} real images", images.len_of(Axis(0)));
 
     let mut gan = conditional::gan(arguments.seed)?;
@@ -47,7 +49,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let mut classifier = classifier(arguments.seed)?;
         let epochs = steps.max(1) * 50 / images.len_of(Axis(0)).max(1);
         classifier.fit(images, labels, Fit::new().batch_size(50).epochs(epochs.max(1)).verbose(0))?;
-        Ok(classifier.evaluate(&tested, &test.labels)?["accuracy"])
+        Ok(classifier.evaluate(&tested, &tested_labels)?["accuracy"])
     };
     println!("Test accuracy without generated images: {:.4}", accuracy(&images, &labels)?);
     let both = concatenate(Axis(0), &[images.view(), made.view()])?;

@@ -51,7 +51,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     plots::learning_curves(&history).save(arguments.picture("gan_mnist/losses.png")?)?;
 
     let judge = Judge::new(&train, &test, &arguments.output, arguments.smoke)?;
-    let made = gan.sample(2000, 1)?.into_dimensionality().expect("images");
+    let made = gan.sample(gan_quality::count(arguments.smoke), 1)?.into_dimensionality().expect("images");
     judge.print(&judge.judge(&made)?);
     // Beside it what another framework made of the same network: `docs/measurements/gan_peer.py` writes it.
     let peer = arguments.output.join("gan_mnist/peer.safetensors");

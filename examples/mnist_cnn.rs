@@ -43,7 +43,9 @@ fn main() -> gradus::Result<()> {
         model.fit_dataset(&AugmentedImages::new(&images, &labels, slightly)?, options)?;
     }
 
-    let score = model.evaluate(&x_test, &test.labels)?;
+    let tested = ..if arguments.smoke { 500 } else { test.labels.len() };
+    let score =
+        model.evaluate(&x_test.slice_axis(Axis(0), tested.into()), &test.labels.slice_axis(Axis(0), tested.into()))?;
     println!("Test loss: {}", score.loss);
     println!("Test accuracy: {}", score["accuracy"]);
     Ok(())

@@ -40,8 +40,10 @@ pub struct Quality {
     pub classes: [f64; 10],
 }
 
-/// Images that are compared.
-const COUNT: usize = 2000;
+/// How many images are compared.
+pub fn count(smoke: bool) -> usize {
+    if smoke { 200 } else { 2000 }
+}
 
 #[allow(dead_code)]
 impl Judge {
@@ -53,7 +55,8 @@ impl Judge {
         smoke: bool,
     ) -> Result<Self, Box<dyn std::error::Error>> {
         let file = folder.join(if smoke { "judge-smoke.safetensors" } else { "judge.safetensors" });
-        let rows = if smoke { 2 * COUNT } else { train.images.len_of(Axis(0)) };
+        let count = count(smoke);
+        let rows = if smoke { 2 * count } else { train.images.len_of(Axis(0)) };
         let images = scaled(&train.images.slice_axis(Axis(0), (0..rows).into()).to_owned());
         let labels = train.labels.slice_axis(Axis(0), (0..rows).into()).to_owned();
         let mut classifier = if let Ok(classifier) = Model::load(&file) {
@@ -66,12 +69,14 @@ impl Judge {
             classifier.save(&file)?;
             classifier
         };
-        let test_images = scaled(&test.images);
-        let accuracy = classifier.evaluate(&test_images, &test.labels)?["accuracy"];
-        let part = |from: usize| images.slice_axis(Axis(0), (from..from + COUNT).into()).to_owned();
+        let tested = ..if smoke { count } else { test.labels.len() };
+        let test_images = scaled(&test.images.slice_axis(Axis(0), tested.into()).to_owned());
+        let test_labels = test.labels.slice_axis(Axis(0), tested.into());
+        let accuracy = classifier.evaluate(&test_images, &test_labels)?["accuracy"];
+        let part = |from: usize| images.slice_axis(Axis(0), (from..from + count).into()).to_owned();
         let features = |images: &Array4<f32>| features(&classifier, images);
         let real = features(&part(0))?;
-        let floor = frechet_distance(&real, &features(&part(COUNT))?)?;
+        let floor = frechet_distance(&real, &features(&part(count))?)?;
         let anchor = frechet_distance(&real, &features(&normal_in_components(&part(0), 50))?)?;
         Ok(Self { classifier, real, floor, anchor, accuracy })
     }
