@@ -409,6 +409,25 @@ fn warm_steps_allocate_nothing() {
     let count = least(|| steps_of_fit(&mut ignoring, &x, &labels));
     found.expect_none("ignore_class", count);
 
+    // What is watched beside the loss.
+    let mut watched = Sequential::new()
+        .input([6])
+        .add(Dense::new(4).activation(Softmax))
+        .compile(CategoricalCrossentropy::new(), SGD::new())
+        .metric(Accuracy::new())
+        .metric(AUC::new())
+        .metric(Precision::new().thresholds([0.3, 0.6]))
+        .metric(F1Score::new())
+        .metric(OneHotMeanIoU::new(4))
+        .metric(CosineSimilarityMetric::new())
+        .metric(LossMetric::new(KLDivergence::new()))
+        .metric(RootMeanSquaredError::new())
+        .metric(R2Score::new())
+        .build()
+        .expect("metrics that fit");
+    let count = least(|| steps_of_fit(&mut watched, &x, &y));
+    found.expect_none("metrics", count);
+
     // A loop of one's own.
     for threads in [1, 2] {
         let mut model = model(Gelu, Softmax, CategoricalCrossentropy::new(), Adam::new());

@@ -25,6 +25,7 @@ fn a_crate_of_a_users_own_builds_and_trains() {
         .arg(root.join("data/mnist"))
         .current_dir(&folder)
         .env("CARGO_TARGET_DIR", folder.join("target"))
+        .env("CARGO_PROFILE_DEV_DEBUG", "false") // nobody debugs it
         .output()
         .unwrap();
     let (out, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

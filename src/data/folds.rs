@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
+use crate::config::options;
 use crate::random::{self, Philox};
 use crate::{Error, Result};
 
@@ -60,30 +61,34 @@ fn encode<L: Ord>(labels: impl IntoIterator<Item = L>) -> (Vec<usize>, Vec<usize
     (encoded.collect(), counts)
 }
 
-/// Cuts the rows into `n_splits` parts of equal size; each tests once while the others train.
-///
-/// The first n mod `n_splits` parts have one row more. Without shuffling they are runs of rows in their order.
-///
-/// # Defaults
-/// `n_splits` 5, `shuffle` false, `seed` 0.
-/// # Errors
-/// [`Option`](Error::Option) for fewer than two splits, [`Data`](Error::Data) for fewer rows than splits.
-/// # Example
-/// ```
-/// use gradus::data::KFold;
-///
-/// let folds = KFold::new().n_splits(3).split(7)?;
-/// assert_eq!(folds[0].test, [0, 1, 2]);
-/// assert_eq!(folds[2].train, [0, 1, 2, 3, 4]);
-/// # Ok::<(), gradus::Error>(())
-/// ```
-/// # Source
-/// scikit-learn `KFold`; with `shuffle` its sizes, in another order.
-#[derive(Clone, Debug)]
-pub struct KFold {
-    n_splits: usize,
-    shuffle: bool,
-    seed: u64,
+options! {
+    /// Cuts the rows into `n_splits` parts of equal size; each tests once while the others train.
+    ///
+    /// The first n mod `n_splits` parts have one row more. Without shuffling they are runs of rows in their order.
+    ///
+    /// # Defaults
+    /// `n_splits` 5, `shuffle` false, `seed` 0.
+    /// # Errors
+    /// [`Option`](Error::Option) for fewer than two splits, [`Data`](Error::Data) for fewer rows than splits.
+    /// # Example
+    /// ```
+    /// use gradus::data::KFold;
+    ///
+    /// let folds = KFold::new().n_splits(3).split(7)?;
+    /// assert_eq!(folds[0].test, [0, 1, 2]);
+    /// assert_eq!(folds[2].train, [0, 1, 2, 3, 4]);
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    /// # Source
+    /// scikit-learn `KFold`; with `shuffle` its sizes, in another order.
+    pub struct KFold {
+        /// How many folds. Default: 5.
+        n_splits: usize = 5,
+        /// Whether the rows are shuffled before they are cut. Default: false.
+        shuffle: bool = false,
+        /// The seed of the shuffling. Default: 0.
+        seed: u64 = 0,
+    }
 }
 
 impl Default for KFold {
@@ -93,26 +98,6 @@ impl Default for KFold {
 }
 
 impl KFold {
-    /// With every option at its default.
-    pub fn new() -> Self {
-        Self { n_splits: 5, shuffle: false, seed: 0 }
-    }
-    /// How many folds. Default: 5.
-    pub fn n_splits(mut self, n_splits: usize) -> Self {
-        self.n_splits = n_splits;
-        self
-    }
-    /// Whether the rows are shuffled before they are cut. Default: false.
-    pub fn shuffle(mut self, shuffle: bool) -> Self {
-        self.shuffle = shuffle;
-        self
-    }
-    /// The seed of the shuffling. Default: 0.
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = seed;
-        self
-    }
-
     /// The folds of `n` rows.
     ///
     /// # Errors
@@ -136,29 +121,33 @@ impl KFold {
     }
 }
 
-/// [`KFold`] in which every fold has each class in the proportion of the whole.
-///
-/// # Defaults
-/// `n_splits` 5, `shuffle` false, `seed` 0.
-/// # Errors
-/// [`Option`](Error::Option) for fewer than two splits, [`Data`](Error::Data) if no class has as many rows as there are
-/// splits. A class that has fewer is missing from some folds.
-/// # Example
-/// ```
-/// use gradus::data::StratifiedKFold;
-///
-/// let folds = StratifiedKFold::new().n_splits(2).split(["a", "a", "b", "a", "b", "a"])?;
-/// assert_eq!(folds[0].test, [0, 1, 2]);
-/// assert_eq!(folds[1].test, [3, 4, 5]);
-/// # Ok::<(), gradus::Error>(())
-/// ```
-/// # Source
-/// scikit-learn `StratifiedKFold`; with `shuffle` its counts, in another order.
-#[derive(Clone, Debug)]
-pub struct StratifiedKFold {
-    n_splits: usize,
-    shuffle: bool,
-    seed: u64,
+options! {
+    /// [`KFold`] in which every fold has each class in the proportion of the whole.
+    ///
+    /// # Defaults
+    /// `n_splits` 5, `shuffle` false, `seed` 0.
+    /// # Errors
+    /// [`Option`](Error::Option) for fewer than two splits, [`Data`](Error::Data) if no class has as many rows as there are
+    /// splits. A class that has fewer is missing from some folds.
+    /// # Example
+    /// ```
+    /// use gradus::data::StratifiedKFold;
+    ///
+    /// let folds = StratifiedKFold::new().n_splits(2).split(["a", "a", "b", "a", "b", "a"])?;
+    /// assert_eq!(folds[0].test, [0, 1, 2]);
+    /// assert_eq!(folds[1].test, [3, 4, 5]);
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    /// # Source
+    /// scikit-learn `StratifiedKFold`; with `shuffle` its counts, in another order.
+    pub struct StratifiedKFold {
+        /// How many folds. Default: 5.
+        n_splits: usize = 5,
+        /// Whether each class's rows are shuffled before they are dealt out. Default: false.
+        shuffle: bool = false,
+        /// The seed of the shuffling. Default: 0.
+        seed: u64 = 0,
+    }
 }
 
 impl Default for StratifiedKFold {
@@ -168,26 +157,6 @@ impl Default for StratifiedKFold {
 }
 
 impl StratifiedKFold {
-    /// With every option at its default.
-    pub fn new() -> Self {
-        Self { n_splits: 5, shuffle: false, seed: 0 }
-    }
-    /// How many folds. Default: 5.
-    pub fn n_splits(mut self, n_splits: usize) -> Self {
-        self.n_splits = n_splits;
-        self
-    }
-    /// Whether each class's rows are shuffled before they are dealt out. Default: false.
-    pub fn shuffle(mut self, shuffle: bool) -> Self {
-        self.shuffle = shuffle;
-        self
-    }
-    /// The seed of the shuffling. Default: 0.
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = seed;
-        self
-    }
-
     /// The folds of as many rows as there are labels, one a row.
     ///
     /// # Errors

@@ -3,22 +3,18 @@
 use super::{Gan, fill_noise};
 use crate::models::inputs::{Column, Given, Several, check_inputs};
 use crate::models::{IntoInputs, IntoTensor};
+use crate::training::course::{Course, course_setters};
 use crate::training::progress::Progress;
 use crate::training::{History, Logs};
-use crate::{Error, Result, Scalar, Tensor, random};
+use crate::{Error, Result, Scalar, Tensor};
 
 /// The options of [`Gan::fit`].
 ///
 /// # Defaults
 /// `batch_size` 32, `epochs` 1, `verbose` 1, `shuffle` true, `initial_epoch` 0, all steps of an epoch, no labels.
 pub struct GanFit<'a, F: Scalar> {
-    batch_size: usize,
-    epochs: usize,
-    verbose: u8,
-    shuffle: bool,
+    course: Course,
     labels: Option<Given<'a, F>>,
-    initial_epoch: usize,
-    steps_per_epoch: Option<usize>,
     callbacks: Vec<Box<dyn GanCallback<F> + 'a>>,
 }
 
@@ -31,57 +27,14 @@ impl<F: Scalar> Default for GanFit<'_, F> {
 impl<'a, F: Scalar> GanFit<'a, F> {
     /// With every option at its default.
     pub fn new() -> Self {
-        Self {
-            batch_size: 32,
-            epochs: 1,
-            verbose: 1,
-            shuffle: true,
-            labels: None,
-            initial_epoch: 0,
-            steps_per_epoch: None,
-            callbacks: Vec::new(),
-        }
+        Self { course: Course::default(), labels: None, callbacks: Vec::new() }
     }
 
-    /// Real samples of a step, and made ones. Default: 32.
-    pub fn batch_size(mut self, rows: usize) -> Self {
-        self.batch_size = rows;
-        self
-    }
-
-    /// The number of the epoch to stop before, counted from 0. Default: 1.
-    pub fn epochs(mut self, epochs: usize) -> Self {
-        self.epochs = epochs;
-        self
-    }
-
-    /// 0: silent; 1: a progress bar on a terminal, a line an epoch elsewhere; 2: a line an epoch. Default: 1.
-    pub fn verbose(mut self, verbose: u8) -> Self {
-        self.verbose = verbose;
-        self
-    }
-
-    /// Whether each epoch takes the samples in a new order. Default: true.
-    pub fn shuffle(mut self, shuffle: bool) -> Self {
-        self.shuffle = shuffle;
-        self
-    }
+    course_setters!();
 
     /// The samples' labels, for networks that take them. Made samples of a batch have the labels of its real ones.
     pub fn labels(mut self, labels: impl IntoTensor<'a, F>) -> Self {
         self.labels = Some(labels.into_tensor());
-        self
-    }
-
-    /// The number of the first epoch, counted from 0: where an interrupted training goes on. Default: 0.
-    pub fn initial_epoch(mut self, epoch: usize) -> Self {
-        self.initial_epoch = epoch;
-        self
-    }
-
-    /// Ends each epoch after so many steps. Default: when all samples have been seen.
-    pub fn steps_per_epoch(mut self, steps: usize) -> Self {
-        self.steps_per_epoch = Some(steps);
         self
     }
 
@@ -202,18 +155,14 @@ impl<F: Scalar> Gan<F> {
         };
         let mut history = History::default();
         let mut order: Vec<usize> = (0..rows).collect();
-        let batches = rows.div_ceil(options.batch_size);
-        let steps = options.steps_per_epoch.unwrap_or(batches).min(batches);
+        let course = options.course;
+        let steps = course.steps(rows);
         let mut stop = false;
-        for epoch in options.initial_epoch..options.epochs {
-            if options.shuffle {
-                // From the same start each time, so that an epoch's order does not depend on those before it.
-                order.iter_mut().enumerate().for_each(|(i, row)| *row = i);
-                random::shuffle(&mut order, self.options.seed, epoch as u64);
-            }
-            let mut progress = Progress::new(options.verbose, epoch, options.epochs, steps);
+        for epoch in course.initial_epoch..course.epochs {
+            course.arrange(&mut order, self.options.seed, epoch);
+            let mut progress = Progress::new(course.verbose, epoch, course.epochs, steps);
             let (mut sums, mut seen) = ([0.0; 4], 0.0);
-            for (step, rows) in order.chunks(options.batch_size).take(steps).enumerate() {
+            for (step, rows) in order.chunks(course.batch_size).take(steps).enumerate() {
                 batch.real.set_rows(rows.len());
                 samples.gather(rows.iter().copied(), batch.real.data_mut());
                 if let (Some(own), Some(all)) = (&mut batch.labels, &labels) {
@@ -225,7 +174,7 @@ impl<F: Scalar> Gan<F> {
                 sums.iter_mut().zip(figures).for_each(|(sum, figure)| *sum += weight * figure);
                 seen += weight;
                 for callback in &mut callbacks {
-                    let mut state = GanState { epoch, epochs: options.epochs, gan: self, stop: &mut stop };
+                    let mut state = GanState { epoch, epochs: course.epochs, gan: self, stop: &mut stop };
                     callback.on_batch_end(&mut state, step, &logs(figures))?;
                 }
                 progress.step(step + 1, || logs(sums.map(|sum| sum / seen)));
@@ -233,9 +182,9 @@ impl<F: Scalar> Gan<F> {
             let logs = logs(sums.map(|sum| sum / seen));
             self.epochs = epoch + 1;
             progress.finish(&logs);
-            log::debug!("epoch {}/{}: {logs}", epoch + 1, options.epochs);
+            log::debug!("epoch {}/{}: {logs}", epoch + 1, course.epochs);
             for callback in &mut callbacks {
-                let mut state = GanState { epoch, epochs: options.epochs, gan: self, stop: &mut stop };
+                let mut state = GanState { epoch, epochs: course.epochs, gan: self, stop: &mut stop };
                 callback.on_epoch_end(&mut state, &logs)?;
             }
             history.push(epoch, logs);
@@ -277,16 +226,7 @@ impl<F: Scalar> Gan<F> {
         options: &GanFit<'_, F>,
     ) -> Result<usize> {
         let call = "Gan::fit";
-        for (name, value) in
-            [("batch_size", options.batch_size), ("steps_per_epoch", options.steps_per_epoch.unwrap_or(1))]
-        {
-            if value == 0 {
-                return Err(Error::option(name, "at least 1", 0).within(call));
-            }
-        }
-        if options.verbose > 2 {
-            return Err(Error::option("verbose", "0, 1 or 2", options.verbose).within(call));
-        }
+        options.course.check(call)?;
         let conditional = self.discriminator.graph.inputs.len() == 2;
         let given = match labels {
             None if conditional => {

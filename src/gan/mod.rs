@@ -314,16 +314,19 @@ impl<F: Scalar> Gan<F> {
         ArrayD::from_shape_vec(vec![count, self.latent()], values).expect("as many values as asked for")
     }
 
+    /// The number of a pass of this step among all.
+    fn pass_number(&self, part: usize) -> u64 {
+        self.steps * self.options.discriminator_steps as u64 + part as u64
+    }
+
     /// The circumstances of a pass of this step: each has randomness of its own.
     fn mode(&self, purpose: &str, part: usize) -> Mode {
-        let step = self.steps * self.options.discriminator_steps as u64 + part as u64;
-        Mode::Training { seed: self.options.seed ^ random::hash(purpose), step }
+        Mode::Training { seed: self.options.seed ^ random::hash(purpose), step: self.pass_number(part) }
     }
 
     /// A key for random numbers of this step.
     fn key(&self, purpose: &str, part: usize) -> u64 {
-        let step = self.steps * self.options.discriminator_steps as u64 + part as u64;
-        random::mix(random::mix(self.options.seed ^ random::hash(purpose)) ^ step)
+        random::mix(random::mix(self.options.seed ^ random::hash(purpose)) ^ self.pass_number(part))
     }
 }
 

@@ -15,7 +15,7 @@ pub(super) fn resolve_axis(axis: isize, rank: usize) -> Result<usize> {
 
 /// The class axis of predictions whose samples have the shape `sample`. The axis has been checked when the loss was
 /// put to use.
-pub(super) fn class_axis(axis: isize, shape: &[usize]) -> ClassAxis {
+pub(crate) fn class_axis(axis: isize, shape: &[usize]) -> ClassAxis {
     let axis = resolve_axis(axis, shape.len()).unwrap_or(shape.len() - 1);
     ClassAxis { n: shape[axis], inner: volume(&shape[axis + 1..]) }
 }

@@ -13,6 +13,7 @@ mod overlap;
 mod pointwise;
 pub(crate) mod reduction;
 
+pub(crate) use crossentropy::class_axis;
 pub use crossentropy::{BinaryCrossentropy, CategoricalCrossentropy, SparseCategoricalCrossentropy};
 pub use ctc::CTC;
 pub use focal::{BinaryFocalCrossentropy, CategoricalFocalCrossentropy};

@@ -8,9 +8,10 @@ use crate::{Error, Result, Scalar, View};
 /// How much lies above each threshold. Positives are targets other than 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Counts {
-    /// For each label, for each threshold.
+    /// For each label, for each threshold: what lies above it; with even thresholds what lies between it and the next.
     true_positives: Vec<f64>,
     false_positives: Vec<f64>,
+    even: bool,
     /// For each label.
     positives: Vec<f64>,
     negatives: Vec<f64>,
@@ -22,7 +23,8 @@ pub(super) fn share(part: f64, rest: f64) -> f64 {
 }
 
 impl Counts {
-    fn make_room(&mut self, labels: usize, thresholds: usize) {
+    fn make_room(&mut self, labels: usize, thresholds: usize, even: bool) {
+        self.even = even;
         if self.positives.is_empty() {
             self.true_positives = vec![0.0; labels * thresholds];
             self.false_positives = vec![0.0; labels * thresholds];
@@ -42,8 +44,11 @@ impl Counts {
         if self.positives.is_empty() {
             return [0.0; 4];
         }
-        let place = label * (self.true_positives.len() / self.positives.len()) + threshold;
-        let (hits, false_alarms) = (self.true_positives[place], self.false_positives[place]);
+        let thresholds = self.true_positives.len() / self.positives.len();
+        let first = label * thresholds + threshold;
+        let above = first..if self.even { (label + 1) * thresholds } else { first + 1 };
+        let hits: f64 = self.true_positives[above.clone()].iter().sum();
+        let false_alarms: f64 = self.false_positives[above].iter().sum();
         [hits, false_alarms, self.negatives[label] - false_alarms, self.positives[label] - hits]
     }
 }
@@ -64,7 +69,7 @@ impl Thresholds<'_> {
         }
     }
 
-    /// Calls `found` with the place of every threshold that lies below `p`.
+    /// Calls `found` with every threshold below `p`; of even ones with the highest.
     fn below<F: Scalar>(&self, p: F, mut found: impl FnMut(usize)) {
         match *self {
             Self::Given(given) => {
@@ -74,7 +79,9 @@ impl Thresholds<'_> {
                 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // between 0 and n − 1
                 let below =
                     (p.f64().clamp(0.0, 1.0) * (n - 1) as f64).ceil().max(f64::from(u8::from(open_ends))) as usize;
-                (0..below).for_each(found);
+                if below > 0 {
+                    found(below - 1);
+                }
             }
         }
     }
@@ -100,8 +107,9 @@ impl<'a> Counting<'a> {
 
     pub fn count<F: Scalar>(&self, counts: &mut Counts, p: View<'_, F>, t: View<'_, F>, weights: Option<&[F]>) {
         let (values, n, thresholds) = (p.len(), p.last_axis().max(1), self.thresholds.len());
-        counts.make_room(if self.by_label { n } else { 1 }, thresholds);
-        let Counts { true_positives, false_positives, positives, negatives } = counts;
+        let even = matches!(self.thresholds, Thresholds::Even { .. });
+        counts.make_room(if self.by_label { n } else { 1 }, thresholds, even);
+        let Counts { true_positives, false_positives, positives, negatives, .. } = counts;
         for (row, (p, t)) in p.chunks(n).zip(t.chunks(n)).enumerate() {
             for (class, (&p_class, &t_class)) in p.iter().zip(t).enumerate() {
                 if self.class_id.is_some_and(|only| only != class) {

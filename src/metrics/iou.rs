@@ -1,10 +1,9 @@
 //! Intersection over union: how well areas of an image are found.
 
-use ndarray::Axis;
-
 use super::{Metric, metric_options, weight};
 use crate::config::{Config, Configured};
-use crate::kernels::elementwise::argmax;
+use crate::kernels::losses::ClassAxis;
+use crate::losses::class_axis;
 use crate::{Error, Result, Scalar, View};
 
 /// Keras's epsilon, which it adds to each denominator.
@@ -45,18 +44,13 @@ impl ClassTable {
     }
 }
 
-/// Class numbers: as they are, or the places of the largest values over an axis.
-fn classes<F: Scalar>(values: View<'_, F>, sparse: bool, axis: isize) -> Vec<f64> {
-    if sparse {
-        return values.iter().map(|value| value.f64()).collect();
-    }
-    let axes = values.shape().len();
-    if axis == -1 || axis.unsigned_abs() + 1 == axes {
-        return values.chunks(values.last_axis().max(1)).map(|row| argmax(row) as f64).collect();
-    }
-    let axis = if axis < 0 { axes.saturating_sub(axis.unsigned_abs()) } else { axis.unsigned_abs() };
-    let largest = values.array().map_axis(Axis(axis), |lane| argmax(&lane.to_vec()) as f64);
-    largest.iter().copied().collect()
+/// The class of pixel number `pixel`: the number as it is, or the place of the largest value over the class axis.
+fn class<F: Scalar>(values: &View<'_, F>, axis: Option<ClassAxis>, pixel: usize) -> f64 {
+    let Some(axis) = axis else { return values[pixel].f64() };
+    let start = axis.start(pixel);
+    let at = |class: usize| values[start + class * axis.inner];
+    // The first of equals.
+    (1..axis.n).fold(0, |best, class| if at(class) > at(best) { class } else { best }) as f64
 }
 
 /// How predictions and targets of the family are read.
@@ -86,12 +80,14 @@ impl Reading {
     }
 
     fn update<F: Scalar>(&self, state: &mut ClassTable, p: View<'_, F>, t: View<'_, F>, weights: Option<&[F]>) {
-        let (p, t) = (classes(p, self.sparse_y_pred, self.axis), classes(t, self.sparse_y_true, self.axis));
+        let axis = |values: &View<'_, F>, sparse: bool| (!sparse).then(|| class_axis(self.axis, values.shape()));
+        let (p_axis, t_axis) = (axis(&p, self.sparse_y_pred), axis(&t, self.sparse_y_true));
         let ignored = self.ignore_class.map(|class| class as f64);
-        let pixels = p.len();
-        for (pixel, (p, t)) in p.into_iter().zip(t).enumerate() {
+        let pixels = p.len() / p_axis.map_or(1, |axis| axis.n.max(1));
+        for pixel in 0..pixels {
+            let t = class(&t, t_axis, pixel);
             if Some(t) != ignored {
-                state.add(self.num_classes, t, p, weight(weights, pixel, pixels));
+                state.add(self.num_classes, t, class(&p, p_axis, pixel), weight(weights, pixel, pixels));
             }
         }
     }
@@ -99,7 +95,20 @@ impl Reading {
 
 /// Implements [`Metric`] for the mean IoU of some classes.
 macro_rules! iou_metric {
-    ($name:ident, $default:literal, |$metric:ident| $reading:expr, ids: $ids:expr) => {
+    ($name:ident, $default:literal, sparse_y_true: |$of:pat_param| $sparse_y_true:expr, ids: |$metric:ident| $ids:expr) => {
+        impl $name {
+            fn reading(&self) -> Reading {
+                let $of = self;
+                Reading {
+                    num_classes: self.num_classes,
+                    ignore_class: self.ignore_class,
+                    sparse_y_true: $sparse_y_true,
+                    sparse_y_pred: self.sparse_y_pred,
+                    axis: self.axis,
+                }
+            }
+        }
+
         impl<F: Scalar> Metric<F> for $name {
             type State = ClassTable;
             fn name(&self) -> String {
@@ -108,11 +117,10 @@ macro_rules! iou_metric {
             fn check(&self, prediction: &[usize], _: &[usize]) -> Result<()> {
                 let $metric = self;
                 let ids: Vec<usize> = $ids.collect();
-                $reading.check(&ids, prediction)
+                self.reading().check(&ids, prediction)
             }
             fn update(&self, state: &mut ClassTable, p: View<'_, F>, t: View<'_, F>, weights: Option<&[F]>) {
-                let $metric = self;
-                $reading.update(state, p, t, weights);
+                self.reading().update(state, p, t, weights);
             }
             fn result(&self, state: &ClassTable) -> f64 {
                 let $metric = self;
@@ -158,17 +166,7 @@ crate::config::options! {
     }
 }
 
-iou_metric!(
-    IoU, "io_u",
-    |metric| Reading {
-        num_classes: metric.num_classes,
-        ignore_class: metric.ignore_class,
-        sparse_y_true: metric.sparse_y_true,
-        sparse_y_pred: metric.sparse_y_pred,
-        axis: metric.axis,
-    },
-    ids: metric.target_class_ids.iter().copied()
-);
+iou_metric!(IoU, "io_u", sparse_y_true: |metric| metric.sparse_y_true, ids: |metric| metric.target_class_ids.iter().copied());
 
 crate::config::options! {
     /// The mean intersection over union of all classes that occur.
@@ -204,17 +202,7 @@ crate::config::options! {
     }
 }
 
-iou_metric!(
-    MeanIoU, "mean_io_u",
-    |metric| Reading {
-        num_classes: metric.num_classes,
-        ignore_class: metric.ignore_class,
-        sparse_y_true: metric.sparse_y_true,
-        sparse_y_pred: metric.sparse_y_pred,
-        axis: metric.axis,
-    },
-    ids: 0..metric.num_classes
-);
+iou_metric!(MeanIoU, "mean_io_u", sparse_y_true: |metric| metric.sparse_y_true, ids: |metric| 0..metric.num_classes);
 
 crate::config::options! {
     /// [`IoU`] of one-hot targets.
@@ -242,17 +230,7 @@ crate::config::options! {
     }
 }
 
-iou_metric!(
-    OneHotIoU, "one_hot_io_u",
-    |metric| Reading {
-        num_classes: metric.num_classes,
-        ignore_class: metric.ignore_class,
-        sparse_y_true: false,
-        sparse_y_pred: metric.sparse_y_pred,
-        axis: metric.axis,
-    },
-    ids: metric.target_class_ids.iter().copied()
-);
+iou_metric!(OneHotIoU, "one_hot_io_u", sparse_y_true: |_| false, ids: |metric| metric.target_class_ids.iter().copied());
 
 crate::config::options! {
     /// [`MeanIoU`] of one-hot targets.
@@ -278,17 +256,7 @@ crate::config::options! {
     }
 }
 
-iou_metric!(
-    OneHotMeanIoU, "one_hot_mean_io_u",
-    |metric| Reading {
-        num_classes: metric.num_classes,
-        ignore_class: metric.ignore_class,
-        sparse_y_true: false,
-        sparse_y_pred: metric.sparse_y_pred,
-        axis: metric.axis,
-    },
-    ids: 0..metric.num_classes
-);
+iou_metric!(OneHotMeanIoU, "one_hot_mean_io_u", sparse_y_true: |_| false, ids: |metric| 0..metric.num_classes);
 
 metric_options! {
     /// The mean intersection over union of yes and no, p ≥ threshold meaning yes.

@@ -67,8 +67,23 @@ impl<L: Configured> Configured for LossMetric<L> {
     }
 }
 
+/// The mean so far, and room for one batch.
+#[derive(Debug)]
+pub struct LossSoFar<F> {
+    mean: Mean,
+    totals: Vec<F>,
+    values: Vec<F>,
+    counts: Vec<F>,
+}
+
+impl<F> Default for LossSoFar<F> {
+    fn default() -> Self {
+        Self { mean: Mean::default(), totals: Vec::new(), values: Vec::new(), counts: Vec::new() }
+    }
+}
+
 impl<F: Scalar, L: Loss<F> + Configured> Metric<F> for LossMetric<L> {
-    type State = Mean;
+    type State = LossSoFar<F>;
 
     fn name(&self) -> String {
         self.name.clone().unwrap_or_else(|| match L::CLASS {
@@ -85,25 +100,28 @@ impl<F: Scalar, L: Loss<F> + Configured> Metric<F> for LossMetric<L> {
         Err(crate::Error::shape(format!("a target {}", crate::error::show(&expected)), target))
     }
 
-    fn update(&self, state: &mut Mean, prediction: View<'_, F>, target: View<'_, F>, weights: Option<&[F]>) {
+    fn update(&self, state: &mut LossSoFar<F>, prediction: View<'_, F>, target: View<'_, F>, weights: Option<&[F]>) {
         let sample = prediction.shape().get(1..).unwrap_or(&[]);
-        let mut totals = vec![F::zero(); self.loss.sums(sample)];
-        self.loss.partial_sums(prediction, target, &mut totals);
+        let LossSoFar { mean, totals, values, counts } = state;
+        totals.clear();
+        totals.resize(self.loss.sums(sample), F::zero());
+        self.loss.partial_sums(prediction, target, totals);
         let batch = if self.loss.of_batch() { 1 } else { prediction.rows() };
-        let mut values = vec![F::zero(); batch * crate::tensor::volume(&self.loss.values_shape(sample))];
-        self.loss.values(prediction, target, &mut values, &LossContext { totals: &totals });
-        let mut counts = vec![F::one(); values.len()];
+        let rows = batch * crate::tensor::volume(&self.loss.values_shape(sample));
+        values.resize(rows, F::zero());
+        self.loss.values(prediction, target, values, &LossContext { totals });
+        counts.clear();
+        counts.resize(rows, F::one());
         if !self.loss.of_batch() {
-            self.loss.counts(target, &mut counts);
+            self.loss.counts(target, counts);
         }
-        let rows = values.len();
-        for (row, (value, count)) in values.iter().zip(&counts).enumerate() {
-            state.add(value.f64(), weight(weights, row, rows) * count.f64());
+        for (row, (value, count)) in values.iter().zip(&*counts).enumerate() {
+            mean.add(value.f64(), weight(weights, row, rows) * count.f64());
         }
     }
 
-    fn result(&self, state: &Mean) -> f64 {
-        state.result()
+    fn result(&self, state: &LossSoFar<F>) -> f64 {
+        state.mean.result()
     }
 
     fn describe(&self) -> Option<(String, Config)> {

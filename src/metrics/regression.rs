@@ -2,6 +2,7 @@
 
 use super::{Mean, Metric, mean_metric, metric_options, weight};
 use crate::config::{Config, Configured, words};
+use crate::losses::class_axis;
 use crate::{Error, Result, Scalar, View};
 
 metric_options! {
@@ -160,28 +161,12 @@ macro_rules! axis_metric {
 
         impl $name {
             fn rows<F: Scalar>(&self, p: View<'_, F>, t: View<'_, F>, each: &mut impl FnMut(usize, usize, f64)) {
-                let figure = $figure;
-                let axes = p.shape().len();
-                let last = self.axis == -1 || usize::try_from(self.axis).is_ok_and(|axis| axis + 1 == axes);
-                let numbers = |row: &[F]| row.iter().map(|value| value.f64()).collect::<Vec<f64>>();
-                if last {
-                    let n = p.last_axis().max(1);
-                    let rows = p.len() / n;
-                    for (row, (p, t)) in p.chunks(n).zip(t.chunks(n)).enumerate() {
-                        each(row, rows, figure(&numbers(p), &numbers(t)));
-                    }
-                    return;
-                }
-                let axis = ndarray::Axis(if self.axis < 0 {
-                    axes.saturating_sub(self.axis.unsigned_abs())
-                } else {
-                    self.axis.unsigned_abs().min(axes - 1)
-                });
-                let (p, t) = (p.array(), View::new(p.shape(), t.data()).array());
-                let lanes = p.lanes(axis).into_iter().zip(t.lanes(axis));
-                let rows = p.len() / p.len_of(axis).max(1);
-                for (row, (p, t)) in lanes.enumerate() {
-                    each(row, rows, figure(&numbers(&p.to_vec()), &numbers(&t.to_vec())));
+                let (figure, axis) = ($figure, class_axis(self.axis, p.shape()));
+                let rows = p.len() / axis.n.max(1);
+                for row in 0..rows {
+                    let start = axis.start(row);
+                    let pair = |i: usize| [&p, &t].map(|values| values[start + i * axis.inner].f64());
+                    each(row, rows, figure(&Pairs { n: axis.n, at: &pair }));
                 }
             }
         }
@@ -190,14 +175,30 @@ macro_rules! axis_metric {
     };
 }
 
-fn mean(x: &[f64]) -> f64 {
-    x.iter().sum::<f64>() / x.len() as f64
+/// A row of predictions and targets, value by value.
+struct Pairs<'a> {
+    n: usize,
+    at: &'a dyn Fn(usize) -> [f64; 2],
 }
 
-/// The mean of (a − ā)(b − b̄).
-fn covariance(a: &[f64], b: &[f64]) -> f64 {
-    let (mean_a, mean_b) = (mean(a), mean(b));
-    a.iter().zip(b).map(|(a, b)| (a - mean_a) * (b - mean_b)).sum::<f64>() / a.len() as f64
+/// Predictions and targets by their place in a pair.
+const P: usize = 0;
+const T: usize = 1;
+
+impl Pairs<'_> {
+    fn sum(&self, of: impl Fn([f64; 2]) -> f64) -> f64 {
+        (0..self.n).map(|i| of((self.at)(i))).sum()
+    }
+
+    fn mean(&self, side: usize) -> f64 {
+        self.sum(|pair| pair[side]) / self.n as f64
+    }
+
+    /// The mean of (a − ā)(b − b̄).
+    fn covariance(&self, a: usize, b: usize) -> f64 {
+        let (mean_a, mean_b) = (self.mean(a), self.mean(b));
+        self.sum(|pair| (pair[a] - mean_a) * (pair[b] - mean_b)) / self.n as f64
+    }
 }
 
 axis_metric! {
@@ -205,10 +206,10 @@ axis_metric! {
     ///
     /// # Source
     /// Keras's metric `CosineSimilarity`; the loss of that name is its negative.
-    CosineSimilarityMetric as "CosineSimilarity", "cosine_similarity", |p: &[f64], t: &[f64]| {
+    CosineSimilarityMetric as "CosineSimilarity", "cosine_similarity", |pairs: &Pairs<'_>| {
         // Keras normalizes with 10⁻¹² as the least square.
-        let norm = |x: &[f64]| x.iter().map(|x| x * x).sum::<f64>().max(1e-12).sqrt();
-        p.iter().zip(t).map(|(p, t)| p * t).sum::<f64>() / (norm(p) * norm(t))
+        let norm = |side: usize| pairs.sum(|pair| pair[side] * pair[side]).max(1e-12).sqrt();
+        pairs.sum(|[p, t]| p * t) / (norm(P) * norm(T))
     }
 }
 
@@ -217,8 +218,8 @@ axis_metric! {
     ///
     /// # Source
     /// Keras `PearsonCorrelation`.
-    PearsonCorrelation, "pearson_correlation", |p: &[f64], t: &[f64]| {
-        covariance(p, t) / (covariance(p, p).sqrt() * covariance(t, t).sqrt())
+    PearsonCorrelation, "pearson_correlation", |pairs: &Pairs<'_>| {
+        pairs.covariance(P, T) / (pairs.covariance(P, P).sqrt() * pairs.covariance(T, T).sqrt())
     }
 }
 
@@ -227,9 +228,9 @@ axis_metric! {
     ///
     /// # Source
     /// Keras `ConcordanceCorrelation`; 10⁻⁷ is added to the denominator.
-    ConcordanceCorrelation, "concordance_correlation", |p: &[f64], t: &[f64]| {
-        let gap = mean(t) - mean(p);
+    ConcordanceCorrelation, "concordance_correlation", |pairs: &Pairs<'_>| {
+        let gap = pairs.mean(T) - pairs.mean(P);
         // (t − p̄) instead of (t − t̄) changes nothing: the mean of p − p̄ is 0.
-        2.0 * covariance(t, p) / (covariance(t, t) + covariance(p, p) + gap * gap + 1e-7)
+        2.0 * pairs.covariance(T, P) / (pairs.covariance(T, T) + pairs.covariance(P, P) + gap * gap + 1e-7)
     }
 }

@@ -69,11 +69,7 @@ impl<F: Scalar, M, L: IntoLayer<F, M>> IntoLayer<F, EachStep<M>> for TimeDistrib
 }
 
 fn distributed<F: Scalar>(layer: AnyLayer<F>, trainable: bool, name: Option<String>) -> AnyLayer<F> {
-    let inner = match layer.kind {
-        LayerKind::Operation(operation) => Some(operation),
-        LayerKind::Model(_) => None,
-    };
-    AnyLayer { kind: LayerKind::Operation(Arc::new(Distributed { inner, trainable })), name }
+    AnyLayer { kind: LayerKind::Operation(Arc::new(Distributed { inner: layer.into_operation(), trainable })), name }
 }
 
 /// From a configuration: `{"layer": {"class_name": …, "config": …}}`.

@@ -224,6 +224,14 @@ pub(crate) enum LayerKind<F: Scalar> {
 }
 
 impl<F: Scalar> AnyLayer<F> {
+    /// What a layer around this one runs; none of a whole model.
+    pub(crate) fn into_operation(self) -> Option<Arc<dyn Operation<F>>> {
+        match self.kind {
+            LayerKind::Operation(operation) => Some(operation),
+            LayerKind::Model(_) => None,
+        }
+    }
+
     /// A layer with one input and one output.
     pub fn single(layer: impl Layer<F> + 'static) -> Self {
         Self { name: layer.describe().name, kind: LayerKind::Operation(Arc::new(Single(layer))) }

@@ -75,11 +75,10 @@ impl<F: Scalar, M, L: IntoLayer<F, M>> IntoLayer<F, Smooth<M>> for SpectralNorma
 }
 
 fn spectral<F: Scalar>(layer: AnyLayer<F>, power_iterations: usize, name: Option<String>) -> AnyLayer<F> {
-    let inner = match layer.kind {
-        LayerKind::Operation(operation) => Some(operation),
-        LayerKind::Model(_) => None,
-    };
-    AnyLayer { kind: LayerKind::Operation(Arc::new(Spectral { inner, power_iterations })), name }
+    AnyLayer {
+        kind: LayerKind::Operation(Arc::new(Spectral { inner: layer.into_operation(), power_iterations })),
+        name,
+    }
 }
 
 /// From a configuration: `{"layer": {"class_name": …, "config": …}, "power_iterations": 1}`.
@@ -247,6 +246,10 @@ impl<F: Scalar> Operation<F> for Spectral<F> {
         let number = kernel_number(&cache.specs).expect("`build` refuses layers without");
         state.at_mut(number).copy_from_slice(&cache.values[cache.specs[number].range.clone()]);
         state.at_mut(cache.specs.len()).copy_from_slice(&cache.u);
+    }
+
+    fn make_mask(&self, inputs: Inputs<'_, F>, mask: &mut [bool]) {
+        self.inner().make_mask(inputs, mask);
     }
 
     fn checks_values(&self) -> bool {

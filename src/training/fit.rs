@@ -2,6 +2,7 @@
 
 use super::callbacks::{AtEpochEnd, Callback, EpochState};
 use super::compile::Compiled;
+use super::course::{Course, at_least_one, course_setters};
 use super::history::{History, Logs};
 use super::progress::Progress;
 use super::step::{self, StepData};
@@ -9,7 +10,7 @@ use crate::data::dataset::Arrays;
 use crate::data::{Dataset, split::validation_split};
 use crate::models::Model;
 use crate::models::inputs::{Given, IntoInputs, IntoTensor, check_inputs, check_rows_loosely};
-use crate::{Error, Result, Scalar, random};
+use crate::{Error, Result, Scalar};
 
 /// Inputs and targets.
 type Pair<'a, F> = (Vec<Given<'a, F>>, Vec<Given<'a, F>>);
@@ -22,10 +23,7 @@ type Pair<'a, F> = (Vec<Given<'a, F>>, Vec<Given<'a, F>>);
 /// # Source
 /// Keras `Model.fit`.
 pub struct Fit<'a, F: Scalar> {
-    pub(crate) batch_size: usize,
-    epochs: usize,
-    verbose: u8,
-    shuffle: bool,
+    course: Course,
     validation_split: f64,
     validation_data: Option<Pair<'a, F>>,
     validation_set: Option<&'a dyn Dataset<F>>,
@@ -33,8 +31,6 @@ pub struct Fit<'a, F: Scalar> {
     validation_freq: usize,
     pub(crate) class_weight: Vec<(usize, f64)>,
     pub(crate) sample_weight: Option<Vec<Given<'a, F>>>,
-    initial_epoch: usize,
-    steps_per_epoch: Option<usize>,
     callbacks: Vec<Box<dyn Callback<F> + 'a>>,
 }
 
@@ -48,10 +44,7 @@ impl<'a, F: Scalar> Fit<'a, F> {
     /// With every option at its default.
     pub fn new() -> Self {
         Self {
-            batch_size: 32,
-            epochs: 1,
-            verbose: 1,
-            shuffle: true,
+            course: Course::default(),
             validation_split: 0.0,
             validation_data: None,
             validation_set: None,
@@ -59,35 +52,11 @@ impl<'a, F: Scalar> Fit<'a, F> {
             validation_freq: 1,
             class_weight: Vec::new(),
             sample_weight: None,
-            initial_epoch: 0,
-            steps_per_epoch: None,
             callbacks: Vec::new(),
         }
     }
 
-    /// Rows of a step. Default: 32.
-    pub fn batch_size(mut self, rows: usize) -> Self {
-        self.batch_size = rows;
-        self
-    }
-
-    /// The number of the epoch to stop before, counted from 0. Default: 1.
-    pub fn epochs(mut self, epochs: usize) -> Self {
-        self.epochs = epochs;
-        self
-    }
-
-    /// 0: silent; 1: a progress bar on a terminal, a line an epoch elsewhere; 2: a line an epoch. Default: 1.
-    pub fn verbose(mut self, verbose: u8) -> Self {
-        self.verbose = verbose;
-        self
-    }
-
-    /// Whether each epoch takes the rows in a new order. Default: true.
-    pub fn shuffle(mut self, shuffle: bool) -> Self {
-        self.shuffle = shuffle;
-        self
-    }
+    course_setters!();
 
     /// The share of the rows, the last of them, that is kept back for validation. Default: 0.
     pub fn validation_split(mut self, share: f64) -> Self {
@@ -131,18 +100,6 @@ impl<'a, F: Scalar> Fit<'a, F> {
         self
     }
 
-    /// The number of the first epoch, counted from 0: where an interrupted training goes on. Default: 0.
-    pub fn initial_epoch(mut self, epoch: usize) -> Self {
-        self.initial_epoch = epoch;
-        self
-    }
-
-    /// Ends each epoch after so many steps. Default: when all rows have been seen.
-    pub fn steps_per_epoch(mut self, steps: usize) -> Self {
-        self.steps_per_epoch = Some(steps);
-        self
-    }
-
     /// Something to be done as the training goes on; `&mut` of it, if it is to be asked afterwards.
     pub fn callback(mut self, callback: impl Callback<F> + 'a) -> Self {
         self.callbacks.push(Box::new(callback));
@@ -166,23 +123,15 @@ impl<'a, F: Scalar> Fit<'a, F> {
     }
 
     fn check(&self) -> Result<()> {
-        let at_least_one = |option: &str, value: usize| match value {
-            0 => Err(Error::option(option, "at least 1", 0).within("fit")),
-            _ => Ok(()),
-        };
-        at_least_one("batch_size", self.batch_size)?;
-        at_least_one("validation_batch_size", self.validation_batch_size.unwrap_or(1))?;
-        at_least_one("validation_freq", self.validation_freq)?;
-        at_least_one("steps_per_epoch", self.steps_per_epoch.unwrap_or(1))?;
+        self.course.check("fit")?;
+        at_least_one("fit", "validation_batch_size", self.validation_batch_size.unwrap_or(1))?;
+        at_least_one("fit", "validation_freq", self.validation_freq)?;
         if !(0.0..1.0).contains(&self.validation_split) {
             return Err(Error::option("validation_split", "in 0..1", self.validation_split).within("fit"));
         }
         if let Some((_, weight)) = self.class_weight.iter().find(|(_, weight)| !(weight.is_finite() && *weight >= 0.0))
         {
             return Err(Error::option("class_weight", "finite numbers, at least 0", weight).within("fit"));
-        }
-        if self.verbose > 2 {
-            return Err(Error::option("verbose", "0, 1 or 2", self.verbose).within("fit"));
         }
         Ok(())
     }
@@ -371,9 +320,9 @@ impl<F: Scalar> Model<F> {
         validation: Option<(&dyn Dataset<F>, bool)>,
         mut options: Fit<'_, F>,
     ) -> Result<History> {
-        if let Some(batch) = self.graph.batch().filter(|&batch| batch != options.batch_size) {
+        if let Some(batch) = self.graph.batch().filter(|&batch| batch != options.course.batch_size) {
             let expected = format!("{batch}, which an input fixes");
-            return Err(Error::option("batch_size", expected, options.batch_size));
+            return Err(Error::option("batch_size", expected, options.course.batch_size));
         }
         let threads = self.threads.clone();
         self.with_compiled(|model, compiled| {
@@ -399,25 +348,20 @@ impl<F: Scalar> Epochs<'_, F> {
         let mut callbacks = std::mem::take(&mut options.callbacks);
         let mut history = History::default();
         let mut stop = false;
-        self.tell(&mut callbacks, options, options.initial_epoch, &mut stop, |callback, state| {
+        self.tell(&mut callbacks, options, options.course.initial_epoch, &mut stop, |callback, state| {
             callback.on_train_begin(state)
         })?;
         let class_weights = class_weights("fit", &options.class_weight, self.compiled)?;
         let mut order: Vec<usize> = (0..dataset.len()).collect();
-        'training: for epoch in options.initial_epoch..options.epochs {
+        'training: for epoch in options.course.initial_epoch..options.course.epochs {
             self.tell(&mut callbacks, options, epoch, &mut stop, super::callbacks::Callback::on_epoch_begin)?;
-            if options.shuffle {
-                // From the same start each time, so that an epoch's order does not depend on those before it.
-                order.iter_mut().enumerate().for_each(|(i, row)| *row = i);
-                random::shuffle(&mut order, self.model.seed, epoch as u64);
-            }
+            options.course.arrange(&mut order, self.model.seed, epoch);
             self.compiled.workspace.prepare(self.model, &self.compiled.objectives, dataset, true);
-            let batches = order.len().div_ceil(options.batch_size);
-            let steps = options.steps_per_epoch.unwrap_or(batches).min(batches);
-            let mut progress = Progress::new(options.verbose, epoch, options.epochs, steps);
+            let steps = options.course.steps(order.len());
+            let mut progress = Progress::new(options.course.verbose, epoch, options.course.epochs, steps);
             let (mut total, mut seen) = (0.0, 0);
             reset_metrics(self.compiled);
-            for (step, rows) in order.chunks(options.batch_size).take(steps).enumerate() {
+            for (step, rows) in order.chunks(options.course.batch_size).take(steps).enumerate() {
                 let data = StepData { dataset, rows, class_weights: class_weights.as_deref(), check: self.check };
                 let loss = match step::train(self.model, self.compiled, &data) {
                     Err(Error::LossNotFinite { loss, step: at }) => {
@@ -444,7 +388,7 @@ impl<F: Scalar> Epochs<'_, F> {
             }
             let mut logs = figures(self.compiled, total / seen as f64, "");
             if let Some((set, check)) = validation.filter(|_| (epoch + 1).is_multiple_of(options.validation_freq)) {
-                let batch = options.validation_batch_size.unwrap_or(options.batch_size);
+                let batch = options.validation_batch_size.unwrap_or(options.course.batch_size);
                 let validated = evaluate(self.model, self.compiled, set, batch, check, "val_")?;
                 for (name, value) in validated.iter() {
                     logs.insert(name, value);
@@ -452,7 +396,7 @@ impl<F: Scalar> Epochs<'_, F> {
             }
             self.compiled.epochs = epoch + 1;
             progress.finish(&logs);
-            log::debug!("epoch {}/{}: {logs}", epoch + 1, options.epochs);
+            log::debug!("epoch {}/{}: {logs}", epoch + 1, options.course.epochs);
             self.tell(&mut callbacks, options, epoch, &mut stop, |callback, state| {
                 callback.on_epoch_end(state, &logs)
             })?;
@@ -462,7 +406,7 @@ impl<F: Scalar> Epochs<'_, F> {
             }
         }
         self.compiled.driver.finish(self.model);
-        let last = history.epochs().last().copied().unwrap_or(options.initial_epoch);
+        let last = history.epochs().last().copied().unwrap_or(options.course.initial_epoch);
         self.tell(&mut callbacks, options, last, &mut stop, super::callbacks::Callback::on_train_end)?;
         Ok(history)
     }
@@ -478,7 +422,7 @@ impl<F: Scalar> Epochs<'_, F> {
     ) -> Result<()> {
         for callback in callbacks {
             let mut state =
-                EpochState { epoch, epochs: options.epochs, model: self.model, compiled: self.compiled, stop };
+                EpochState { epoch, epochs: options.course.epochs, model: self.model, compiled: self.compiled, stop };
             what(callback.as_mut(), &mut state)?;
         }
         Ok(())

@@ -2,6 +2,7 @@
 
 mod callbacks;
 mod compile;
+pub(crate) mod course;
 mod evaluate;
 pub(crate) mod fit;
 mod history;

@@ -92,21 +92,25 @@ impl BeamSearch {
             let logarithms = next(beginnings)?;
             self.check_logarithms(open.len(), &logarithms)?;
 
-            let mut goes_on: Vec<Beginning> = Vec::new();
-            for (beginning, row) in open.iter().zip(logarithms.outer_iter()) {
+            // Which beginning goes on with which token, and how likely that is.
+            let mut goes_on: Vec<(usize, usize, f64)> = Vec::new();
+            for (number, (beginning, row)) in open.iter().zip(logarithms.outer_iter()).enumerate() {
                 for (token, logarithm) in row.iter().enumerate().filter(|(_, l)| **l > F::neg_infinity()) {
                     let log_probability = beginning.log_probability + logarithm.f64();
                     if token == self.end {
                         ended.push(self.hypothesis(beginning.tokens[1..].to_vec(), log_probability, true));
                     } else {
-                        let tokens = [&beginning.tokens[..], &[token]].concat();
-                        goes_on.push(Beginning { tokens, log_probability });
+                        goes_on.push((number, token, log_probability));
                     }
                 }
             }
-            goes_on.sort_by(|a, b| b.log_probability.total_cmp(&a.log_probability));
+            goes_on.sort_by(|(_, _, a), (_, _, b)| b.total_cmp(a));
             goes_on.truncate(self.width);
-            open = goes_on;
+            let longer = |(number, token, log_probability): (usize, usize, f64)| Beginning {
+                tokens: [&open[number].tokens[..], &[token]].concat(),
+                log_probability,
+            };
+            open = goes_on.into_iter().map(longer).collect();
             ended.sort_by(best_first);
             ended.truncate(self.width);
             // A longer sequence is no likelier; the penalty helps it most at the greatest length.

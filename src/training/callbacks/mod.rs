@@ -192,6 +192,11 @@ impl Monitor {
     }
 }
 
+/// Whether `value` is better than `reference` by more than `min_delta`.
+fn beats(value: f64, reference: f64, min_delta: f64, higher: bool) -> bool {
+    if higher { value - min_delta > reference } else { value + min_delta < reference }
+}
+
 /// The monitored figure of an epoch; its absence is the user's slip.
 fn monitored(callback: &'static str, monitor: &str, logs: &Logs) -> Result<f64> {
     logs.get(monitor)
@@ -307,9 +312,8 @@ impl<F: Scalar> EarlyStopping<F> {
         self.best_epoch
     }
 
-    /// Whether `value` is better than `reference` by more than `min_delta`.
     fn is_better(&self, value: f64, reference: f64, higher: bool) -> bool {
-        if higher { value - self.min_delta > reference } else { value + self.min_delta < reference }
+        beats(value, reference, self.min_delta, higher)
     }
 }
 

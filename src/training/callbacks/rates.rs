@@ -1,6 +1,6 @@
 //! Learning rates that follow how a training goes.
 
-use super::{Callback, EpochState, Monitor, monitored};
+use super::{Callback, EpochState, Monitor, beats, monitored};
 use crate::training::Logs;
 use crate::{Error, Result, Scalar};
 
@@ -113,10 +113,7 @@ impl<F: Scalar> Callback<F> for ReduceLROnPlateau {
             self.cooling -= 1;
             self.wait = 0;
         }
-        let better = self
-            .best
-            .is_none_or(|best| if higher { value - self.min_delta > best } else { value + self.min_delta < best });
-        if better {
+        if self.best.is_none_or(|best| beats(value, best, self.min_delta, higher)) {
             self.best = Some(value);
             self.wait = 0;
         } else if self.cooling == 0 {

@@ -1,0 +1,9 @@
+//! Layers: behaviour that neither the check of all layers nor the reference cases see. One program, so that the executor is
+//! compiled once for all.
+
+mod activation;
+mod conv;
+mod dropout;
+mod merge;
+mod recurrent;
+mod spatial;
