@@ -292,6 +292,42 @@ fn pools_and_norms() -> Model {
     ModelBuilder::new([&x], [&y]).compile(compile).build().expect("a good model")
 }
 
+/// Every layer of sequences, likewise.
+fn sequences() -> Model {
+    let x = Input::new([6]);
+    let sequence = x.apply(Dense::new(20).activation(Relu)).apply(Reshape::new([5, 4]));
+    let masked = sequence.apply(Masking::new());
+    let attended = [&sequence, &masked];
+    let all = [
+        masked.apply(RNN::new(3).return_sequences(true)),
+        masked.apply(LSTM::new(3).dropout(0.2).recurrent_dropout(0.2)),
+        masked.apply(GRU::new(3).return_sequences(true).go_backwards(true)),
+        sequence.apply(GRU::new(3).reset_after(false)),
+        sequence.apply(LSTM::new(3).activation(Relu).recurrent_activation(HardSigmoid)),
+        masked.apply(Bidirectional::new(LSTM::new(3).return_sequences(true))),
+        sequence.apply(TimeDistributed::new(Dense::new(3).activation(Tanh))),
+        call(Attention::new().use_scale(true), attended),
+        call(AdditiveAttention::new(), attended),
+        call(MultiHeadAttention::new(2, 3).dropout(0.1), attended),
+    ];
+    let all: Vec<Symbol<f32>> = all.iter().map(|y| y.apply(Flatten::new())).collect();
+    let y = call(Concatenate::new(), &all).apply(Dense::new(4).activation(Softmax));
+    let compile = Compile::new(Adam::new()).loss(CategoricalCrossentropy::new());
+    ModelBuilder::new([&x], [&y]).compile(compile).build().expect("a good model")
+}
+
+/// A vocabulary of which a batch names a part, with a mask.
+fn tokens(optimizer: impl Optimizer<f32> + 'static) -> Model {
+    Sequential::new()
+        .input([6])
+        .add(Embedding::new(100, 8).mask_zero(true))
+        .add(GRU::new(5))
+        .add(Dense::new(4).activation(Softmax))
+        .compile(CategoricalCrossentropy::new(), optimizer)
+        .build()
+        .expect("a good model")
+}
+
 /// Models of every activation, loss, optimizer and kind of layer under a name each, to be trained on [`features`] and
 /// [`one_hot`].
 fn models() -> Vec<(String, Model)> {
@@ -364,6 +400,7 @@ fn models() -> Vec<(String, Model)> {
     models.push(("noise".into(), noisy));
     models.push(("convolutions".into(), convolutions()));
     models.push(("pools and norms".into(), pools_and_norms()));
+    models.push(("sequences".into(), sequences()));
     let x = Input::new([6]);
     let (a, b) = (x.apply(Dense::new(8)), x.apply(Dense::new(8).activation(Relu)));
     let merged = [
@@ -394,6 +431,13 @@ fn warm_steps_allocate_nothing() {
             let count = least(|| steps_of_fit(&mut model, &x, &y));
             found.expect_none(&format!("fit, {threads} threads, {name}"), count);
         }
+    }
+
+    // Every step names other rows of the vocabulary.
+    let ids = Array2::from_shape_fn((ROWS, 6), |(i, j)| ((7 * i + i * j) % 100) as f32);
+    for (name, mut model) in [("SGD", tokens(SGD::new())), ("Adam", tokens(Adam::new()))] {
+        let count = least(|| steps_of_fit(&mut model, &ids, &y));
+        found.expect_none(&format!("tokens, {name}"), count);
     }
 
     // Weights a sample and a class, and a loss that leaves classes out.

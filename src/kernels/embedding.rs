@@ -15,6 +15,11 @@ pub fn first_bad_id<F: Scalar>(ids: &[F], rows: usize) -> Option<usize> {
     ids.iter().position(|&id| row(id, rows).is_none())
 }
 
+/// The rows that `ids` name, of a table of `rows`.
+pub fn rows_of<F: Scalar>(ids: &[F], rows: usize) -> impl Iterator<Item = usize> + '_ {
+    ids.iter().filter_map(move |&id| row(id, rows))
+}
+
 kernel! {
     /// `y[i] = table[ids[i]]`: `ids` (n), `table` (rows, width) → `y` (n, width). An id that names no row gives zeros.
     pub fn look_up<F>(ids: &[F], table: &[F], width: usize, y: &mut [F]) {

@@ -19,6 +19,10 @@ layer_options! {
     ///
     /// With `mask_zero` token 0 is padding: a mask (batch, timesteps) goes on beside the output, false where the token is
     /// 0. Row 0 is looked up and learned all the same.
+    ///
+    /// Only the rows that a batch names have a gradient. With an optimizer that leaves weights without one alone
+    /// ([`ZeroGradient`](crate::optimizers::ZeroGradient)), a step costs the same however large the vocabulary is; with
+    /// others it costs what the rows cost that have been named so far.
     /// # Defaults
     /// `embeddings_initializer` uniform in ±0.05, `mask_zero` false; no regularizer, no constraint.
     /// # Errors
@@ -65,7 +69,8 @@ impl<F: Scalar> Layer<F> for Embedding {
         params
             .add("embeddings", &[self.input_dim, self.output_dim], &self.embeddings_initializer)?
             .regularizer(self.embeddings_regularizer.as_ref())
-            .constraint(self.embeddings_constraint.as_ref());
+            .constraint(self.embeddings_constraint.as_ref())
+            .few_rows();
         Ok([input, &[self.output_dim]].concat())
     }
 
@@ -85,7 +90,8 @@ impl<F: Scalar> Layer<F> for Embedding {
         _: &Context<'_, F>,
     ) {
         if grads.wanted() {
-            embedding::look_up_backward(&x, &grad_y, self.output_dim, grads.at_mut(0));
+            let touched = embedding::rows_of(&x, self.input_dim);
+            embedding::look_up_backward(&x, &grad_y, self.output_dim, grads.rows_mut(0, touched));
         }
         if let Some(mut grad_x) = grad_x {
             grad_x.fill(F::zero());

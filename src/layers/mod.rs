@@ -24,6 +24,7 @@ mod prelu;
 mod recurrent;
 mod rescaling;
 mod reshape;
+pub(crate) mod rows;
 mod spatial;
 mod up_sampling;
 
@@ -51,6 +52,7 @@ pub use merge::{Add, Average, Concatenate, Dot, Maximum, Minimum, Multiply, Subt
 pub use normalization::{
     BatchNormalization, GroupNormalization, LayerNormalization, RMSNormalization, UnitNormalization,
 };
+pub(crate) use params::GradState;
 pub use params::{Grads, ParamBuilder, ParamSpec, Params};
 pub use pool::{AvgPool1D, AvgPool2D, AvgPool3D, MaxPool1D, MaxPool2D, MaxPool3D};
 pub use prelu::PReLU;

@@ -3,6 +3,7 @@
 use std::borrow::Borrow;
 use std::ops::Range;
 
+use super::rows::Rows;
 use crate::constraints::Constraint;
 use crate::initializers::Initializer;
 use crate::kernels::gemm::Start;
@@ -19,6 +20,8 @@ pub struct ParamSpec {
     pub(crate) learned: bool,
     pub(crate) regularizer: Option<Regularizer>,
     pub(crate) constraint: Option<Constraint>,
+    /// Whether a pass adds to the gradients of a few rows only, through [`Grads::rows_mut`].
+    pub(crate) few_rows: bool,
 }
 
 impl ParamSpec {
@@ -47,6 +50,20 @@ impl ParamSpec {
     pub fn constraint(&mut self, constraint: Option<&Constraint>) -> &mut Self {
         self.constraint = constraint.cloned();
         self
+    }
+
+    /// Says that a pass adds to the gradients of a few rows only, through [`Grads::rows_mut`]: a table that is looked
+    /// up. A step then costs what these rows cost, where the optimizer allows that.
+    pub fn few_rows(&mut self) -> &mut Self {
+        self.few_rows = true;
+        self
+    }
+
+    /// How many rows the parameter has, if it is a table of which all gradients but those of a few rows are 0: no
+    /// penalty and no constraint wants to see them all.
+    pub(crate) fn table_rows(&self) -> Option<usize> {
+        let alone = self.few_rows && self.regularizer.is_none() && self.constraint.is_none();
+        alone.then(|| self.shape.first().copied().unwrap_or(0)).filter(|&rows| rows > 0)
     }
 }
 
@@ -149,6 +166,7 @@ impl<'a, F: Scalar> ParamBuilder<'a, F> {
             learned,
             regularizer: None,
             constraint: None,
+            few_rows: false,
         });
         Ok(self.specs.last_mut().expect("just pushed"))
     }
@@ -210,15 +228,46 @@ impl<'a, F> Params<'a, F> {
 pub struct Grads<'a, F> {
     specs: &'a [ParamSpec],
     values: &'a mut [F],
-    /// For each parameter: whether its values are those of an earlier pass. They are cleared by whoever asks for them
-    /// first, and by nobody where a product overwrites them. Empty: none are.
-    stale: &'a mut [bool],
+    /// What is known of each parameter's values. Empty: none are stale.
+    state: &'a mut [GradState],
     wanted: bool,
 }
 
+/// What is known of the gradient of one parameter.
+#[derive(Clone, Debug)]
+pub(crate) struct GradState {
+    /// Whether its values are those of an earlier pass. They are cleared by whoever asks for them first, and by nobody
+    /// where a product overwrites them.
+    pub stale: bool,
+    /// The rows of a table that may hold something else than zeros, if that is known.
+    pub rows: Option<Rows>,
+}
+
+impl GradState {
+    /// Of memory that has just been filled with zeros.
+    pub fn new(spec: &ParamSpec) -> Self {
+        Self { stale: true, rows: spec.table_rows().map(Rows::none_of) }
+    }
+
+    /// Zeroes what an earlier pass left.
+    pub fn clear(&mut self, gradient: &mut [impl Scalar]) {
+        if !std::mem::take(&mut self.stale) {
+            return;
+        }
+        match &mut self.rows {
+            None => gradient.fill(num_traits::zero()),
+            Some(rows) => {
+                let width = gradient.len() / rows.count();
+                rows.iter().for_each(|row| gradient[row * width..][..width].fill(num_traits::zero()));
+                rows.clear();
+            }
+        }
+    }
+}
+
 impl<'a, F: Scalar> Grads<'a, F> {
-    pub(crate) fn new(specs: &'a [ParamSpec], values: &'a mut [F], stale: &'a mut [bool], wanted: bool) -> Self {
-        Self { specs, values, stale, wanted }
+    pub(crate) fn new(specs: &'a [ParamSpec], values: &'a mut [F], state: &'a mut [GradState], wanted: bool) -> Self {
+        Self { specs, values, state, wanted }
     }
 
     /// Whether anybody will read them: not those of a frozen layer. A layer may then leave them alone.
@@ -246,6 +295,22 @@ impl<'a, F: Scalar> Grads<'a, F> {
         gradient
     }
 
+    /// The gradient of a table that was declared to have [`few_rows`](ParamSpec::few_rows), of which only the rows
+    /// `touched` will be added to.
+    ///
+    /// # Panics
+    /// If [`build`](super::Layer::build) added fewer parameters, or the table has no such row.
+    pub fn rows_mut(&mut self, number: usize, touched: impl IntoIterator<Item = usize>) -> &mut [F] {
+        let gradient = &mut self.values[self.specs[number].range.clone()];
+        if let Some(state) = self.state.get_mut(number) {
+            state.clear(gradient);
+            if let Some(rows) = &mut state.rows {
+                touched.into_iter().for_each(|row| rows.insert(row));
+            }
+        }
+        gradient
+    }
+
     /// The gradients of several different parameters.
     ///
     /// # Panics
@@ -264,7 +329,11 @@ impl<'a, F: Scalar> Grads<'a, F> {
     /// # Panics
     /// If [`build`](super::Layer::build) added fewer.
     pub fn product(&mut self, number: usize) -> (&mut [F], Start<'static, F>) {
-        let stale = self.stale.get_mut(number).is_some_and(std::mem::take);
+        let stale = self.state.get_mut(number).is_some_and(|state| {
+            // Whoever asks for all of a table may write anywhere.
+            state.rows = None;
+            std::mem::take(&mut state.stale)
+        });
         (&mut self.values[self.specs[number].range.clone()], if stale { Start::Zero } else { Start::Add })
     }
 }

@@ -6,7 +6,9 @@ use super::graph::Graph;
 use super::operation::AnyCache;
 use super::plan::{Plan, Seed};
 use crate::kernels::elementwise;
-use crate::layers::{BadValue, Context, Feeds, GradInputs, Grads, Inputs, MaskRule, Mode, NodeShared, Params, Values};
+use crate::layers::{
+    BadValue, Context, Feeds, GradInputs, GradState, Grads, Inputs, MaskRule, Mode, NodeShared, Params, Values,
+};
 use crate::{Error, Scalar, Tensor, View, ViewMut};
 
 /// What does not change while a batch goes through: the graph, its parameters, the plan, the circumstances.
@@ -36,8 +38,8 @@ pub(crate) struct Shard<F> {
     caches: Vec<Option<AnyCache>>,
     /// Gradients of all parameters, added up over the nodes.
     pub param_grads: Vec<F>,
-    /// For each parameter: whether its gradient is still an earlier pass's.
-    stale: Vec<bool>,
+    /// What is known of each parameter's gradient.
+    pub grad_state: Vec<GradState>,
     /// This shard's part of the sums at a seam.
     pub sums: Vec<F>,
     scratch: Vec<F>,
@@ -57,7 +59,7 @@ impl<F: Scalar> Shard<F> {
             grads: tensors(),
             caches: graph.nodes.iter().map(|node| graph.layer(node).map(|layer| layer.operation.new_cache())).collect(),
             param_grads: Vec::new(),
-            stale: vec![true; graph.specs.len()],
+            grad_state: graph.specs.iter().map(GradState::new).collect(),
             sums: Vec::new(),
             scratch: Vec::new(),
             refused: None,
@@ -100,14 +102,22 @@ impl<F: Scalar> Shard<F> {
             grad.set_rows(self.rows.len());
         }
         self.param_grads.resize(run.params.len(), F::zero());
-        self.stale.fill(true);
+        self.grad_state.iter_mut().for_each(|state| state.stale = true);
     }
 
     /// Zeroes the gradients of parameters that no layer has written.
     pub fn end_backward(&mut self, run: &Run<'_, F>) {
-        for (spec, stale) in run.graph.specs.iter().zip(&mut self.stale) {
-            if std::mem::take(stale) {
-                self.param_grads[spec.range.clone()].fill(F::zero());
+        for (spec, state) in run.graph.specs.iter().zip(&mut self.grad_state) {
+            state.clear(&mut self.param_grads[spec.range.clone()]);
+        }
+    }
+
+    /// Counts the rows of tables that another shard touched as touched here, where the sum of both will lie.
+    pub fn unite_touched(&mut self, other: &Self) {
+        for (own, other) in self.grad_state.iter_mut().zip(&other.grad_state) {
+            match (&mut own.rows, &other.rows) {
+                (Some(own), Some(other)) => own.unite(other),
+                (rows, _) => *rows = None,
             }
         }
     }
@@ -234,8 +244,8 @@ impl<F: Scalar> Shard<F> {
             let cx = context(run, number, self.number, &self.rows, inputs).with_fused_loss(plan.fused_loss);
             let cx = if number + 1 == last { cx.with_totals(totals) } else { cx };
             let mut grad_inputs = GradInputs::new(&plan.inputs, grads, values, memory, &mut self.scratch);
-            let (specs, stale) = (&run.graph.specs[layer.specs.clone()], &mut self.stale[layer.specs.clone()]);
-            let mut param_grads = Grads::new(specs, &mut self.param_grads, stale, plan.learns);
+            let (specs, state) = (&run.graph.specs[layer.specs.clone()], &mut self.grad_state[layer.specs.clone()]);
+            let mut param_grads = Grads::new(specs, &mut self.param_grads, state, plan.learns);
             let cache = self.caches[number].as_mut().expect("a node with a layer has a cache");
             layer.operation.backward(inputs, outputs, grad_outputs, &mut grad_inputs, &mut param_grads, cache, &cx);
         }

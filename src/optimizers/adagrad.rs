@@ -1,6 +1,6 @@
 //! Steps that shrink with the gradients seen so far.
 
-use super::{Common, Optimizer, Step, above_zero, in_unit_range, optimizer_options};
+use super::{Common, Optimizer, Step, ZeroGradient, above_zero, in_unit_range, optimizer_options};
 use crate::config::{Config, Configured};
 use crate::kernels::optimizer as kernels;
 use crate::{Error, Result, Scalar};
@@ -44,6 +44,10 @@ impl<F: Scalar> Optimizer<F> for Adagrad {
 
     fn slot_start(&self, _: usize) -> f64 {
         self.initial_accumulator_value
+    }
+
+    fn zero_gradient(&self) -> ZeroGradient {
+        ZeroGradient::Keeps
     }
 
     fn check(&self) -> Result<()> {
@@ -97,6 +101,10 @@ impl<F: Scalar> Optimizer<F> for Adadelta {
 
     fn slots(&self) -> &'static [&'static str] {
         &["accumulated_grad", "accumulated_delta_var"]
+    }
+
+    fn zero_gradient(&self) -> ZeroGradient {
+        ZeroGradient::KeepsFresh
     }
 
     fn check(&self) -> Result<()> {

@@ -1,6 +1,6 @@
 //! Adam and its relatives.
 
-use super::{Common, Optimizer, Step, above_zero, in_unit_range, optimizer_options};
+use super::{Common, Optimizer, Step, ZeroGradient, above_zero, in_unit_range, optimizer_options};
 use crate::config::{Config, Configured};
 use crate::kernels::optimizer::{self as kernels, AdamStep};
 use crate::{Error, Result, Scalar};
@@ -94,6 +94,10 @@ macro_rules! adam_family {
 
             fn slots(&self) -> &'static [&'static str] {
                 if self.amsgrad { &["momentum", "velocity", "velocity_hat"] } else { &["momentum", "velocity"] }
+            }
+
+            fn zero_gradient(&self) -> ZeroGradient {
+                ZeroGradient::KeepsFresh
             }
 
             fn check(&self) -> Result<()> {

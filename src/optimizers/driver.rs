@@ -6,9 +6,10 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{Common, Optimizer, Step};
+use super::{Common, Optimizer, Step, ZeroGradient};
 use crate::kernels::{elementwise, optimizer as kernels, reduce};
-use crate::layers::ParamSpec;
+use crate::layers::rows::Rows;
+use crate::layers::{GradState, ParamSpec};
 use crate::models::graph::Graph;
 use crate::models::partial::Partial;
 use crate::models::{Model, Pass};
@@ -37,9 +38,52 @@ pub struct Driver<F: Scalar> {
     pub(crate) rate: Option<f64>,
     /// The gradients of a [`step`](Self::step), which changes them.
     gradients: Vec<F>,
-    /// Which layers train, and the runs of weights that one step changes: worked out once.
+    /// Which layers train, and what one step changes: worked out once.
     trains: Vec<bool>,
+    pieces: Vec<Piece>,
+    /// The runs of weights that this step changes.
     runs: Vec<Range<usize>>,
+}
+
+/// Weights that a step changes.
+#[derive(Clone)]
+enum Piece {
+    /// All of a run, which parameters side by side have in common.
+    Run(Range<usize>),
+    /// Some rows of a table.
+    Table(Table),
+}
+
+/// A table of which a step changes the rows that have a gradient, or have had one.
+#[derive(Clone)]
+struct Table {
+    /// Which parameter it is.
+    spec: usize,
+    range: Range<usize>,
+    /// The rows that have had one, if an update moves them on without one.
+    seen: Option<Rows>,
+}
+
+impl Table {
+    fn add_runs(&mut self, touched: Option<&mut Rows>, runs: &mut Vec<Range<usize>>) {
+        let rows = match (touched, &mut self.seen) {
+            (Some(touched), None) => touched,
+            (Some(touched), Some(seen)) => {
+                seen.unite(touched);
+                seen
+            }
+            (None, seen) => {
+                // Nobody knows which rows have a gradient: all count.
+                if let Some(seen) = seen {
+                    *seen = Rows::all_of(seen.count());
+                }
+                runs.push(self.range.clone());
+                return;
+            }
+        };
+        let width = self.range.len() / rows.count();
+        runs.extend(rows.runs().map(|run| self.range.start + run.start * width..self.range.start + run.end * width));
+    }
 }
 
 /// A run of weights with all that belongs to it, which can be cut in two.
@@ -47,6 +91,32 @@ struct Span<'a, F> {
     weights: &'a mut [F],
     gradients: Partial<'a, F>,
     slots: [&'a mut [F]; MOST_SLOTS],
+}
+
+impl<F: Scalar> Span<'_, F> {
+    /// Some of the weights.
+    fn part(&mut self, range: Range<usize>) -> Span<'_, F> {
+        let mut slots: [&mut [F]; MOST_SLOTS] = Default::default();
+        for (part, slot) in slots.iter_mut().zip(&mut self.slots).filter(|(_, slot)| !slot.is_empty()) {
+            *part = &mut slot[range.clone()];
+        }
+        Span { weights: &mut self.weights[range.clone()], gradients: self.gradients.part(range), slots }
+    }
+
+    /// The weights before `middle`, and those from there on.
+    fn split_at(self, middle: usize) -> (Self, Self) {
+        let (left_weights, right_weights) = self.weights.split_at_mut(middle);
+        let (left_gradients, right_gradients) = self.gradients.split_at(middle);
+        let mut left_slots: [&mut [F]; MOST_SLOTS] = Default::default();
+        let mut right_slots: [&mut [F]; MOST_SLOTS] = Default::default();
+        for ((slot, left), right) in self.slots.into_iter().zip(&mut left_slots).zip(&mut right_slots) {
+            if !slot.is_empty() {
+                (*left, *right) = slot.split_at_mut(middle);
+            }
+        }
+        let left = Self { weights: left_weights, gradients: left_gradients, slots: left_slots };
+        (left, Self { weights: right_weights, gradients: right_gradients, slots: right_slots })
+    }
 }
 
 const MOST_SLOTS: usize = 4;
@@ -85,6 +155,7 @@ impl<F: Scalar> Driver<F> {
             rate: None,
             gradients: Vec::new(),
             trains: Vec::new(),
+            pieces: Vec::new(),
             runs: Vec::new(),
             optimizer,
             common,
@@ -151,21 +222,36 @@ impl<F: Scalar> Driver<F> {
         let graph = model.graph.clone();
         let threads = model.threads.clone();
         let (params, trains) = (&mut model.params, &model.trains);
-        threads.enter(|| self.apply(&graph, trains, params, Partial::new(std::iter::once(gradients.as_mut_slice()))));
+        threads.enter(|| {
+            self.apply(&graph, trains, params, Partial::new(std::iter::once(gradients.as_mut_slice())), &mut []);
+        });
         self.gradients = gradients;
     }
 
-    /// One step: changes `weights` by `gradients`, which are overwritten.
+    /// One step: changes `weights` by `gradients`, which are overwritten. `known` tells of each parameter which rows have
+    /// a gradient; empty, nobody knows.
     pub(crate) fn apply(
         &mut self,
         graph: &Graph<F>,
         trains: &[bool],
         weights: &mut [F],
         mut gradients: Partial<'_, F>,
+        known: &mut [GradState],
     ) {
         if self.trains != trains {
             self.trains = trains.to_vec();
-            self.runs = runs(graph, trains);
+            self.pieces = self.pieces(graph, trains);
+            self.runs.reserve(self.pieces.iter().map(Piece::most_runs).sum());
+        }
+        self.runs.clear();
+        for piece in &mut self.pieces {
+            match piece {
+                Piece::Run(run) => self.runs.push(run.clone()),
+                Piece::Table(table) => {
+                    let touched = known.get_mut(table.spec).and_then(|known| known.rows.as_mut());
+                    table.add_runs(touched, &mut self.runs);
+                }
+            }
         }
         if self.common.maximize {
             kernels::scale(gradients.add_up_in_parallel(), -F::one());
@@ -200,12 +286,37 @@ impl<F: Scalar> Driver<F> {
                 }
             }
         }
-        for_each_spec(graph, trains, |spec| {
+        for_each_spec(graph, trains, |_, spec| {
             if let Some(constraint) = &spec.constraint {
                 constraint.apply(&mut weights[spec.range.clone()], &spec.shape);
             }
         });
         self.calls += 1;
+    }
+
+    /// What a step changes: tables apart where the rows without a gradient may be left out.
+    fn pieces(&self, graph: &Graph<F>, trains: &[bool]) -> Vec<Piece> {
+        let (common, optimizer) = (&self.common, &self.optimizer);
+        let alone = self.leaves_zeros() && !common.decays() && !common.use_ema && !optimizer.couples_weights();
+        let zero_gradient = if alone { optimizer.zero_gradient() } else { ZeroGradient::Moves };
+        let mut pieces: Vec<Piece> = Vec::new();
+        for_each_spec(graph, trains, |number, spec| match (spec.table_rows(), zero_gradient, pieces.last_mut()) {
+            (Some(rows), ZeroGradient::Keeps | ZeroGradient::KeepsFresh, _) => {
+                // What an optimizer has seen in an earlier run is not known.
+                let seen = if self.calls == 0 { Rows::none_of(rows) } else { Rows::all_of(rows) };
+                let seen = (zero_gradient == ZeroGradient::KeepsFresh).then_some(seen);
+                pieces.push(Piece::Table(Table { spec: number, range: spec.range.clone(), seen }));
+            }
+            (_, _, Some(Piece::Run(last))) if last.end == spec.range.start => last.end = spec.range.end,
+            _ => pieces.push(Piece::Run(spec.range.clone())),
+        });
+        pieces
+    }
+
+    /// Whether [`apply`](Self::apply) leaves gradients that are 0 at 0.
+    pub(crate) fn leaves_zeros(&self) -> bool {
+        let common = &self.common;
+        common.gradient_accumulation_steps.is_none() && (common.decoupled_weight_decay || !common.decays())
     }
 
     fn update(&mut self, graph: &Graph<F>, number: u64, weights: &mut [F], mut gradients: Partial<'_, F>) {
@@ -214,17 +325,17 @@ impl<F: Scalar> Driver<F> {
         let mut scale = None;
         if let Some(most) = common.clipnorm {
             let gradients = gradients.add_up_in_parallel();
-            for_each_spec(graph, trains, |spec| clip_norm(most, &mut gradients[spec.range.clone()]));
+            for_each_spec(graph, trains, |_, spec| clip_norm(most, &mut gradients[spec.range.clone()]));
         } else if let Some(most) = common.global_clipnorm {
             let gradients = gradients.add_up_in_parallel();
             let mut squares = 0.0;
-            for_each_spec(graph, trains, |spec| {
+            for_each_spec(graph, trains, |_, spec| {
                 squares += reduce::sum_of_squares(&gradients[spec.range.clone()]);
             });
             let norm = squares.sqrt();
             scale = Some(F::of(most * (1.0 / norm).min(1.0 / most)));
         }
-        let decay = common.weight_decay.filter(|decay| *decay != 0.0);
+        let decay = common.weight_decay.filter(|_| common.decays());
         let work = |span: &mut Span<'_, F>| {
             let gradients = span.gradients.add_up();
             if let Some(scale) = scale {
@@ -243,30 +354,25 @@ impl<F: Scalar> Driver<F> {
             let slots = &mut span.slots[..optimizer.slots().len()];
             optimizer.update(step, span.weights, gradients, slots);
         };
-        let whole = optimizer.couples_weights();
-        let each = |range: Range<usize>, slots: &mut [Vec<F>], weights: &mut [F], gradients: &mut Partial<'_, F>| {
-            let mut own: [&mut [F]; MOST_SLOTS] = Default::default();
-            for (own, slot) in own.iter_mut().zip(slots) {
-                *own = &mut slot[range.clone()];
-            }
-            let span = Span { weights: &mut weights[range.clone()], gradients: gradients.part(range), slots: own };
-            if whole { work(&mut { span }) } else { in_halves(span, &work) }
-        };
-        if whole {
-            for_each_spec(graph, trains, |spec| each(spec.range.clone(), &mut self.slots, weights, &mut gradients));
+        let mut slots: [&mut [F]; MOST_SLOTS] = Default::default();
+        for (own, slot) in slots.iter_mut().zip(&mut self.slots) {
+            *own = slot;
+        }
+        let mut all = Span { weights, gradients, slots };
+        if optimizer.couples_weights() {
+            for_each_spec(graph, trains, |_, spec| work(&mut all.part(spec.range.clone())));
         } else {
-            for run in &self.runs {
-                each(run.clone(), &mut self.slots, weights, &mut gradients);
-            }
+            in_runs(all, 0, &self.runs, &work);
         }
     }
 
     /// Ends a training: with `use_ema` the moving average takes the weights' place.
     pub fn finish(&self, model: &mut Model<F>) {
         if self.common.use_ema && self.calls > 0 {
-            for run in runs(&model.graph, &model.trains) {
-                model.params[run.clone()].copy_from_slice(&self.average[run]);
-            }
+            let params = &mut model.params;
+            for_each_spec(&model.graph, &model.trains, |_, spec| {
+                params[spec.range.clone()].copy_from_slice(&self.average[spec.range.clone()]);
+            });
         }
     }
 
@@ -275,21 +381,23 @@ impl<F: Scalar> Driver<F> {
     }
 }
 
-/// The parameters that training changes, one by one.
-fn for_each_spec<F: Scalar>(graph: &Graph<F>, trains: &[bool], mut visit: impl FnMut(&ParamSpec)) {
-    for (layer, _) in trains.iter().enumerate().filter(|(_, trains)| **trains) {
-        graph.layer_specs(layer).iter().filter(|spec| spec.learned).for_each(&mut visit);
+impl Piece {
+    /// How many runs of weights it can have.
+    fn most_runs(&self) -> usize {
+        match self {
+            Self::Run(_) => 1,
+            Self::Table(table) => table.seen.as_ref().map_or(table.range.len(), Rows::count),
+        }
     }
 }
 
-/// The parameters that training changes, joined where they lie side by side.
-fn runs<F: Scalar>(graph: &Graph<F>, trains: &[bool]) -> Vec<Range<usize>> {
-    let mut runs: Vec<Range<usize>> = Vec::new();
-    for_each_spec(graph, trains, |spec| match runs.last_mut() {
-        Some(last) if last.end == spec.range.start => last.end = spec.range.end,
-        _ => runs.push(spec.range.clone()),
-    });
-    runs
+/// The parameters that training changes, one by one, with their numbers.
+fn for_each_spec<F: Scalar>(graph: &Graph<F>, trains: &[bool], mut visit: impl FnMut(usize, &ParamSpec)) {
+    for (layer, _) in graph.layers.iter().zip(trains).filter(|(_, trains)| **trains) {
+        for number in layer.specs.clone().filter(|number| graph.specs[*number].learned) {
+            visit(number, &graph.specs[number]);
+        }
+    }
 }
 
 /// g ← g · most / max(‖g‖, most)
@@ -300,6 +408,24 @@ fn clip_norm<F: Scalar>(most: f64, gradient: &mut [F]) {
     }
 }
 
+/// Works on the runs `runs`, of a span whose first weight has the number `first`; on many of them in parallel.
+fn in_runs<F: Scalar>(
+    mut span: Span<'_, F>,
+    first: usize,
+    runs: &[Range<usize>],
+    work: &(impl Fn(&mut Span<'_, F>) + Sync),
+) {
+    /// Runs that one thread works on at a time: rows of a table are short.
+    const RUNS: usize = 32;
+    if runs.len() <= RUNS {
+        return runs.iter().for_each(|run| in_halves(span.part(run.start - first..run.end - first), work));
+    }
+    let (left_runs, right_runs) = runs.split_at(runs.len() / 2);
+    let middle = right_runs[0].start;
+    let (left, right) = span.split_at(middle - first);
+    parallel::join(|| in_runs(left, first, left_runs, work), || in_runs(right, middle, right_runs, work));
+}
+
 /// Cuts a span until each piece is small, and works on the pieces in parallel. Where it is cut changes no result.
 fn in_halves<F: Scalar>(span: Span<'_, F>, work: &(impl Fn(&mut Span<'_, F>) + Sync)) {
     let len = span.weights.len();
@@ -307,17 +433,6 @@ fn in_halves<F: Scalar>(span: Span<'_, F>, work: &(impl Fn(&mut Span<'_, F>) + S
         return work(&mut { span });
     }
     // Multiples of 64 keep both halves aligned alike.
-    let middle = (len / 2).next_multiple_of(64);
-    let (left_weights, right_weights) = span.weights.split_at_mut(middle);
-    let (left_gradients, right_gradients) = span.gradients.split_at(middle);
-    let mut left_slots: [&mut [F]; MOST_SLOTS] = Default::default();
-    let mut right_slots: [&mut [F]; MOST_SLOTS] = Default::default();
-    for ((slot, left), right) in span.slots.into_iter().zip(&mut left_slots).zip(&mut right_slots) {
-        if !slot.is_empty() {
-            (*left, *right) = slot.split_at_mut(middle);
-        }
-    }
-    let left = Span { weights: left_weights, gradients: left_gradients, slots: left_slots };
-    let right = Span { weights: right_weights, gradients: right_gradients, slots: right_slots };
+    let (left, right) = span.split_at((len / 2).next_multiple_of(64));
     parallel::join(|| in_halves(left, work), || in_halves(right, work));
 }

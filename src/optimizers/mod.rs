@@ -32,6 +32,20 @@ pub struct Step {
     pub learning_rate: f64,
 }
 
+/// What an update does to a weight whose gradient is 0.
+///
+/// A step may leave out the rows of a table that no batch has named ([`Embedding`](crate::layers::Embedding)) where that
+/// changes no result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ZeroGradient {
+    /// It may change it: momentum goes on.
+    Moves,
+    /// It leaves it and its slots as they are, as long as the slots are where they start: no gradient came before.
+    KeepsFresh,
+    /// It leaves it and its slots as they are.
+    Keeps,
+}
+
 /// The options that all optimizers share. Each optimizer has a setter for every one.
 #[derive(Clone, Debug)]
 pub struct Common {
@@ -61,6 +75,11 @@ pub struct Common {
 }
 
 impl Common {
+    /// Whether weights decay.
+    pub(crate) fn decays(&self) -> bool {
+        self.weight_decay.is_some_and(|decay| decay != 0.0)
+    }
+
     /// Refuses options outside their ranges.
     pub(crate) fn check(&self) -> Result<()> {
         self.learning_rate.check()?;
@@ -153,6 +172,11 @@ pub trait Optimizer<F: Scalar>: Send + Sync {
         false
     }
 
+    /// What an update does to a weight whose gradient is 0. By default it may move.
+    fn zero_gradient(&self) -> ZeroGradient {
+        ZeroGradient::Moves
+    }
+
     /// Class and options in Keras's words; none if it cannot be saved.
     fn describe(&self) -> Option<(String, Config)> {
         None
@@ -178,6 +202,9 @@ impl<F: Scalar> Optimizer<F> for Arc<dyn Optimizer<F>> {
     }
     fn couples_weights(&self) -> bool {
         (**self).couples_weights()
+    }
+    fn zero_gradient(&self) -> ZeroGradient {
+        (**self).zero_gradient()
     }
     fn describe(&self) -> Option<(String, Config)> {
         (**self).describe()

@@ -1,6 +1,6 @@
 //! Relatives of Adam: other norms, look-ahead, signs, layers of equal pace.
 
-use super::{Common, Optimizer, Step, above_zero, in_unit_range, optimizer_options};
+use super::{Common, Optimizer, Step, ZeroGradient, above_zero, in_unit_range, optimizer_options};
 use crate::config::{Config, Configured};
 use crate::kernels::optimizer::{self as kernels, NadamStep};
 use crate::{Result, Scalar};
@@ -56,6 +56,10 @@ impl<F: Scalar> Optimizer<F> for Adamax {
 
     fn slots(&self) -> &'static [&'static str] {
         &["momentum", "norm"]
+    }
+
+    fn zero_gradient(&self) -> ZeroGradient {
+        ZeroGradient::KeepsFresh
     }
 
     fn check(&self) -> Result<()> {
@@ -134,6 +138,10 @@ impl<F: Scalar> Optimizer<F> for Nadam {
 
     fn slots(&self) -> &'static [&'static str] {
         &["momentum", "velocity"]
+    }
+
+    fn zero_gradient(&self) -> ZeroGradient {
+        ZeroGradient::KeepsFresh
     }
 
     fn check(&self) -> Result<()> {

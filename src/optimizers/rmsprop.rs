@@ -1,6 +1,6 @@
 //! Steps scaled by a running root mean square.
 
-use super::{Common, Optimizer, Step, above_zero, in_unit_range, optimizer_options};
+use super::{Common, Optimizer, Step, ZeroGradient, above_zero, in_unit_range, optimizer_options};
 use crate::config::{Config, Configured};
 use crate::kernels::optimizer::{self as kernels, RmsPropStep};
 use crate::{Result, Scalar};
@@ -68,6 +68,10 @@ impl<F: Scalar> Optimizer<F> for RMSprop {
             (true, true) => &["velocity", "average_gradient"],
             (true, false) => &["velocity", "average_gradient", "momentum"],
         }
+    }
+
+    fn zero_gradient(&self) -> ZeroGradient {
+        ZeroGradient::KeepsFresh
     }
 
     fn check(&self) -> Result<()> {

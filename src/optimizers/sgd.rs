@@ -1,6 +1,6 @@
 //! Gradient descent.
 
-use super::{Common, Optimizer, Step, in_unit_range, optimizer_options};
+use super::{Common, Optimizer, Step, ZeroGradient, in_unit_range, optimizer_options};
 use crate::config::{Config, Configured};
 use crate::kernels::optimizer as kernels;
 use crate::{Result, Scalar};
@@ -50,6 +50,10 @@ impl<F: Scalar> Optimizer<F> for SGD {
 
     fn slots(&self) -> &'static [&'static str] {
         if self.momentum == 0.0 { &[] } else { &["momentum"] }
+    }
+
+    fn zero_gradient(&self) -> ZeroGradient {
+        if self.momentum == 0.0 { ZeroGradient::Keeps } else { ZeroGradient::KeepsFresh }
     }
 
     fn check(&self) -> Result<()> {

@@ -245,7 +245,15 @@ pub(crate) fn train<F: Scalar>(
     for work in shards.iter() {
         work.shard.update_state(&run, &mut model.params, Feeds::Own(&work.shard.inputs));
     }
-    driver.apply(&graph, &model.trains, &mut model.params, partial_gradients(shards));
+    // The first shard takes the sum of all gradients, and knows where it lies.
+    let mut known = std::mem::take(&mut shards[0].shard.grad_state);
+    driver.apply(&graph, &model.trains, &mut model.params, partial_gradients(shards), &mut known);
+    if !driver.leaves_zeros() {
+        for state in &mut known {
+            state.rows = None;
+        }
+    }
+    shards[0].shard.grad_state = known;
     Ok(loss)
 }
 
@@ -290,6 +298,10 @@ pub(crate) fn gradients<F: Scalar>(
     pass::backward(shards, totals, &run, None, known);
     watch(shards, objectives, &run);
     model.add_penalty_gradients(&mut shards[0].shard.param_grads);
+    let [StepShard { shard: first, .. }, others @ ..] = shards else { unreachable!("a batch has a shard") };
+    for other in others {
+        first.unite_touched(&other.shard);
+    }
     Ok((loss, used))
 }
 

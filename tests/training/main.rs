@@ -12,6 +12,7 @@
 
 mod callbacks;
 mod graphs;
+mod tables;
 
 use std::sync::Mutex;
 

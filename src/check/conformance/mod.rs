@@ -100,11 +100,13 @@ const TRAINING: Mode = Mode::Training { seed: 0, step: 0 };
 
 impl LayerCheck {
     /// For samples of the shape `input`.
+    #[inline]
     pub fn new(input: &[usize]) -> Self {
         Self::several(&[input])
     }
 
     /// For a layer with several inputs of these shapes.
+    #[inline]
     pub fn several(inputs: &[&[usize]]) -> Self {
         let inputs = inputs.iter().map(|shape| shape.to_vec()).collect();
         Self { inputs, low: -2.0, high: 2.0, whole: None, tolerance: 1e-4, registry: Arc::new(Registry::standard()) }
