@@ -56,6 +56,24 @@ fn refuses_what_does_not_fit() {
 }
 
 #[test]
+fn refuses_other_channels_than_it_was_built_for() -> gradus::Result<()> {
+    let mut model = built(&[5, 6, 4], Conv2D::new(2, 3))?;
+    let weights = model.get_weights();
+    let message = model.predict(&Array4::<f32>::zeros((2, 5, 6, 3))).unwrap_err().to_string();
+    assert!(message.contains("(batch, 5, 6, 4)") && message.contains("(2, 5, 6, 3)"), "{message}");
+    let kernel = Array4::<f32>::zeros((3, 3, 3, 2)).into_dyn();
+    let message = model.set_weights([("conv2d/kernel", &kernel)]).unwrap_err().to_string();
+    assert!(message.contains("conv2d/kernel") && message.contains("(3, 3, 4, 2)"), "{message}");
+    assert_eq!(model.get_weights(), weights);
+    let image = Input::new([5, 6, 4]);
+    let (two, three) = (image.apply(Conv2D::new(2, 3)), image.apply(Conv2D::new(3, 3)));
+    let sum: Symbol<f32> = call(Add::new(), [&two, &three]);
+    let message = ModelBuilder::new([&image], [&sum]).build().map(|_| ()).unwrap_err().to_string();
+    assert!(message.contains("(Add)") && message.contains("(3, 4, 2)") && message.contains("(3, 4, 3)"), "{message}");
+    Ok(())
+}
+
+#[test]
 fn refuses_sizes_that_overflow() {
     let huge = usize::MAX / 2;
     refuses(&[5, 4], Conv1D::new(2, huge).padding(Padding::Same), &["(Conv1D)"]);
@@ -100,6 +118,26 @@ fn near(a: &ArrayD<f64>, b: &ArrayD<f64>) -> bool {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
+
+    /// With `valid` there is an output wherever the window lies inside, with `same` one every stride.
+    #[test]
+    fn outputs_are_as_many_as_the_windows(
+        size in (1usize..12, 1usize..12), taps in (1usize..5, 1usize..5), stride in 1usize..4, dilation in 1usize..4,
+        same in any::<bool>(),
+    ) {
+        prop_assume!(stride == 1 || dilation == 1);
+        let padding = if same { Padding::Same } else { Padding::Valid };
+        let layer = Conv2D::new(2, taps).strides(stride).dilation_rate(dilation).padding(padding);
+        let count = |size: usize, taps: usize| {
+            let reach = (taps - 1) * dilation + 1;
+            if same { size.div_ceil(stride) } else { (size + stride).saturating_sub(reach) / stride }
+        };
+        let expected = [count(size.0, taps.0), count(size.1, taps.1), 2];
+        match built(&[size.0, size.1, 3], layer) {
+            Ok(model) => prop_assert_eq!(model.output_shape(0), expected),
+            Err(_) => prop_assert!(expected.contains(&0)),
+        }
+    }
 
     /// Σ y·g = Σ x·(transposed convolution of g): the two are each other's adjoint.
     #[test]
