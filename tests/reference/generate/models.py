@@ -66,7 +66,8 @@ def build(spec):
     """The Keras model of a specification."""
     layers = spec["config"]["layers"]
     if spec["class_name"] == "Sequential":
-        head = keras.Input(tuple(layers[0]["config"]["shape"]))
+        first = layers[0]["config"]
+        head = keras.Input(batch_shape=first["batch_shape"]) if "batch_shape" in first else keras.Input(first["shape"])
         return keras.Sequential([head, *(peer.layer(one["class_name"], one["config"]) for one in layers[1:])])
     tensors = {}
     for one in layers:
@@ -117,8 +118,8 @@ def case(id, spec, config, inputs, targets, sample_weight=None, notes="", leave_
     model.compile(
         loss=loss(config["loss"]), optimizer=optimizer(config["optimizer"]), loss_weights=config.get("loss_weights")
     )
-    weights = {f"{one.name}.{weight.name}": weight for one in model.layers for weight in one.weights}
-    trainable = [f"{one.name}.{weight.name}" for one in model.layers for weight in one.trainable_weights]
+    weights = {f"{one.name}.{peer.weight_name(weight, one)}": weight for one in model.layers for weight in one.weights}
+    trainable = [f"{one.name}.{peer.weight_name(weight, one)}" for one in model.layers for weight in one.trainable_weights]
     for weight in weights.values():
         weight.assign(start_weights(random, weight.shape, dtype))
     arrays = numbered("input", inputs) | numbered("y_true", targets)

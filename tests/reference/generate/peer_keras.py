@@ -55,12 +55,22 @@ def layer(class_name, config):
     """A Keras layer from a case's `config`."""
     options = {}
     for key, value in config.items():
-        if key == "activation":
+        if key in ("activation", "recurrent_activation"):
             value = activation(value)
+        elif key in ("layer", "backward_layer"):
+            value = layer(value["class_name"], value["config"])
         elif isinstance(value, dict) and key.split("_")[-1] in OBJECTS:
             value = OBJECTS[key.split("_")[-1]](value)
         options[key] = value
     return getattr(keras.layers, class_name)(**options)
+
+
+def weight_name(weight, owner):
+    """A weight's name within its layer as cases have it, `forward.kernel` or `query.bias` where there are several."""
+    *_, part, name = weight.path.split("/")
+    if isinstance(owner, keras.layers.Bidirectional):
+        return f"forward.{name}" if "forward_" in weight.path else f"backward.{name}"
+    return f"{part}.{name}" if "MultiHead" in type(owner).__name__ or "Grouped" in type(owner).__name__ else name
 
 
 def gradients(function, arguments, random):

@@ -11,32 +11,10 @@ group = Group("sequences", "keras", peer.VERSIONS, atol=1e-9, atol_f32=1e-5)
 KINDS = {"SimpleRNN": 1, "GRU": 1, "LSTM": 2}
 
 
-def build(class_name, config):
-    """A Keras layer from a case's `config`, with layers inside."""
-    options = dict(config)
-    for key in ("layer", "backward_layer"):
-        if key in options:
-            options[key] = build(options[key]["class_name"], options[key]["config"])
-    for key in ("activation", "recurrent_activation"):
-        if key in options:
-            options[key] = peer.activation(options[key])
-    return getattr(keras.layers, class_name)(**options)
-
-
-def path(weight, bidirectional):
-    """A weight's name as cases have it."""
-    parts = weight.path.split("/")
-    if bidirectional:
-        return ("forward." if "forward_" in weight.path else "backward.") + parts[-1]
-    if parts[-2] in ("query", "key", "value", "gate", "attention_output"):
-        return f"{parts[-2]}.{parts[-1]}"
-    return parts[-1]
-
-
 def case(id, class_name, config, shapes, masks=None, states=0, calls=1, call_options=None, at=None, notes=""):
     """A call in inference. `masks`: by input, or one for a recurrent layer; `states`: how many initial states."""
     dtype, random = peer.start(id)
-    layer = build(class_name, config)
+    layer = peer.layer(class_name, config)
     inputs = [distinct(random, shape, dtype) for shape in shapes] if at is None else [np.asarray(at, dtype)]
     recurrent = class_name in KINDS or class_name == "Bidirectional"
     units = (config if class_name in KINDS else config.get("layer", {}).get("config", {})).get("units")
@@ -71,7 +49,7 @@ def case(id, class_name, config, shapes, masks=None, states=0, calls=1, call_opt
         layer.reset_state()
         for _ in range(calls - 1):
             run(inputs, initial)
-    names = [path(weight, class_name == "Bidirectional") for weight in layer.trainable_variables]
+    names = [peer.weight_name(weight, layer) for weight in layer.trainable_variables]
     params = [weight.value for weight in layer.trainable_variables]
     state = [(variable, variable.value) for variable in layer.non_trainable_variables]
     tokens = class_name == "Embedding"
