@@ -13,6 +13,7 @@ mod labels;
 pub mod preprocessing;
 mod sequences;
 pub(crate) mod split;
+mod stream;
 #[cfg(feature = "csv")]
 mod table;
 pub mod text;
@@ -25,5 +26,9 @@ pub use folds::{Fold, GroupKFold, KFold, StratifiedKFold, TimeSeriesSplit, strat
 pub use labels::{Label, from_categorical, to_categorical, to_categorical_f64};
 pub use sequences::{PadSequences, Side, Windows};
 pub use split::{train_test_split, validation_split};
+#[cfg(feature = "csv")]
+pub use stream::Record;
+pub(crate) use stream::SampleBatch;
+pub use stream::{Items, Sample, Stream};
 #[cfg(feature = "csv")]
 pub use table::Table;

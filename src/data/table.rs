@@ -61,7 +61,7 @@ impl Table {
     }
 
     fn from_bytes(bytes: &[u8], header: bool) -> Result<Self, String> {
-        let mut reader = csv::ReaderBuilder::new().has_headers(header).trim(csv::Trim::All).from_reader(bytes);
+        let mut reader = reader(bytes, header);
         let mut names: Vec<String> = Vec::new();
         if header {
             names = reader.headers().map_err(|e| e.to_string())?.iter().map(str::to_owned).collect();
@@ -134,8 +134,13 @@ impl Table {
     }
 }
 
+/// Reads CSV, with spaces around fields left out.
+pub(super) fn reader<R: std::io::Read>(source: R, header: bool) -> csv::Reader<R> {
+    csv::ReaderBuilder::new().has_headers(header).trim(csv::Trim::All).from_reader(source)
+}
+
 /// A number, NaN for what is missing, none for a text.
-fn number(text: &str) -> Option<f64> {
+pub(super) fn number(text: &str) -> Option<f64> {
     if MISSING.contains(&text) { Some(f64::NAN) } else { text.parse().ok() }
 }
 

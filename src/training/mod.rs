@@ -4,6 +4,7 @@ mod callbacks;
 mod compile;
 pub(crate) mod course;
 mod evaluate;
+pub(crate) mod feed;
 pub(crate) mod fit;
 mod history;
 pub(crate) mod progress;

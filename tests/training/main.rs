@@ -12,6 +12,7 @@
 
 mod callbacks;
 mod graphs;
+mod streams;
 
 use std::sync::Mutex;
 
