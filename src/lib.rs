@@ -25,6 +25,7 @@ mod scalar;
 pub mod schedules;
 mod tensor;
 pub mod training;
+pub mod tuning;
 
 pub use activations::Activation;
 pub use error::{Error, Result};

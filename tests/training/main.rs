@@ -13,6 +13,7 @@
 mod callbacks;
 mod graphs;
 mod streams;
+mod tuning;
 
 use std::sync::Mutex;
 
