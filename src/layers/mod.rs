@@ -49,7 +49,8 @@ pub use global_pool::{
 pub use masking::{Masking, WithMask};
 pub use merge::{Add, Average, Concatenate, Dot, Maximum, Minimum, Multiply, Subtract};
 pub use normalization::{
-    BatchNormalization, GroupNormalization, LayerNormalization, RMSNormalization, UnitNormalization,
+    BatchNormalization, FeatureStatistics, GroupNormalization, LayerNormalization, Normalization, RMSNormalization,
+    UnitNormalization,
 };
 pub use params::{Grads, ParamBuilder, ParamSpec, Params};
 pub use pool::{AvgPool1D, AvgPool2D, AvgPool3D, MaxPool1D, MaxPool2D, MaxPool3D};
