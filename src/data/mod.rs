@@ -7,7 +7,6 @@ pub mod datasets;
 mod folds;
 #[cfg(feature = "datasets")]
 pub mod idx;
-#[cfg(feature = "images")]
 pub mod images;
 mod labels;
 pub mod preprocessing;
