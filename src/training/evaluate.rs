@@ -107,13 +107,22 @@ impl<F: Scalar> Model<F> {
         y: impl IntoInputs<'a, F>,
         weights: Fit<'a, F>,
     ) -> Result<Vec<(String, ArrayD<F>)>> {
+        self.gradients_and_loss(x, y, weights).map(|(gradients, _)| gradients)
+    }
+
+    pub(crate) fn gradients_and_loss<'a>(
+        &mut self,
+        x: impl IntoInputs<'a, F>,
+        y: impl IntoInputs<'a, F>,
+        weights: Fit<'a, F>,
+    ) -> Result<(Vec<(String, ArrayD<F>)>, f64)> {
         let mut gradients = Vec::new();
-        self.on_batch("gradients_on_batch", x, y, weights, true, |model, compiled, data| {
+        let score = self.on_batch("gradients_on_batch", x, y, weights, true, |model, compiled, data| {
             let (loss, used) = step::gradients(model, compiled, data)?;
             gradients = model.named_gradients(compiled.workspace.gradients(used));
             Ok(loss)
         })?;
-        Ok(gradients)
+        Ok((gradients, score.loss))
     }
 
     fn on_batch<'a>(
