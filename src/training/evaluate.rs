@@ -110,6 +110,8 @@ impl<F: Scalar> Model<F> {
         self.gradients_and_loss(x, y, weights).map(|(gradients, _)| gradients)
     }
 
+    /// [`gradients_on_batch`](Self::gradients_on_batch), and the loss.
+    #[allow(clippy::type_complexity)] // gradients by path, and a number
     pub(crate) fn gradients_and_loss<'a>(
         &mut self,
         x: impl IntoInputs<'a, F>,
