@@ -26,7 +26,7 @@ pub enum Hint {
     },
     /// The loss often rises from one epoch to the next.
     Unsteady {
-        /// In how many epochs it rose.
+        /// In how many epochs it rose by more than 5 %.
         rises: usize,
     },
 }
@@ -72,7 +72,7 @@ impl History {
     /// - [`Overfitting`](Hint::Overfitting): v of the last epoch > 1.05·v(b), and ℓ of the last epoch < ℓ(b).
     /// - [`Underfitting`](Hint::Underfitting): ℓ of the last epoch > 0.9·ℓ of the first.
     /// - [`Unfinished`](Hint::Unfinished): not the former, ℓ of the last epoch < 0.95·ℓ of q epochs before, and so v, if there is one.
-    /// - [`Unsteady`](Hint::Unsteady): ℓ rose in more than a third of the steps from epoch to epoch.
+    /// - [`Unsteady`](Hint::Unsteady): ℓ rose by more than 5 % in more than a third of the steps from epoch to epoch.
     ///
     /// # Example
     /// ```
@@ -109,7 +109,7 @@ impl History {
         } else if falls(&loss) && validation.as_deref().is_none_or(falls) {
             hints.push(Hint::Unfinished { fall: 1.0 - loss[last] / loss[before] });
         }
-        let rises = loss.windows(2).filter(|pair| pair[1] > pair[0]).count();
+        let rises = loss.windows(2).filter(|pair| pair[1] > 1.05 * pair[0]).count();
         if 3 * rises > last {
             hints.push(Hint::Unsteady { rises });
         }
@@ -156,6 +156,8 @@ mod tests {
         assert_eq!(hints(&falling, &[1.0, 0.9, 0.85, 0.84, 0.84, 0.84]), []);
         let jumping = [1.0, 0.3, 0.5, 0.2, 0.4, 0.19, 0.21];
         assert!(hints(&jumping, &[]).contains(&Hint::Unsteady { rises: 3 }));
+        let settled = [1.0, 0.3, 0.2, 0.201, 0.199, 0.2, 0.198, 0.199];
+        assert_eq!(hints(&settled, &[]), []);
     }
 
     #[test]
