@@ -33,9 +33,9 @@ fn main() -> gradus::Result<()> {
     let windows = Windows::new(SEEN).over(&series.slice(s![..n - AHEAD]))?;
     let now = series.slice(s![SEEN - 1..n - AHEAD]).to_owned();
     let rise = &series.slice(s![SEEN - 1 + AHEAD..]) - &now;
-    let x = (&windows - &now.view().insert_axis(Axis(1))).mapv(|it| it as f32);
+    let x = (&windows - &now.view().insert_axis(Axis(1))).mapv(f32::of);
     let last_year = &windows.slice(s![.., SEEN - 1 + AHEAD - YEAR]) - &windows.slice(s![.., SEEN - 1 - YEAR]);
-    let y = (&rise - &last_year).mapv(|it| it as f32).insert_axis(Axis(1));
+    let y = (&rise - &last_year).mapv(f32::of).insert_axis(Axis(1));
     // The last ten years are held out, and with them the windows whose wish lies in them.
     let test = now.len() - 10 * YEAR;
     let train = test - AHEAD;

@@ -31,10 +31,10 @@ fn main() -> gradus::Result<()> {
         (scaled(&train.images, rows, rows + chosen), train.labels.slice(s![rows..rows + chosen]));
     let (x_test, y_test) = (scaled(&test.images, 0, tested), test.labels.slice(s![..tested]));
 
-    let steps = (arguments.epochs * rows.div_ceil(BATCH)) as f64;
+    let steps = (arguments.epochs * rows.div_ceil(BATCH)) as u64;
     let schedules = schedules(steps);
     let drawn: Vec<(&str, &dyn Schedule)> = schedules.iter().map(|(name, it)| (*name, it.as_ref())).collect();
-    let [first, second] = [&drawn[..5], &drawn[5..]].map(|some| plots::learning_rates(some, steps as u64));
+    let [first, second] = [&drawn[..5], &drawn[5..]].map(|some| plots::learning_rates(some, steps));
     plots::Figure::new().add(first).add(second).save(arguments.picture("learning_rate_schedules.png")?)?;
 
     println!("{:<24} {:>10} {:>10}", "schedule", "chosen by", "test");
@@ -68,7 +68,8 @@ fn main() -> gradus::Result<()> {
 }
 
 /// All schedules over so many steps.
-fn schedules(steps: f64) -> Vec<(&'static str, Arc<dyn Schedule>)> {
+fn schedules(count: u64) -> Vec<(&'static str, Arc<dyn Schedule>)> {
+    let steps = count as f64;
     vec![
         ("constant", Arc::new(PiecewiseConstantDecay::new([steps], [RATE, RATE]))),
         ("exponential", Arc::new(ExponentialDecay::new(RATE, steps, 0.01))),
@@ -82,6 +83,6 @@ fn schedules(steps: f64) -> Vec<(&'static str, Arc<dyn Schedule>)> {
         ("cosine", Arc::new(CosineDecay::new(RATE, steps))),
         ("cosine, warm-up", Arc::new(CosineDecay::new(0.0, 0.9 * steps).warmup_target(RATE).warmup_steps(0.1 * steps))),
         ("cosine, restarts", Arc::new(CosineDecayRestarts::new(RATE, steps / 7.0))),
-        ("one cycle", Arc::new(OneCycle::new(RATE, steps as u64))),
+        ("one cycle", Arc::new(OneCycle::new(RATE, count))),
     ]
 }

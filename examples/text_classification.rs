@@ -25,8 +25,8 @@ fn main() -> gradus::Result<()> {
     let (most, test) = train_test_split(passages.len(), 0.1, arguments.seed)?;
     let (train, validation) = most.split_at(most.len() - test.len());
     let train = &train[..if arguments.smoke { 400 } else { train.len() }];
-    let texts = |rows: &[usize]| -> Vec<&str> { rows.iter().map(|&row| passages[row].0.as_str()).collect() };
-    let plays = |rows: &[usize]| -> Array1<usize> { rows.iter().map(|&row| passages[row].1).collect() };
+    let texts = |rows: &[usize]| -> Vec<&str> { rows.iter().map(|&row| passages[row].text.as_str()).collect() };
+    let plays = |rows: &[usize]| -> Array1<usize> { rows.iter().map(|&row| passages[row].play).collect() };
 
     let counts = TextVectorization::new().max_tokens(WORDS).output_mode(OutputMode::Count).adapt(&texts(train))?;
     let bag = |rows: &[usize]| counts.transform::<f32>(&texts(rows));
@@ -63,18 +63,24 @@ fn main() -> gradus::Result<()> {
     Ok(())
 }
 
-/// The titles, and passages of spoken lines with the number of their play.
-fn read() -> gradus::Result<(Vec<String>, Vec<(String, usize)>)> {
+/// A few spoken lines, and the number of the play that they are from.
+struct Passage {
+    text: String,
+    play: usize,
+}
+
+/// The titles, and the passages of all plays.
+fn read() -> gradus::Result<(Vec<String>, Vec<Passage>)> {
     let path = datasets::file("text", "shakespeare.txt")?;
     let file = text::read(&path)?;
     let (mut titles, mut passages) = (Vec::new(), Vec::new());
-    let (mut before, mut waiting) = (String::new(), Vec::new());
+    let (mut before, mut waiting) = ("", Vec::new());
     for line in file.lines().map(str::trim).filter(|line| !line.is_empty()) {
         if line == "by William Shakespeare" {
-            titles.push(before.clone());
+            titles.push(before.to_owned());
             waiting.clear();
         }
-        before = line.to_owned();
+        before = line;
         // Names of speakers, stage directions and headings would give the play away.
         let words = line.split_whitespace().count();
         let heading = line.contains(['[', ']']) || line.chars().take(3).all(char::is_uppercase);
@@ -83,7 +89,7 @@ fn read() -> gradus::Result<(Vec<String>, Vec<(String, usize)>)> {
         }
         waiting.push(line);
         if waiting.len() == LINES {
-            passages.push((waiting.join(" "), titles.len() - 1));
+            passages.push(Passage { text: waiting.join(" "), play: titles.len() - 1 });
             waiting.clear();
         }
     }
