@@ -247,7 +247,7 @@ fn a_csv_file_streams_row_by_row_and_names_the_line_that_is_broken() {
     let headless = Stream::csv(&path, false).map(|record| Ok(record.text("0")?.to_owned()));
     assert_eq!(collected(&headless, 0), ["a", "1", "?", "3"]);
     std::fs::write(&path, "a,b\n1,2\n3\n").unwrap();
-    refused(&stream, "line: 3");
+    refused(&stream, "line 3: expected 2 fields");
     let lines = collected(&Stream::lines(&path), 0);
     assert_eq!(lines, ["a,b", "1,2", "3"]);
     std::fs::remove_file(&path).unwrap();

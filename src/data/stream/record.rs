@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ndarray::Array1;
 
 use super::Stream;
-use crate::data::table::{number, reader};
+use crate::data::table::{number, problem, reader};
 use crate::{Error, Result, Scalar};
 
 /// One row of a CSV file: fields by the names of their columns.
@@ -85,15 +85,15 @@ impl Stream<Record> {
             let file = std::fs::File::open(path.as_ref())
                 .map_err(|source| Error::Io { path: path.as_ref().clone(), source })?;
             let mut reader = reader(std::io::BufReader::new(file), header);
-            let refuse = |path: &PathBuf, problem: &csv::Error| Error::file(path, problem.to_string());
+            let refuse = |path: &PathBuf, error: &csv::Error| Error::file(path, problem(error));
             let mut columns: Option<Arc<[String]>> = None;
             if header {
-                let names = reader.headers().map_err(|problem| refuse(&path, &problem))?;
+                let names = reader.headers().map_err(|error| refuse(&path, &error))?;
                 columns = Some(names.iter().map(str::to_owned).collect());
             }
             let path = Arc::clone(&path);
             Ok(reader.into_records().map(move |fields| {
-                let fields = fields.map_err(|problem| refuse(&path, &problem))?;
+                let fields = fields.map_err(|error| refuse(&path, &error))?;
                 let columns = columns.get_or_insert_with(|| (0..fields.len()).map(|i| i.to_string()).collect());
                 Ok(Record { columns: Arc::clone(columns), fields, path: Arc::clone(&path) })
             }))
