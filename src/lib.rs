@@ -25,6 +25,7 @@ mod scalar;
 pub mod schedules;
 mod tensor;
 pub mod training;
+pub mod tuning;
 
 pub use activations::Activation;
 pub use error::{Error, Result};
@@ -61,3 +62,8 @@ pub mod prelude {
     pub use crate::{Error, Scalar, Tensor, View, ViewMut};
     pub use ndarray::{Array, Array1, Array2, Array3, Array4, ArrayD, Axis, array};
 }
+
+/// The programs of the guide, as tests.
+#[cfg(all(doctest, feature = "csv", feature = "plots"))]
+#[doc = include_str!("../docs/training.md")]
+struct TrainingGuide;

@@ -36,6 +36,8 @@ impl Threads {
         match (&self.pool, self.asked) {
             (Some(pool), _) => pool.install(work),
             (None, Some(_)) => alone::run(work),
+            // Within one of several pieces of work that have a core each.
+            (None, None) if alone::is_asked() => work(),
             (None, None) => {
                 let default = default_pool();
                 if default.current_num_threads() == 1 { alone::run(work) } else { default.install(work) }
@@ -70,6 +72,10 @@ mod alone {
         result
     }
 
+    pub fn is_asked() -> bool {
+        ALONE.get()
+    }
+
     pub fn is() -> bool {
         ALONE.get() || rayon::current_thread_index().is_none()
     }
@@ -100,6 +106,43 @@ pub(crate) fn join(left: impl FnOnce() + Send, right: impl FnOnce() + Send) {
     } else {
         rayon::join(left, right);
     }
+}
+
+/// Calls `work` with 0, 1 … `count` − 1, so many at a time as there are threads (none: cores), each of which computes alone:
+/// models in it that ask for no threads of their own do not share theirs. When a call returns false no further one is begun.
+/// Within such a call there is one thread: its own.
+#[cfg(feature = "threads")]
+pub(crate) fn side_by_side(threads: Option<usize>, count: usize, work: impl Fn(usize) -> bool + Sync) {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let threads = if alone::is_asked() { 1 } else { threads.unwrap_or_else(cores).min(count) };
+    let next = AtomicUsize::new(0);
+    let take = || {
+        alone::run(|| {
+            loop {
+                let i = next.fetch_add(1, Ordering::Relaxed);
+                if i >= count {
+                    break;
+                }
+                if !work(i) {
+                    next.store(count, Ordering::Relaxed);
+                }
+            }
+        });
+    };
+    if threads <= 1 {
+        return take();
+    }
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(take);
+        }
+    });
+}
+
+#[cfg(not(feature = "threads"))]
+pub(crate) fn side_by_side(_: Option<usize>, count: usize, work: impl Fn(usize) -> bool + Sync) {
+    (0..count).all(work);
 }
 
 #[cfg(not(feature = "threads"))]

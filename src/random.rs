@@ -211,7 +211,7 @@ pub fn shuffle_with<T>(rows: &mut [T], rng: &mut Philox) {
 /// A number uniform in 0 … n − 1.
 #[inline]
 #[allow(clippy::cast_possible_truncation)] // the results are below n, which was a usize
-fn below(n: u64, rng: &mut Philox) -> usize {
+pub(crate) fn below(n: u64, rng: &mut Philox) -> usize {
     if let Ok(n) = u32::try_from(n) {
         // The high word of a product is uniform once the 2³² mod n lowest low words are left out.
         let mut product = u64::from(rng.next_u32()) * u64::from(n);

@@ -78,7 +78,7 @@ impl<F: Scalar> Registry<F> {
             layers::Conv3DTranspose, layers::Cropping1D, layers::Cropping2D, layers::Cropping3D, layers::Dense,
             layers::DepthwiseConv1D, layers::DepthwiseConv2D, layers::Dropout, layers::ELU, layers::Embedding, layers::Flatten,
             layers::GaussianDropout, layers::GaussianNoise, layers::GroupNormalization, layers::Identity,
-            layers::LayerNormalization, layers::LeakyReLU, layers::Masking, layers::PReLU, layers::Permute, layers::RMSNormalization,
+            layers::LayerNormalization, layers::LeakyReLU, layers::Masking, layers::Normalization, layers::PReLU, layers::Permute, layers::RMSNormalization,
             layers::ReLU, layers::RepeatVector, layers::Rescaling, layers::Reshape, layers::SeparableConv1D,
             layers::SeparableConv2D, layers::SoftmaxLayer, layers::SpatialDropout1D, layers::SpatialDropout2D,
             layers::SpatialDropout3D, layers::UnitNormalization, layers::UpSampling1D, layers::UpSampling2D,

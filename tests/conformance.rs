@@ -234,6 +234,19 @@ fn pooling() -> gradus::Result<()> {
 }
 
 #[test]
+fn normalization_by_known_statistics() -> gradus::Result<()> {
+    let known = |n: usize| {
+        let values: Vec<f64> = (0..n).map(|i| 0.5 + i as f64).collect();
+        Normalization::new().mean(values.clone()).variance(values)
+    };
+    check_layer(known(4), &[3, 4])?;
+    check_layer(known(4).invert(true), &[4])?;
+    check_layer(known(6).axis([1, 3]), &[2, 5, 3])?;
+    check_layer(known(5).axis(-2).name("scaled"), &[2, 5, 3])?;
+    check_layer(Normalization::new().whole().mean(0.5).variance(2.0), &[7])
+}
+
+#[test]
 fn normalization() -> gradus::Result<()> {
     check_layer(BatchNormalization::new(), &[5])?;
     check_layer(BatchNormalization::new().momentum(0.7).epsilon(0.1), &[3, 2, 9])?;

@@ -80,3 +80,75 @@ fn filters_leave_a_constant_and_interpolation_a_line() {
 fn equal_rows_are_found_whatever_their_sign_of_zero() {
     assert_eq!(duplicate_rows(&array![[0.0, 1.0], [-0.0, 1.0], [0.0, 2.0]]), [1]);
 }
+
+#[test]
+fn a_pipeline_comes_back_from_its_file() {
+    let mut x = table();
+    x[[3, 1]] = f32::NAN;
+    let words = array![["red", "small"], ["blue", "large"], ["red", "large"]].mapv(String::from);
+    let imputer = SimpleImputer::new().strategy(Fill::Median).fit(&x).unwrap();
+    let scaler = RobustScaler::new().fit(&imputer.transform(&x).unwrap()).unwrap();
+    let encoder = OneHotEncoder::new().drop_first(true).ignore_unknown(true).fit(&words).unwrap();
+    let labels = LabelEncoder::fit([7i64, -2, 7, 40]);
+    let path = std::env::temp_dir().join(format!("gradus-steps-{}.json", std::process::id()));
+    let steps =
+        Steps::new().with("gaps", &imputer).with("scale", &scaler).with("words", &encoder).with("labels", &labels);
+    steps.save(&path).unwrap();
+
+    let loaded = Steps::load(&path).unwrap();
+    assert!(loaded.names().eq(["gaps", "labels", "scale", "words"]));
+    let (gaps, scale) = (loaded.get::<SimpleImputer>("gaps").unwrap(), loaded.get::<RobustScaler>("scale").unwrap());
+    let expected = scaler.transform(&imputer.transform(&x).unwrap()).unwrap();
+    assert_eq!(scale.transform(&gaps.transform(&x).unwrap()).unwrap(), expected);
+    let again: OneHotEncoder<String> = loaded.get("words").unwrap();
+    let other = array![["red", "huge"], ["blue", "small"]].mapv(String::from);
+    assert_eq!(again.transform(&other).unwrap(), encoder.transform(&other).unwrap());
+    assert_eq!(loaded.get::<LabelEncoder<i64>>("labels").unwrap(), labels);
+
+    refuses(loaded.get::<StandardScaler>("scale"), "`scale` is a RobustScaler, not a StandardScaler");
+    refuses(loaded.get::<RobustScaler>("other"), "no step `other`");
+    refuses(loaded.get::<LabelEncoder<String>>("labels"), "`labels`");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let swapped: String = text.split_whitespace().collect::<String>().replace("[-2,7,40]", "[7,-2,40]");
+    std::fs::write(&path, swapped).unwrap();
+    refuses(Steps::load(&path).unwrap().get::<LabelEncoder<i64>>("labels"), "different and ascending");
+    std::fs::write(&path, &text[..text.len() / 2]).unwrap();
+    refuses(Steps::load(&path), "is no file of steps");
+    std::fs::write(&path, "{\"steps\": {}}").unwrap();
+    refuses(Steps::load(&path), "`format`");
+    std::fs::remove_file(&path).unwrap();
+    refuses(Steps::load(&path), "gradus-steps");
+}
+
+#[test]
+fn a_layer_adapts_to_the_axes_that_it_is_told() {
+    use gradus::prelude::{Normalization, Sequential};
+    let x =
+        ndarray::Array3::from_shape_fn((7, 3, 2), |(i, j, k)| ((i * 5 + j * 3 + k * 7) % 11) as f64 * (1.0 + k as f64));
+    let mean_of = |axis: Normalization| {
+        let model = Sequential::f64().input([3, 2]).add(axis.adapt(&x).unwrap()).build().unwrap();
+        model.predict(&x).unwrap()
+    };
+    let flat = mean_of(Normalization::new().whole());
+    assert!(flat.mean().unwrap().abs() < 1e-12 && (flat.std(0.0) - 1.0).abs() < 1e-12);
+    let features = mean_of(Normalization::new());
+    for k in 0..2 {
+        let of = features.index_axis(ndarray::Axis(2), k).to_owned();
+        assert!(of.mean().unwrap().abs() < 1e-12 && (of.std(0.0) - 1.0).abs() < 1e-12);
+    }
+    let places = mean_of(Normalization::new().axis([1, 2]));
+    assert!(places.mean_axis(ndarray::Axis(0)).unwrap().iter().all(|mean| mean.abs() < 1e-12));
+    assert_ne!(places, features);
+    // A constant is no reason to divide by zero.
+    let constant = ndarray::Array2::from_elem((4, 1), 3.0);
+    let model = Sequential::f64().input([1]).add(Normalization::new().adapt(&constant).unwrap()).build().unwrap();
+    assert_eq!(model.predict(&constant).unwrap().iter().sum::<f64>(), 0.0);
+
+    let build = |layer: Normalization| Sequential::new().input([3]).add(layer).build();
+    refuses(build(Normalization::new()), "`adapt`");
+    refuses(build(Normalization::new().mean([1.0, 2.0]).variance(1.0)), "3 of them");
+    refuses(build(Normalization::new().mean(1.0).variance(-1.0)), "`variance`");
+    refuses(build(Normalization::new().axis(0).mean(1.0).variance(1.0)), "`axis`");
+    refuses(Normalization::new().adapt(&array![[f64::NAN]]), "finite numbers, received NaN");
+    refuses(Normalization::new().adapt(&ndarray::Array2::<f32>::zeros((0, 2))), "at least one row");
+}

@@ -28,13 +28,13 @@ fn columns_are_of_numbers_or_of_texts() {
 
 #[test]
 fn broken_files_name_the_place() {
-    refused(Table::parse("a,b\n1,2\n3\n", true), &["line: 3", "1 field", "2 fields"]);
+    refused(Table::parse("a,b\n1,2\n3\n", true), &["line 3", "expected 2 fields", "received 1"]);
     refused(Table::read("no/such/file.csv", true), &["no/such/file.csv"]);
     let path = std::env::temp_dir().join(format!("gradus-table-{}.csv", std::process::id()));
     std::fs::write(&path, b"a,b\n1,\xff\n").unwrap();
-    refused(Table::read(&path, true), &["line: 2", "UTF-8"]);
+    refused(Table::read(&path, true), &["line 2", "UTF-8"]);
     std::fs::write(&path, "a,b\n1,2\n3,4,5\n").unwrap();
-    refused(Table::read(&path, true), &[&path.display().to_string(), "line: 3"]);
+    refused(Table::read(&path, true), &[&path.display().to_string(), "line 3"]);
     std::fs::remove_file(&path).unwrap();
     let table = Table::parse("a,b\n1,x\n2,y\n", true).unwrap();
     refused(table.numbers::<f32>("c"), &["no column `c`", "a", "b"]);

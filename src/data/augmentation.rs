@@ -1,5 +1,6 @@
 //! Images that are changed at random each time they are shown, so that a network sees none twice.
 
+use ndarray::Array4;
 use ndarray_rand::rand::Rng;
 
 use super::{Batch, Dataset};
@@ -145,6 +146,45 @@ impl<'a, F: Scalar> AugmentedImages<'a, F> {
         }
         Ok(Self { images, targets, augmentation, size })
     }
+
+    /// These rows as training step `step` would see them: to be looked at.
+    ///
+    /// # Errors
+    /// A row that there is not.
+    /// # Example
+    /// ```
+    /// use gradus::data::{Augmentation, AugmentedImages};
+    /// use ndarray::{Array3, array};
+    /// let (images, labels) = (Array3::<u8>::from_elem((2, 8, 8), 255), array![0, 1]);
+    /// let shown = AugmentedImages::<f32>::new(&images, &labels, Augmentation::new().shift(2.0))?;
+    /// assert_eq!(shown.images(&[1, 0, 1], 7)?.dim(), (3, 8, 8, 1));
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    pub fn images(&self, rows: &[usize], step: u64) -> Result<Array4<F>> {
+        if let Some(row) = rows.iter().find(|row| **row >= self.len()) {
+            return Err(Error::data("images", format!("rows below {}", self.len()), row.to_string()));
+        }
+        let [height, width, channels] = self.size;
+        let mut images = Array4::zeros((rows.len(), height, width, channels));
+        for (&row, mut image) in rows.iter().zip(images.outer_iter_mut()) {
+            self.draw(row, step, image.as_slice_mut().expect("row-major, as it was made"));
+        }
+        Ok(images)
+    }
+
+    /// Writes an image as a training step sees it.
+    fn draw(&self, row: usize, step: u64, out: &mut [F]) {
+        let [height, width, channels] = self.size;
+        let len = height * width * channels;
+        let map = self.augmentation.map(step, row, height, width);
+        let image = row * len..(row + 1) * len;
+        match &self.images.values {
+            Column::Scalars(values) => warp::warp(&values[image], height, width, channels, map, out),
+            Column::Bytes(bytes) => {
+                warp::warp_bytes(&bytes[image], F::of(1.0 / 255.0), height, width, channels, map, out);
+            }
+        }
+    }
 }
 
 impl<F: Scalar> Dataset<F> for AugmentedImages<'_, F> {
@@ -161,17 +201,9 @@ impl<F: Scalar> Dataset<F> for AugmentedImages<'_, F> {
     }
 
     fn gather(&self, rows: &[usize], batch: &mut Batch<'_, F>) -> Result<()> {
-        let ([height, width, channels], step) = (self.size, batch.step());
-        let len = height * width * channels;
+        let (len, step) = (self.size.iter().product::<usize>(), batch.step());
         for (&row, out) in rows.iter().zip(batch.input(0).chunks_exact_mut(len.max(1))) {
-            let map = self.augmentation.map(step, row, height, width);
-            let image = row * len..(row + 1) * len;
-            match &self.images.values {
-                Column::Scalars(values) => warp::warp(&values[image], height, width, channels, map, out),
-                Column::Bytes(bytes) => {
-                    warp::warp_bytes(&bytes[image], F::of(1.0 / 255.0), height, width, channels, map, out);
-                }
-            }
+            self.draw(row, step, out);
         }
         self.targets.gather(rows.iter().copied(), batch.target(0));
         Ok(())

@@ -75,8 +75,40 @@ pub trait Dataset<F: Scalar>: Sync {
 /// The rows of one shard of a batch, to be written by [`Dataset::gather`]: row-major, one row after another.
 pub struct Batch<'a, F> {
     pub(crate) inputs: &'a mut [Tensor<F>],
-    pub(crate) outputs: &'a mut [OutputLoss<F>],
+    pub(crate) outputs: &'a mut dyn Outputs<F>,
     pub(crate) step: u64,
+}
+
+/// Where targets and their weights are written.
+pub(crate) trait Outputs<F> {
+    fn target(&mut self, i: usize) -> &mut Tensor<F>;
+    fn weights(&mut self, i: usize) -> Option<&mut Tensor<F>>;
+}
+
+/// In training: into the losses' memory.
+impl<F> Outputs<F> for Vec<OutputLoss<F>> {
+    fn target(&mut self, i: usize) -> &mut Tensor<F> {
+        &mut self[i].target
+    }
+    fn weights(&mut self, i: usize) -> Option<&mut Tensor<F>> {
+        self[i].sample_weights.as_mut()
+    }
+}
+
+/// Targets and their weights by themselves.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Labels<F> {
+    pub targets: Vec<Tensor<F>>,
+    pub weights: Vec<Option<Tensor<F>>>,
+}
+
+impl<F> Outputs<F> for Labels<F> {
+    fn target(&mut self, i: usize) -> &mut Tensor<F> {
+        &mut self.targets[i]
+    }
+    fn weights(&mut self, i: usize) -> Option<&mut Tensor<F>> {
+        self.weights[i].as_mut()
+    }
 }
 
 impl<F: Scalar> Batch<'_, F> {
@@ -93,7 +125,7 @@ impl<F: Scalar> Batch<'_, F> {
     /// # Panics
     /// If the model has fewer outputs.
     pub fn target(&mut self, i: usize) -> &mut [F] {
-        self.outputs[i].target.data_mut()
+        self.outputs.target(i).data_mut()
     }
 
     /// The rows of the weights of target number `i`, if [`Dataset::weight_shapes`] told of any.
@@ -101,7 +133,7 @@ impl<F: Scalar> Batch<'_, F> {
     /// # Panics
     /// If the model has fewer outputs.
     pub fn weights(&mut self, i: usize) -> Option<&mut [F]> {
-        self.outputs[i].sample_weights.as_mut().map(Tensor::data_mut)
+        self.outputs.weights(i).map(Tensor::data_mut)
     }
 
     /// The training step that the rows are for, from which augmentation draws its randomness.

@@ -7,12 +7,12 @@ pub mod datasets;
 mod folds;
 #[cfg(feature = "datasets")]
 pub mod idx;
-#[cfg(feature = "images")]
 pub mod images;
 mod labels;
 pub mod preprocessing;
 mod sequences;
 pub(crate) mod split;
+mod stream;
 #[cfg(feature = "csv")]
 mod table;
 pub mod text;
@@ -25,5 +25,9 @@ pub use folds::{Fold, GroupKFold, KFold, StratifiedKFold, TimeSeriesSplit, strat
 pub use labels::{Label, from_categorical, to_categorical, to_categorical_f64};
 pub use sequences::{PadSequences, Side, Windows};
 pub use split::{train_test_split, validation_split};
+#[cfg(feature = "csv")]
+pub use stream::Record;
+pub(crate) use stream::SampleBatch;
+pub use stream::{Items, Sample, Stream};
 #[cfg(feature = "csv")]
 pub use table::Table;

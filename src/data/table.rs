@@ -61,15 +61,15 @@ impl Table {
     }
 
     fn from_bytes(bytes: &[u8], header: bool) -> Result<Self, String> {
-        let mut reader = csv::ReaderBuilder::new().has_headers(header).trim(csv::Trim::All).from_reader(bytes);
+        let mut reader = reader(bytes, header);
         let mut names: Vec<String> = Vec::new();
         if header {
-            names = reader.headers().map_err(|e| e.to_string())?.iter().map(str::to_owned).collect();
+            names = reader.headers().map_err(|error| problem(&error))?.iter().map(str::to_owned).collect();
         }
         let mut fields: Vec<Vec<String>> = vec![Vec::new(); names.len()];
         let mut rows = 0;
         for record in reader.records() {
-            let record = record.map_err(|e| e.to_string())?;
+            let record = record.map_err(|error| problem(&error))?;
             if fields.is_empty() {
                 fields = vec![Vec::new(); record.len()];
                 names = (0..record.len()).map(|column| column.to_string()).collect();
@@ -134,8 +134,26 @@ impl Table {
     }
 }
 
+/// Reads CSV, with spaces around fields left out.
+pub(super) fn reader<R: std::io::Read>(source: R, header: bool) -> csv::Reader<R> {
+    csv::ReaderBuilder::new().has_headers(header).trim(csv::Trim::All).from_reader(source)
+}
+
+/// What is wrong with a file, and in which line.
+pub(super) fn problem(error: &csv::Error) -> String {
+    match error.kind() {
+        csv::ErrorKind::UnequalLengths { pos: Some(place), expected_len, len } => {
+            format!("line {}: expected {expected_len} fields, as the lines before, received {len}", place.line())
+        }
+        csv::ErrorKind::Utf8 { pos: Some(place), err } => {
+            format!("line {}: expected UTF-8, received other bytes in field {}", place.line(), err.field())
+        }
+        _ => error.to_string(),
+    }
+}
+
 /// A number, NaN for what is missing, none for a text.
-fn number(text: &str) -> Option<f64> {
+pub(super) fn number(text: &str) -> Option<f64> {
     if MISSING.contains(&text) { Some(f64::NAN) } else { text.parse().ok() }
 }
 

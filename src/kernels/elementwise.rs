@@ -22,6 +22,28 @@ kernel! {
 }
 
 kernel! {
+    /// `y[r, j]` ← (`x[r, j]` − `a[j]`)·`b[j]` + `c[j]`, rows as long as a, b and c. Backward: [`scale_columns`] by b.
+    pub fn affine_columns<F>(x: &[F], a: &[F], b: &[F], c: &[F], y: &mut [F]) {
+        for (x, y) in x.chunks_exact(a.len().max(1)).zip(y.chunks_exact_mut(a.len().max(1))) {
+            for ((((y, &x), &a), &b), &c) in y.iter_mut().zip(x).zip(a).zip(b).zip(c) {
+                *y = (x - a) * b + c;
+            }
+        }
+    }
+}
+
+kernel! {
+    /// `y[r, j]` ← `b[j]`·`x[r, j]`
+    pub fn scale_columns<F>(x: &[F], b: &[F], y: &mut [F]) {
+        for (x, y) in x.chunks_exact(b.len().max(1)).zip(y.chunks_exact_mut(b.len().max(1))) {
+            for ((y, &x), &b) in y.iter_mut().zip(x).zip(b) {
+                *y = b * x;
+            }
+        }
+    }
+}
+
+kernel! {
     /// x ← a·x
     pub fn scale<F>(a: F, x: &mut [F]) {
         for x in x {

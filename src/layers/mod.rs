@@ -50,7 +50,8 @@ pub use global_pool::{
 pub use masking::{Masking, WithMask};
 pub use merge::{Add, Average, Concatenate, Dot, Maximum, Minimum, Multiply, Subtract};
 pub use normalization::{
-    BatchNormalization, GroupNormalization, LayerNormalization, RMSNormalization, UnitNormalization,
+    BatchNormalization, FeatureStatistics, GroupNormalization, LayerNormalization, Normalization, RMSNormalization,
+    UnitNormalization,
 };
 pub(crate) use params::GradState;
 pub use params::{Grads, ParamBuilder, ParamSpec, Params};

@@ -4,6 +4,7 @@ use super::{Figure, HeatMap, LinePlot};
 use crate::metrics::scores::{ConfusionMatrix, Normalize, PrecisionRecallCurve, RocCurve, auc};
 use crate::schedules::Schedule;
 use crate::training::History;
+use crate::tuning::{Results, Value};
 use crate::{Error, Result};
 
 /// Each figure of a training over its epochs, that of training and that of validation in one plot.
@@ -31,6 +32,41 @@ pub fn learning_curves(history: &History) -> Figure {
             plot = plot.line("validation", &epochs, &history.get(&validation));
         }
         figure = figure.add(plot);
+    }
+    figure
+}
+
+/// What a search found: the scores in the order of the trials with the best so far, and for each hyper-parameter that is a
+/// number the scores over its values.
+///
+/// # Example
+/// ```
+/// use gradus::plots;
+/// use gradus::tuning::{RandomSearch, Space};
+/// let space = Space::new().log_uniform("rate", 1e-4..=1.0).integer("units", 8..=64);
+/// let results = RandomSearch::new(space, 20).run(|trial| Ok((trial.number("rate")?.log10() + 2.0).powi(2)))?;
+/// plots::search(&results).save(std::env::temp_dir().join("gradus-doc-search.png"))?;
+/// # Ok::<(), gradus::Error>(())
+/// ```
+pub fn search(results: &Results) -> Figure {
+    let scored: Vec<_> = results.trials().iter().filter_map(|done| Some((done, done.score()?))).collect();
+    let scores: Vec<f64> = scored.iter().map(|(_, score)| *score).collect();
+    let numbers: Vec<f64> = (1..=results.trials().len()).map(|i| i as f64).collect();
+    let every: Vec<f64> = results.trials().iter().map(|done| done.score().unwrap_or(f64::NAN)).collect();
+    let mut figure = Figure::new().add(
+        LinePlot::new("search")
+            .x_label("trial")
+            .y_label("score")
+            .line("best so far", &numbers, &results.best_so_far())
+            .points("trials", &numbers, &every),
+    );
+    for name in results.space.names() {
+        let values = scored.iter().map(|(done, _)| done.trial.value(name).ok().and_then(Value::as_number));
+        if let Some(values) = values.collect::<Option<Vec<f64>>>() {
+            let plot = LinePlot::new(name.replace('_', " ")).x_label(name).y_label("score");
+            let logarithmic = results.space.is_logarithmic(name);
+            figure = figure.add(plot.points("trials", &values, &scores).log_x(logarithmic));
+        }
     }
     figure
 }

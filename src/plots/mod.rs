@@ -30,7 +30,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::{FontStyle, register_font};
 
-pub use curves::{confusion, learning_curves, learning_rates, precision_recall, roc};
+pub use curves::{confusion, learning_curves, learning_rates, precision_recall, roc, search};
 pub use heat_map::HeatMap;
 pub use lines::LinePlot;
 

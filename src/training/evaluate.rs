@@ -5,10 +5,11 @@ use std::ops::Deref;
 use ndarray::ArrayD;
 
 use super::compile::Compiled;
+use super::feed::Source;
 use super::fit::{Fit, check_dataset, checked_arrays, class_weights, evaluate, figures, reset_metrics};
 use super::history::Logs;
 use super::step::{self, StepData};
-use crate::data::Dataset;
+use crate::data::{Dataset, Sample, Stream};
 use crate::models::Model;
 use crate::models::inputs::IntoInputs;
 use crate::{Result, Scalar};
@@ -46,7 +47,7 @@ impl<F: Scalar> Model<F> {
         let compiled = self.compiled_or("evaluate")?;
         let arrays =
             checked_arrays("evaluate", self, compiled, x.into_inputs().into_vec(), y.into_inputs().into_vec(), None)?;
-        self.evaluate_checked(&arrays, false)
+        self.evaluate_source(Source::Set { dataset: &arrays, check: false })
     }
 
     /// The loss and the metrics on a data set.
@@ -55,14 +56,23 @@ impl<F: Scalar> Model<F> {
     /// As [`evaluate`](Self::evaluate).
     pub fn evaluate_dataset(&mut self, dataset: &dyn Dataset<F>) -> Result<Score> {
         check_dataset("evaluate", self, self.compiled_or("evaluate")?, dataset)?;
-        self.evaluate_checked(dataset, true)
+        self.evaluate_source(Source::Set { dataset, check: true })
     }
 
-    fn evaluate_checked(&mut self, dataset: &dyn Dataset<F>, check: bool) -> Result<Score> {
+    /// The loss and the metrics on the first pass of a stream of batches.
+    ///
+    /// # Errors
+    /// As [`evaluate`](Self::evaluate), and whatever the stream gives as an error.
+    pub fn evaluate_stream(&mut self, stream: &Stream<Vec<Sample<F>>>) -> Result<Score> {
+        self.compiled_or("evaluate")?;
+        self.evaluate_source(Source::Stream(stream))
+    }
+
+    fn evaluate_source(&mut self, source: Source<'_, F>) -> Result<Score> {
         let batch = self.graph.batch().unwrap_or(BATCH);
         let threads = self.threads.clone();
-        let logs = self
-            .with_compiled(|model, compiled| threads.enter(|| evaluate(model, compiled, dataset, batch, check, "")));
+        let logs =
+            self.with_compiled(|model, compiled| threads.enter(|| evaluate(model, compiled, source.feed(batch), "")));
         logs.map(Score::from)
     }
 
@@ -97,13 +107,24 @@ impl<F: Scalar> Model<F> {
         y: impl IntoInputs<'a, F>,
         weights: Fit<'a, F>,
     ) -> Result<Vec<(String, ArrayD<F>)>> {
+        self.gradients_and_loss(x, y, weights).map(|(gradients, _)| gradients)
+    }
+
+    /// [`gradients_on_batch`](Self::gradients_on_batch), and the loss.
+    #[allow(clippy::type_complexity)] // gradients by path, and a number
+    pub(crate) fn gradients_and_loss<'a>(
+        &mut self,
+        x: impl IntoInputs<'a, F>,
+        y: impl IntoInputs<'a, F>,
+        weights: Fit<'a, F>,
+    ) -> Result<(Vec<(String, ArrayD<F>)>, f64)> {
         let mut gradients = Vec::new();
-        self.on_batch("gradients_on_batch", x, y, weights, true, |model, compiled, data| {
+        let score = self.on_batch("gradients_on_batch", x, y, weights, true, |model, compiled, data| {
             let (loss, used) = step::gradients(model, compiled, data)?;
             gradients = model.named_gradients(compiled.workspace.gradients(used));
             Ok(loss)
         })?;
-        Ok(gradients)
+        Ok((gradients, score.loss))
     }
 
     fn on_batch<'a>(

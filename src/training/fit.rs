@@ -3,11 +3,12 @@
 use super::callbacks::{AtEpochEnd, Callback, EpochState};
 use super::compile::Compiled;
 use super::course::{Course, at_least_one, course_setters};
+use super::feed::{Feed, Source};
 use super::history::{History, Logs};
 use super::progress::Progress;
 use super::step::{self, StepData};
 use crate::data::dataset::Arrays;
-use crate::data::{Dataset, split::validation_split};
+use crate::data::{Dataset, Sample, Stream, split::validation_split};
 use crate::models::Model;
 use crate::models::inputs::{Given, IntoInputs, IntoTensor, check_inputs, check_rows_loosely};
 use crate::{Error, Result, Scalar};
@@ -27,6 +28,7 @@ pub struct Fit<'a, F: Scalar> {
     validation_split: f64,
     validation_data: Option<Pair<'a, F>>,
     validation_set: Option<&'a dyn Dataset<F>>,
+    validation_stream: Option<&'a Stream<Vec<Sample<F>>>>,
     validation_batch_size: Option<usize>,
     validation_freq: usize,
     pub(crate) class_weight: Vec<(usize, f64)>,
@@ -48,6 +50,7 @@ impl<'a, F: Scalar> Fit<'a, F> {
             validation_split: 0.0,
             validation_data: None,
             validation_set: None,
+            validation_stream: None,
             validation_batch_size: None,
             validation_freq: 1,
             class_weight: Vec::new(),
@@ -73,6 +76,12 @@ impl<'a, F: Scalar> Fit<'a, F> {
     /// A data set to validate with after each epoch.
     pub fn validation_dataset(mut self, dataset: &'a dyn Dataset<F>) -> Self {
         self.validation_set = Some(dataset);
+        self
+    }
+
+    /// A stream of batches to validate with after each epoch: its first pass each time.
+    pub fn validation_stream(mut self, stream: &'a Stream<Vec<Sample<F>>>) -> Self {
+        self.validation_stream = Some(stream);
         self
     }
 
@@ -234,6 +243,12 @@ pub(crate) fn check_dataset<F: Scalar>(
         let what = format!("a target for output `{}`", model.graph.output_names[i]);
         check_rows_loosely(call, &what, &row, &[&[dataset.len()][..], target].concat())?;
     }
+    for (i, (weights, objective)) in dataset.weight_shapes().iter().zip(&compiled.objectives).enumerate() {
+        let Some(weights) = weights else { continue };
+        let mut values = vec![dataset.len()];
+        values.extend(objective.loss.values_shape(model.output_shape(i)));
+        crate::losses::reduction::check_weights(call, &values, &[&[dataset.len()][..], weights].concat())?;
+    }
     Ok(())
 }
 
@@ -277,21 +292,44 @@ impl<F: Scalar> Model<F> {
             }
             None => None,
         };
-        let validation = validation.as_ref().map(|set| (set as &dyn Dataset<F>, false));
-        self.run_epochs(&training, false, validation, options)
+        let validation = validation.as_ref().map(|set| Source::Set { dataset: set, check: false });
+        self.run_epochs(Source::Set { dataset: &training, check: false }, validation, options)
     }
 
     /// Trains on a data set for a number of epochs. Targets are checked batch by batch.
     ///
     /// # Errors
     /// As [`fit`](Self::fit).
-    pub fn fit_dataset<'a>(&mut self, dataset: &'a dyn Dataset<F>, mut options: Fit<'a, F>) -> Result<History> {
+    pub fn fit_dataset<'a>(&mut self, dataset: &'a dyn Dataset<F>, options: Fit<'a, F>) -> Result<History> {
         options.check()?;
+        check_dataset("fit", self, self.compiled_or("fit")?, dataset)?;
+        self.fit_source("fit_dataset", Source::Set { dataset, check: true }, options)
+    }
+
+    /// Trains on a stream of batches for a number of epochs, each a pass over it, in the order in which they come:
+    /// `batch_size` and `shuffle` say nothing here, the stream batches and shuffles.
+    ///
+    /// With `steps_per_epoch` an epoch takes so many batches, and the next goes on where it ended, so that all of a long
+    /// or endless stream is seen; when a pass ends the epoch ends with it. Shapes and targets are checked batch by batch.
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit), and whatever the stream gives as an error; a stream without batches.
+    pub fn fit_stream<'a>(&mut self, stream: &'a Stream<Vec<Sample<F>>>, options: Fit<'a, F>) -> Result<History> {
+        options.check()?;
+        self.compiled_or("fit")?;
+        self.fit_source("fit_stream", Source::Stream(stream), options)
+    }
+
+    fn fit_source<'a>(
+        &mut self,
+        call: &'static str,
+        source: Source<'a, F>,
+        mut options: Fit<'a, F>,
+    ) -> Result<History> {
         let compiled = self.compiled_or("fit")?;
-        check_dataset("fit", self, compiled, dataset)?;
         if options.validation_split > 0.0 || options.sample_weight.is_some() {
-            let needs = "a data set carries its own weights, and validation is given as `validation_dataset`";
-            return Err(Error::NotReady { call: "fit_dataset", needs });
+            let needs = "the data carries its own weights, and validation is given as `validation_dataset` or `validation_stream`";
+            return Err(Error::NotReady { call, needs });
         }
         let arrays = match options.validation_data.take() {
             Some((x, y)) => Some(checked_arrays("fit, validation_data", self, compiled, x, y, None)?),
@@ -300,11 +338,12 @@ impl<F: Scalar> Model<F> {
         if let Some(set) = options.validation_set {
             check_dataset("fit, validation_dataset", self, compiled, set)?;
         }
-        let validation = match &arrays {
-            Some(arrays) => Some((arrays as &dyn Dataset<F>, false)),
-            None => options.validation_set.map(|set| (set, true)),
+        let validation = match (&arrays, options.validation_set, options.validation_stream) {
+            (Some(arrays), _, _) => Some(Source::Set { dataset: arrays, check: false }),
+            (_, Some(dataset), _) => Some(Source::Set { dataset, check: true }),
+            (_, _, stream) => stream.map(Source::Stream),
         };
-        self.run_epochs(dataset, true, validation, options)
+        self.run_epochs(source, validation, options)
     }
 
     pub(crate) fn compiled_or(&self, call: &'static str) -> Result<&Compiled<F>> {
@@ -315,18 +354,18 @@ impl<F: Scalar> Model<F> {
 
     fn run_epochs(
         &mut self,
-        dataset: &dyn Dataset<F>,
-        check: bool,
-        validation: Option<(&dyn Dataset<F>, bool)>,
+        source: Source<'_, F>,
+        validation: Option<Source<'_, F>>,
         mut options: Fit<'_, F>,
     ) -> Result<History> {
-        if let Some(batch) = self.graph.batch().filter(|&batch| batch != options.course.batch_size) {
+        let sized = matches!(source, Source::Set { .. });
+        if let Some(batch) = self.graph.batch().filter(|&batch| sized && batch != options.course.batch_size) {
             let expected = format!("{batch}, which an input fixes");
             return Err(Error::option("batch_size", expected, options.course.batch_size));
         }
         let threads = self.threads.clone();
         self.with_compiled(|model, compiled| {
-            threads.enter(|| Epochs { model, compiled, check }.run(dataset, validation, &mut options))
+            threads.enter(|| Epochs { model, compiled }.run(source, validation, &mut options))
         })
     }
 }
@@ -335,14 +374,13 @@ impl<F: Scalar> Model<F> {
 struct Epochs<'m, F: Scalar> {
     model: &'m mut Model<F>,
     compiled: &'m mut Compiled<F>,
-    check: bool,
 }
 
 impl<F: Scalar> Epochs<'_, F> {
     fn run(
         &mut self,
-        dataset: &dyn Dataset<F>,
-        validation: Option<(&dyn Dataset<F>, bool)>,
+        source: Source<'_, F>,
+        validation: Option<Source<'_, F>>,
         options: &mut Fit<'_, F>,
     ) -> Result<History> {
         let mut callbacks = std::mem::take(&mut options.callbacks);
@@ -352,17 +390,25 @@ impl<F: Scalar> Epochs<'_, F> {
             callback.on_train_begin(state)
         })?;
         let class_weights = class_weights("fit", &options.class_weight, self.compiled)?;
-        let mut order: Vec<usize> = (0..dataset.len()).collect();
+        let mut feed = source.feed(options.course.batch_size);
         'training: for epoch in options.course.initial_epoch..options.course.epochs {
             self.tell(&mut callbacks, options, epoch, &mut stop, super::callbacks::Callback::on_epoch_begin)?;
-            options.course.arrange(&mut order, self.model.seed, epoch);
-            self.compiled.workspace.prepare(self.model, &self.compiled.objectives, dataset, true);
-            let steps = options.course.steps(order.len());
+            let steps = feed.begin(&options.course, self.model.seed, epoch)?;
             let mut progress = Progress::new(options.course.verbose, epoch, options.course.epochs, steps);
             let (mut total, mut seen) = (0.0, 0);
             reset_metrics(self.compiled);
-            for (step, rows) in order.chunks(options.course.batch_size).take(steps).enumerate() {
-                let data = StepData { dataset, rows, class_weights: class_weights.as_deref(), check: self.check };
+            for step in 0..steps.unwrap_or(usize::MAX) {
+                let Some(next) = feed.next("fit", self.model, self.compiled)? else { break };
+                if next.fresh {
+                    self.compiled.workspace.prepare(self.model, &self.compiled.objectives, next.dataset, true);
+                }
+                let rows = next.rows;
+                let data = StepData {
+                    dataset: next.dataset,
+                    rows,
+                    class_weights: class_weights.as_deref(),
+                    check: next.check,
+                };
                 let loss = match step::train(self.model, self.compiled, &data) {
                     Err(Error::LossNotFinite { loss, step: at }) => {
                         let mut expected = false;
@@ -386,10 +432,13 @@ impl<F: Scalar> Epochs<'_, F> {
                 }
                 progress.step(step + 1, || figures(self.compiled, total / seen as f64, ""));
             }
+            if seen == 0 {
+                return Err(Error::data("fit", "a stream with a batch in every epoch", "none"));
+            }
             let mut logs = figures(self.compiled, total / seen as f64, "");
-            if let Some((set, check)) = validation.filter(|_| (epoch + 1).is_multiple_of(options.validation_freq)) {
+            if let Some(source) = validation.filter(|_| (epoch + 1).is_multiple_of(options.validation_freq)) {
                 let batch = options.validation_batch_size.unwrap_or(options.course.batch_size);
-                let validated = evaluate(self.model, self.compiled, set, batch, check, "val_")?;
+                let validated = evaluate(self.model, self.compiled, source.feed(batch), "val_")?;
                 for (name, value) in validated.iter() {
                     logs.insert(name, value);
                 }
@@ -464,22 +513,26 @@ pub(crate) fn reset_metrics<F: Scalar>(compiled: &mut Compiled<F>) {
     }
 }
 
-/// The loss and the metrics over a whole data set, batch by batch in its own order.
+/// The loss and the metrics over a whole data set or one pass of a stream, batch by batch in its own order.
 pub(crate) fn evaluate<F: Scalar>(
     model: &mut Model<F>,
     compiled: &mut Compiled<F>,
-    dataset: &dyn Dataset<F>,
-    batch_size: usize,
-    check: bool,
+    mut feed: Feed<'_, F>,
     prefix: &str,
 ) -> Result<Logs> {
-    compiled.workspace.prepare(model, &compiled.objectives, dataset, false);
     reset_metrics(compiled);
-    let rows: Vec<usize> = (0..dataset.len()).collect();
-    let mut total = 0.0;
-    for rows in rows.chunks(batch_size) {
-        let data = StepData { dataset, rows, class_weights: None, check };
-        total += step::test(model, compiled, &data)? * rows.len() as f64;
+    feed.begin(&Course { shuffle: false, ..Course::default() }, 0, 0)?;
+    let (mut total, mut seen) = (0.0, 0);
+    while let Some(next) = feed.next("evaluate", model, compiled)? {
+        if next.fresh {
+            compiled.workspace.prepare(model, &compiled.objectives, next.dataset, false);
+        }
+        let data = StepData { dataset: next.dataset, rows: next.rows, class_weights: None, check: next.check };
+        total += step::test(model, compiled, &data)? * next.rows.len() as f64;
+        seen += next.rows.len();
     }
-    Ok(figures(compiled, total / dataset.len() as f64, prefix))
+    if seen == 0 {
+        return Err(Error::data("evaluate", "a stream with a batch", "none"));
+    }
+    Ok(figures(compiled, total / seen as f64, prefix))
 }

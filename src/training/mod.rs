@@ -3,8 +3,11 @@
 mod callbacks;
 mod compile;
 pub(crate) mod course;
+mod diagnosis;
 mod evaluate;
+pub(crate) mod feed;
 pub(crate) mod fit;
+mod hints;
 mod history;
 pub(crate) mod progress;
 pub(crate) mod step;
@@ -15,6 +18,8 @@ pub use callbacks::{
 };
 pub use compile::Compile;
 pub(crate) use compile::Compiled;
+pub use diagnosis::{Diagnosis, LayerDiagnosis};
 pub use evaluate::Score;
 pub use fit::Fit;
+pub use hints::Hint;
 pub use history::{History, Logs};

@@ -8,6 +8,7 @@ use super::history::Logs;
 /// The progress of one epoch: a bar on a terminal, one line at its end elsewhere.
 pub(crate) struct Progress {
     shown: Shown,
+    /// How many steps have been made.
     steps: usize,
     start: Instant,
 }
@@ -27,35 +28,37 @@ enum Shown {
 const EVERY: Duration = Duration::from_millis(100);
 
 impl Progress {
-    pub fn new(verbose: u8, epoch: usize, epochs: usize, steps: usize) -> Self {
+    /// Of an epoch of `steps` steps; none if nobody knows how many there will be.
+    pub fn new(verbose: u8, epoch: usize, epochs: usize, steps: impl Into<Option<usize>>) -> Self {
         let shown = match verbose {
             0 => Shown::Nothing,
-            1 if std::io::stdout().is_terminal() => Self::bar(steps),
+            1 if std::io::stdout().is_terminal() => Self::bar(steps.into()),
             _ => Shown::Line,
         };
         if !matches!(shown, Shown::Nothing) {
             println!("Epoch {}/{epochs}", epoch + 1);
         }
-        Self { shown, steps, start: Instant::now() }
+        Self { shown, steps: 0, start: Instant::now() }
     }
 
     #[cfg(feature = "progress")]
-    fn bar(steps: usize) -> Shown {
-        use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-        let style = ProgressStyle::with_template("{pos}/{len} {bar:30.green/white.dim} {eta} {per_sec} - {msg}");
-        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸━");
-        let bar = ProgressBar::with_draw_target(Some(steps as u64), ProgressDrawTarget::stdout()).with_style(style);
-        Shown::Bar { bar, drawn: Instant::now() }
+    fn bar(steps: Option<usize>) -> Shown {
+        let template = match steps {
+            Some(_) => "{pos}/{len} {bar:30.green/white.dim} {eta} {per_sec} - {msg}",
+            None => "{pos} {spinner} {elapsed} {per_sec} - {msg}",
+        };
+        Shown::Bar { bar: bar(steps, template), drawn: Instant::now() }
     }
 
     #[cfg(not(feature = "progress"))]
-    fn bar(_: usize) -> Shown {
+    fn bar(_: Option<usize>) -> Shown {
         Shown::Line
     }
 
     /// After `step` steps, with the figures as they stand.
     #[cfg_attr(not(feature = "progress"), allow(unused_variables))]
     pub fn step(&mut self, step: usize, logs: impl FnOnce() -> Logs) {
+        self.steps = step;
         #[cfg(feature = "progress")]
         if let Shown::Bar { bar, drawn } = &mut self.shown
             && drawn.elapsed() >= EVERY
@@ -78,6 +81,15 @@ impl Progress {
             println!("{steps}/{steps} - {} - {}/step - {logs}", time(elapsed), time(each));
         }
     }
+}
+
+/// A bar on standard output, drawn as the template says.
+#[cfg(feature = "progress")]
+pub(crate) fn bar(total: Option<usize>, template: &str) -> indicatif::ProgressBar {
+    use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let total = total.map(|steps| steps as u64);
+    ProgressBar::with_draw_target(total, ProgressDrawTarget::stdout()).with_style(style.progress_chars("━╸━"))
 }
 
 /// 1.3s, 26ms, 310µs

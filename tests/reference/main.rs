@@ -6,6 +6,7 @@
 mod callbacks;
 mod case;
 mod gan;
+mod images;
 mod layers;
 mod losses;
 mod metrics;
@@ -89,6 +90,9 @@ fn run_in<F: gradus::Scalar>(case: &Case) -> Outcome {
         },
         Some(("preprocess", name @ ("TextVectorization" | "pad_sequences" | "timeseries_dataset_from_array"))) => {
             text::run::<F>(case, name)
+        }
+        Some(("preprocess", class)) if class.starts_with("image.") => {
+            images::run::<F>(case, class.trim_start_matches("image."))
         }
         Some(("preprocess", class)) => preprocess::run::<F>(case, class),
         None if case.kind == "model" => models::run::<F>(case),

@@ -36,6 +36,7 @@ pub fn run<F: Scalar>(case: &Case, step: &str) -> Result<Results<F>, Stop> {
             Ok([("output".into(), output), ("output.classes".into(), classes.into_dyn())].into())
         }
         "OneHotEncoder" => one_hot(case),
+        "Normalization" => normalization(case),
         _ => Err(unsupported("this step")),
     }
 }
@@ -92,6 +93,19 @@ fn scaler<F: Scalar>(case: &Case, step: &str) -> Result<Results<F>, Stop> {
         _ => run!(RobustScaler, "center" as "output.center", "scale" as "output.scale"),
     }
     Ok(results)
+}
+
+/// The layer in a model, fitted on the first input where statistics are not given.
+fn normalization<F: Scalar>(case: &Case) -> Result<Results<F>, Stop> {
+    let mut layer = Normalization::from_config(&case.options())?;
+    let inputs = case.several::<F>("input");
+    if !case.options().contains_key("mean") {
+        layer = layer.adapt(&inputs[0])?;
+    }
+    let x = inputs.last().expect("an input");
+    let input = Input::of::<F>(x.shape()[1..].to_vec());
+    let model = ModelBuilder::new([&input], [&input.apply(layer)]).build()?;
+    Ok([("output".into(), model.predict(x)?)].into())
 }
 
 fn one_hot<F: Scalar>(case: &Case) -> Result<Results<F>, Stop> {

@@ -250,3 +250,38 @@ fn figures_are_logged_as_csv_and_appended() -> gradus::Result<()> {
     assert_eq!(lines[1], format!("0;{}", history.get("loss")[0]));
     Ok(())
 }
+
+#[test]
+fn a_diagnosis_holds_norms_and_finds_units_that_are_silent() -> gradus::Result<()> {
+    let (x, y) = (rows(12, 3), targets(12));
+    let mut model = Sequential::f64()
+        .input([3])
+        .add(Dense::new(4).activation(Relu).name("hidden"))
+        .add(Dense::new(5).name("linear"))
+        .add(Relu)
+        .add(Dropout::new(0.5))
+        .add(Dense::new(1).name("last"))
+        .compile(MeanSquaredError::new(), SGD::new())
+        .build()?;
+    // Two units that no input reaches, and one after the separate activation.
+    model.set_weights([("hidden/bias", &array![0.1, -100.0, 0.2, -100.0].into_dyn())])?;
+    model.set_weights([("linear/bias", &array![0.0, 0.1, -100.0, 0.2, 9.0].into_dyn())])?;
+    model.set_trainable("last", false)?;
+    let before = model.get_weights();
+    let diagnosis = model.diagnose(&x, &y)?;
+    assert_eq!(model.get_weights(), before);
+    let layers = diagnosis.layers();
+    assert_eq!(layers.iter().map(|layer| layer.units).collect::<Vec<_>>(), [4, 5, 5, 1]);
+    assert!(layers[0].dead_units >= 2 && layers[1].dead_units == 0 && layers[2].dead_units >= 1, "{diagnosis}");
+    let norm = |values: &[&ArrayD<f64>]| values.iter().flat_map(|v| v.iter()).map(|v| v * v).sum::<f64>().sqrt();
+    let of = |path: &str| before.iter().find(|(known, _)| known == path).map(|(_, value)| value).unwrap();
+    assert!((layers[1].weight_norm - norm(&[of("linear/kernel"), of("linear/bias")])).abs() < 1e-12);
+    assert_eq!(layers[2].weight_norm, 0.0);
+    let gradients = model.gradients_on_batch(&x, &y, Fit::new())?;
+    let of = |path: &str| gradients.iter().find(|(known, _)| known == path).map(|(_, value)| value).unwrap();
+    assert!((layers[0].gradient_norm - norm(&[of("hidden/kernel"), of("hidden/bias")])).abs() < 1e-12);
+    assert!(layers[1].gradient_norm > 0.0 && layers[3].gradient_norm == 0.0, "the last layer is frozen");
+    assert!((diagnosis.gradient_norm() - layers[0].gradient_norm.hypot(layers[1].gradient_norm)).abs() < 1e-12);
+    assert_eq!(diagnosis.to_string().lines().count(), 5);
+    Ok(())
+}

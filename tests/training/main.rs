@@ -12,7 +12,9 @@
 
 mod callbacks;
 mod graphs;
+mod streams;
 mod tables;
+mod tuning;
 
 use std::sync::Mutex;
 

@@ -5,6 +5,7 @@ use std::fmt::Display;
 
 use ndarray::{Array1, Array2, ArrayRef, Ix2};
 
+use crate::config::{Config, Configured, Setting, refuse_unknown, require, take};
 use crate::{Error, Result};
 
 /// Classes of any kind, numbers or texts, as 0 … n − 1: a class's place among the sorted ones.
@@ -67,6 +68,27 @@ impl<L: Ord + Clone + Display> LabelEncoder<L> {
         };
         numbers.iter().enumerate().map(class).collect()
     }
+}
+
+impl<L: Ord + Clone + Display + Setting> Configured for LabelEncoder<L> {
+    const CLASS: &'static str = "LabelEncoder";
+
+    fn to_config(&self) -> Config {
+        Config::from_iter([("classes".to_owned(), self.classes.to_value())])
+    }
+
+    fn from_config(config: &Config) -> Result<Self> {
+        refuse_unknown(config, &["classes"])?;
+        Ok(Self { classes: ascending(require(config, "classes")?)? })
+    }
+}
+
+/// Classes as they are kept, which those of a file must be.
+fn ascending<L: Ord + Setting>(classes: Vec<L>) -> Result<Vec<L>> {
+    if classes.is_sorted_by(|a, b| a < b) {
+        return Ok(classes);
+    }
+    Err(Error::option("classes", "different and ascending", classes.to_value()))
 }
 
 /// Columns of classes as columns of 0 and 1, one a class, the classes of a column in ascending order.
@@ -156,5 +178,27 @@ impl<L: Ord + Clone + Display> OneHotEncoder<L> {
             }
         }
         Ok(y)
+    }
+}
+
+impl<L: Ord + Clone + Display + Setting> Configured for OneHotEncoder<L> {
+    const CLASS: &'static str = "OneHotEncoder";
+
+    fn to_config(&self) -> Config {
+        Config::from_iter([
+            ("drop_first".to_owned(), self.drop_first.to_value()),
+            ("ignore_unknown".to_owned(), self.ignore_unknown.to_value()),
+            ("categories".to_owned(), self.categories.to_value()),
+        ])
+    }
+
+    fn from_config(config: &Config) -> Result<Self> {
+        refuse_unknown(config, &["drop_first", "ignore_unknown", "categories"])?;
+        let categories: Option<Vec<Vec<L>>> = take(config, "categories", None)?;
+        Ok(Self {
+            drop_first: take(config, "drop_first", false)?,
+            ignore_unknown: take(config, "ignore_unknown", false)?,
+            categories: categories.map(|columns| columns.into_iter().map(ascending).collect()).transpose()?,
+        })
     }
 }

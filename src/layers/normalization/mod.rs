@@ -1,10 +1,12 @@
 //! Normalization: values brought to mean 0 and variance 1, or to length 1, and scaled anew by learned factors.
 
 mod batch;
+mod fixed;
 mod group;
 mod rows;
 
 pub use batch::BatchNormalization;
+pub use fixed::{FeatureStatistics, Normalization};
 pub use group::GroupNormalization;
 pub use rows::{LayerNormalization, RMSNormalization, UnitNormalization};
 
