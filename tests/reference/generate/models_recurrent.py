@@ -1,4 +1,7 @@
-"""Reference cases of recurrent networks: some training steps, from Keras."""
+"""Reference cases of recurrent networks: some training steps, from Keras.
+
+None has a stateful layer: on JAX, Keras's trainer loses the states after each batch. `sequences.py` has them, call by call.
+"""
 
 import numpy as np
 
@@ -58,19 +61,6 @@ def series():
         case(id, sequential([7, 3], *layers), training(SQUARED, ADAM, **steps(id, rows=12, size=5)), [x], [y])
 
 
-def stateful():
-    """Batches of four that go on where the last ones ended."""
-    for id, kind in [("stateful_rnn", "SimpleRNN"), ("stateful_lstm", "LSTM")]:
-        random = rng(id + " data")
-        x, y = features(random, 12, 5, 2), features(random, 12, 1)
-        spec = sequential(None, layer(kind, "state", units=4, stateful=True), dense("value", 1))
-        spec["config"]["layers"][0]["config"] = {"batch_shape": [4, 5, 2]}
-        batches = [list(range(i, i + 4)) for i in (0, 4, 8)]
-        config = training(SQUARED, SGD, batches=batches, predict=batches[0])
-        case(id, spec, config, [x], [y], leave_out=(f"param.state.seed", f"output.final.state.seed"))
-
-
 tokens()
 series()
-stateful()
 models.group.write()
