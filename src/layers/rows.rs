@@ -73,13 +73,14 @@ mod tests {
         assert_eq!(rows.iter().collect::<Vec<_>>(), [7, 2, 3, 0, 4]);
         assert_eq!(rows.runs().collect::<Vec<_>>(), [0..1, 2..5, 7..8]);
         let mut others = Rows::none_of(9);
-        [1, 7].map(|row| others.insert(row));
+        others.insert(1);
+        others.insert(7);
         rows.unite(&others);
         assert_eq!(rows.runs().collect::<Vec<_>>(), [0..5, 7..8]);
         rows.clear();
         assert_eq!(rows.runs().count(), 0);
         rows.insert(7);
-        assert_eq!(rows.runs().collect::<Vec<_>>(), [7..8]);
-        assert_eq!(Rows::all_of(3).runs().collect::<Vec<_>>(), [0..3]);
+        assert_eq!(rows.runs().next(), Some(7..8));
+        assert_eq!(Rows::all_of(3).runs().next(), Some(0..3));
     }
 }
