@@ -304,3 +304,86 @@ proptest! {
         prop_assert_eq!(images::resize(&image, [height, width]).unwrap(), image);
     }
 }
+
+#[test]
+fn turns_and_mirrors_undo_themselves_for_any_element() {
+    let image = Array4::from_shape_fn((2, 3, 4, 2), |(n, i, j, c)| (n * 100 + i * 10 + j * 2 + c) as u8);
+    let quarter = images::rot90(&image, 1).unwrap();
+    assert_eq!(quarter.dim(), (2, 4, 3, 2));
+    assert_eq!(images::rot90(&quarter, 3).unwrap(), image);
+    assert_eq!(images::rot90(&quarter, 1).unwrap(), images::rot180(&image).unwrap());
+    let mirrored = images::flip_up_down(&images::flip_left_right(&image).unwrap()).unwrap();
+    assert_eq!(mirrored, images::rot180(&image).unwrap());
+    assert!(mirrored.is_standard_layout());
+    let padded = images::pad(&image, [[1, 2], [3, 0]], 7).unwrap();
+    assert_eq!(images::crop(&padded, [1, 3], [3, 4]).unwrap(), image);
+    refuses(images::crop(&image, [1, 0], [3, 4]), &["`size`", "(3, 4)", "(1, 0)"]);
+    refuses(images::crop(&image, [usize::MAX, 0], [3, 4]), &["`size`"]);
+    refuses(images::flip_left_right(&array![[1, 2]]), &["flip_left_right", "(1, 2)"]);
+    refuses(images::pad(&image, [[usize::MAX, 1], [0, 0]], 0), &["pad", "memory"]);
+    refuses(images::Resize::new([0, 2]).apply(&Array3::<f32>::zeros((2, 2, 1))), &["`size`"]);
+    refuses(images::Resize::new([2, 2]).apply(&Array3::<f32>::zeros((0, 2, 1))), &["resize", "pixels"]);
+    refuses(images::rgb_to_grayscale(&Array3::<f32>::zeros((2, 2, 4))), &["rgb_to_grayscale", "(2, 2, 4)"]);
+}
+
+/// Images of one step, of bytes that are all `level`.
+fn seen(changes: gradus::data::Augmentation, level: u8, step: u64) -> Array4<f64> {
+    let bytes = Array3::from_elem((6, 8, 8), level);
+    let labels = Array1::<u8>::zeros(6);
+    gradus::data::AugmentedImages::new(&bytes, &labels, changes).unwrap().images(&[0, 1, 2, 3, 4, 5], step).unwrap()
+}
+
+#[test]
+fn colours_change_as_they_are_told() {
+    use gradus::data::Augmentation;
+    let plain = seen(Augmentation::new(), 51, 3);
+    assert!(plain.iter().all(|value| (value - 0.2).abs() < 1e-12));
+    let brighter = seen(Augmentation::new().brightness(0.1), 51, 3);
+    let levels: Vec<f64> = brighter.outer_iter().map(|image| image[[0, 0, 0]]).collect();
+    assert!(levels.iter().all(|level| (level - 0.2).abs() <= 0.1 && (level - 0.2).abs() > 1e-6), "{levels:?}");
+    assert!(brighter.outer_iter().all(|image| image.iter().all(|value| *value == image[[0, 0, 0]])));
+    // A flat image has no contrast to change.
+    let flat = seen(Augmentation::new().contrast(0.9), 51, 3);
+    assert!(flat.iter().all(|value| (value - 0.2).abs() < 1e-12));
+    let noisy = seen(Augmentation::new().noise(0.05), 51, 3);
+    let deviation = noisy.std(0.0);
+    assert!((noisy.mean().unwrap() - 0.2).abs() < 0.01 && (0.04..0.06).contains(&deviation), "{deviation}");
+    assert_eq!(noisy, seen(Augmentation::new().noise(0.05), 51, 3));
+    assert_ne!(noisy, seen(Augmentation::new().noise(0.05), 51, 4));
+    let cut = seen(Augmentation::new().cutout(3), 51, 3);
+    for image in cut.outer_iter() {
+        let gone = image.iter().filter(|value| **value == 0.0).count();
+        assert!(
+            (4..=9).contains(&gone) && image.iter().all(|value| *value == 0.0 || (value - 0.2).abs() < 1e-12),
+            "{gone}"
+        );
+    }
+}
+
+#[test]
+fn slants_keep_the_middle_and_upside_down_turns_the_lines_around() {
+    use gradus::data::{Augmentation, AugmentedImages};
+    // An upright line in the middle column.
+    let mut images = Array4::<f64>::zeros((40, 5, 5, 1));
+    images.slice_mut(s![.., .., 2, 0]).fill(1.0);
+    let labels = Array1::<u8>::zeros(40);
+    let rows: Vec<usize> = (0..40).collect();
+    let slanted = AugmentedImages::new(&images, &labels, Augmentation::new().shear(30.0)).unwrap();
+    let slanted = slanted.images(&rows, 1).unwrap();
+    assert!(slanted.slice(s![.., 2, 2, 0]).iter().all(|value| (value - 1.0).abs() < 1e-12));
+    let moved = slanted.slice(s![.., 0, 2, 0]).iter().filter(|value| **value < 0.9).count();
+    assert!(moved > 20, "{moved} of 40 lines are slanted");
+    images.fill(0.0);
+    images.slice_mut(s![.., 0, 1, 0]).fill(1.0);
+    let upside_down = AugmentedImages::new(&images, &labels, Augmentation::new().flip_vertically(true)).unwrap();
+    let seen = upside_down.images(&rows, 1).unwrap();
+    let turned = seen.outer_iter().filter(|image| image[[4, 1, 0]] == 1.0).count();
+    let straight = seen.outer_iter().filter(|image| image[[0, 1, 0]] == 1.0).count();
+    assert!(turned + straight == 40 && turned > 8 && straight > 8, "{turned} turned");
+    let refused = |changes| refuses(AugmentedImages::<f64>::new(&images, &labels, changes).map(drop), &["must be"]);
+    refused(Augmentation::new().shear(90.0));
+    refused(Augmentation::new().contrast(1.5));
+    refused(Augmentation::new().noise(f64::NAN));
+    refused(Augmentation::new().brightness(-0.1));
+    refuses(upside_down.images(&[40], 0), &["rows below 40", "received 40"]);
+}

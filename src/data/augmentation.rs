@@ -2,6 +2,7 @@
 
 use ndarray::Array4;
 use ndarray_rand::rand::Rng;
+use rand_distr::StandardNormal;
 
 use super::{Batch, Dataset};
 use crate::kernels::warp;
@@ -22,13 +23,20 @@ use crate::{Error, Result, Scalar};
 /// # let _ = slightly;
 /// ```
 /// # Source
-/// Keras's `RandomRotation`, `RandomTranslation`, `RandomZoom`, `RandomFlip`, in one pass over the pixels.
+/// Keras's `RandomRotation`, `RandomTranslation`, `RandomZoom`, `RandomFlip`, `RandomShear` in one pass over the pixels;
+/// `RandomBrightness`, `RandomContrast`, `GaussianNoise` and `RandomErasing` in a second, where they are asked for.
 #[derive(Clone, Debug, Default)]
 pub struct Augmentation {
     rotation: f64,
     shift: f64,
     zoom: f64,
     flip: bool,
+    flip_vertically: bool,
+    shear: f64,
+    brightness: f64,
+    contrast: f64,
+    noise: f64,
+    cutout: usize,
     seed: u64,
 }
 
@@ -62,6 +70,43 @@ impl Augmentation {
         self
     }
 
+    /// Whether half of the images are seen upside down. Default: false.
+    pub fn flip_vertically(mut self, flip: bool) -> Self {
+        self.flip_vertically = flip;
+        self
+    }
+
+    /// By how many degrees upright lines are slanted at most, either way, below 90. Default: 0.
+    pub fn shear(mut self, degrees: f64) -> Self {
+        self.shear = degrees;
+        self
+    }
+
+    /// What is added to all values of an image at most, or taken from them. Values are 0 to 1 where images are bytes, and
+    /// are not cut to that. Default: 0.
+    pub fn brightness(mut self, most: f64) -> Self {
+        self.brightness = most;
+        self
+    }
+
+    /// By which share the distances from an image's mean grow or shrink at most, up to 1. Default: 0.
+    pub fn contrast(mut self, share: f64) -> Self {
+        self.contrast = share;
+        self
+    }
+
+    /// The deviation of normal noise that is added to each value. Default: 0.
+    pub fn noise(mut self, deviation: f64) -> Self {
+        self.noise = deviation;
+        self
+    }
+
+    /// The side of a square, in pixels, that is set to 0 somewhere in the image, beyond its border in part. Default: 0, none.
+    pub fn cutout(mut self, pixels: usize) -> Self {
+        self.cutout = pixels;
+        self
+    }
+
     /// The seed of the changes. Default: 0.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
@@ -69,10 +114,22 @@ impl Augmentation {
     }
 
     fn check(&self) -> Result<()> {
-        for (option, value) in [("rotation", self.rotation), ("shift", self.shift)] {
+        let lengths = [
+            ("rotation", self.rotation),
+            ("shift", self.shift),
+            ("brightness", self.brightness),
+            ("noise", self.noise),
+        ];
+        for (option, value) in lengths {
             if !(value.is_finite() && value >= 0.0) {
                 return Err(Error::option(option, "a finite number, at least 0", value));
             }
+        }
+        if !(0.0..90.0).contains(&self.shear) {
+            return Err(Error::option("shear", "in 0..90", self.shear));
+        }
+        if !(0.0..=1.0).contains(&self.contrast) {
+            return Err(Error::option("contrast", "in 0..=1", self.contrast));
         }
         if (0.0..1.0).contains(&self.zoom) { Ok(()) } else { Err(Error::option("zoom", "in 0..1", self.zoom)) }
     }
@@ -90,7 +147,52 @@ impl Augmentation {
             map[5] += map[4] * last;
             (map[1], map[4]) = (-map[1], -map[4]);
         }
+        // What follows is drawn last, so that it changes nothing of what is drawn before.
+        let (slant, upside_down) = (up_to(self.shear).to_radians().tan(), self.flip_vertically && up_to(1.0) < 0.0);
+        if slant != 0.0 {
+            // Column j of the result is taken from j + slant·(i − middle).
+            let middle = (height as f64 - 1.0) / 2.0;
+            for line in [0, 3] {
+                map[line] += map[line + 1] * slant;
+                map[line + 2] -= map[line + 1] * slant * middle;
+            }
+        }
+        if upside_down {
+            let last = height as f64 - 1.0;
+            for line in [0, 3] {
+                map[line + 2] += map[line] * last;
+                map[line] = -map[line];
+            }
+        }
         map
+    }
+
+    /// Changes the values of image number `row` in training step `step`, after its pixels have been moved.
+    fn recolour<F: Scalar>(&self, step: u64, row: usize, [height, width, channels]: [usize; 3], image: &mut [F]) {
+        if self.brightness == 0.0 && self.contrast == 0.0 && self.noise == 0.0 && self.cutout == 0 {
+            return;
+        }
+        let mut rng = Philox::new(random::mix(self.seed ^ random::mix(step ^ random::hash("colours"))), row as u64);
+        let mut up_to = |most: f64| most * rng.random_range(-1.0..=1.0);
+        let (brighter, factor) = (up_to(self.brightness), 1.0 + up_to(self.contrast));
+        let mean = image.iter().map(|value| value.f64()).sum::<f64>() / image.len().max(1) as f64;
+        // mean + factor·(x − mean) + brighter
+        let (factor, offset) = (F::of(factor), F::of(mean - factor * mean + brighter));
+        let [top, left] = [height, width].map(|size| rng.random_range(0..size.max(1)));
+        for value in image.iter_mut() {
+            *value = *value * factor + offset;
+            if self.noise > 0.0 {
+                let normal: f64 = rng.sample(StandardNormal);
+                *value += F::of(self.noise * normal);
+            }
+        }
+        let side = |middle: usize, size: usize| {
+            middle.saturating_sub(self.cutout / 2)..(middle + self.cutout.div_ceil(2)).min(size)
+        };
+        for i in side(top, height) {
+            let columns = side(left, width);
+            image[(i * width + columns.start) * channels..(i * width + columns.end) * channels].fill(F::zero());
+        }
     }
 }
 
@@ -184,6 +286,7 @@ impl<'a, F: Scalar> AugmentedImages<'a, F> {
                 warp::warp_bytes(&bytes[image], F::of(1.0 / 255.0), height, width, channels, map, out);
             }
         }
+        self.augmentation.recolour(step, row, self.size, out);
     }
 }
 
