@@ -1,5 +1,7 @@
 //! Data: reading it, splitting it, turning it into what a model takes.
 
+#[cfg(feature = "audio")]
+pub mod audio;
 mod augmentation;
 pub(crate) mod dataset;
 #[cfg(feature = "datasets")]

@@ -1,5 +1,7 @@
 //! Files that gradus shares with other programs.
 
+#[cfg(feature = "tensorboard")]
+pub(crate) mod events;
 pub mod safetensors;
 
 use std::fs::{self, File, OpenOptions};

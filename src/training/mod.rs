@@ -12,6 +12,8 @@ mod history;
 pub(crate) mod progress;
 pub(crate) mod step;
 
+#[cfg(feature = "tensorboard")]
+pub use callbacks::TensorBoard;
 pub use callbacks::{
     CSVLogger, Callback, EarlyStopping, EpochState, LearningRateRangeTest, LearningRateScheduler, ModelCheckpoint,
     Monitor, ReduceLROnPlateau, TerminateOnNaN,

@@ -3,6 +3,8 @@
 //! Cases lie in folders below `tests/reference`, or below `$GRADUS_REFERENCE`; see `tests/reference/generate`.
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::needless_for_each)]
 
+#[cfg(feature = "audio")]
+mod audio;
 mod callbacks;
 mod case;
 mod gan;
@@ -94,6 +96,8 @@ fn run_in<F: gradus::Scalar>(case: &Case) -> Outcome {
         Some(("preprocess", class)) if class.starts_with("image.") => {
             images::run::<F>(case, class.trim_start_matches("image."))
         }
+        #[cfg(feature = "audio")]
+        Some(("preprocess", name)) if audio::KINDS.contains(&name) => audio::run::<F>(case, name),
         Some(("preprocess", class)) => preprocess::run::<F>(case, class),
         None if case.kind == "model" => models::run::<F>(case),
         _ => Err(case::unsupported("cases of this kind")),

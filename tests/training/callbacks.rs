@@ -285,3 +285,56 @@ fn a_diagnosis_holds_norms_and_finds_units_that_are_silent() -> gradus::Result<(
     assert_eq!(diagnosis.to_string().lines().count(), 5);
     Ok(())
 }
+
+/// The tags of the events of a file, in order, with their steps; each record's length is followed to the next.
+#[cfg(feature = "tensorboard")]
+fn tags(run: &std::path::Path) -> Vec<String> {
+    let files: Vec<_> = std::fs::read_dir(run).unwrap().map(|file| file.unwrap().path()).collect();
+    assert_eq!(files.len(), 1, "{files:?}");
+    assert!(files[0].file_name().unwrap().to_str().unwrap().contains("tfevents"));
+    let bytes = std::fs::read(&files[0]).unwrap();
+    let (mut at, mut tags) = (0, Vec::new());
+    while at < bytes.len() {
+        let length = usize::try_from(u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap())).unwrap();
+        let event = &bytes[at + 12..at + 12 + length];
+        // 9 bytes of time, where it is not 0 two of the step, then a summary of one value, which begins with its tag.
+        let step = if event[9] == 0x10 { event[10] } else { 0 };
+        let value = &event[if step == 0 { 9 } else { 11 }..];
+        if value[0] == 0x2a {
+            let name = std::str::from_utf8(&value[6..6 + usize::from(value[5])]).unwrap();
+            tags.push(format!("{name} {step}"));
+        }
+        at += 12 + length + 4;
+    }
+    tags
+}
+
+#[cfg(feature = "tensorboard")]
+#[test]
+fn tensorboard_gets_the_figures_of_epochs_batches_and_validation() -> gradus::Result<()> {
+    let folder = std::env::temp_dir().join(format!("gradus-tensorboard-{}", std::process::id()));
+    let (x, y) = (rows(20, 3), targets(20));
+    // 16 rows to train on: four batches an epoch.
+    let fit = || quiet(4, 2).validation_split(0.2);
+    small(SGD::new()).fit(&x, &y, fit().callback(TensorBoard::new(folder.join("plain"))))?;
+    let train = ["epoch_loss 0", "epoch_learning_rate 0", "epoch_loss 1", "epoch_learning_rate 1"];
+    assert_eq!(tags(&folder.join("plain/train")), train);
+    let validation =
+        ["evaluation_loss_vs_iterations 4", "epoch_loss 0", "evaluation_loss_vs_iterations 8", "epoch_loss 1"];
+    assert_eq!(tags(&folder.join("plain/validation")), validation);
+
+    let board = TensorBoard::new(folder.join("more")).update_freq(3).write_steps_per_second(true);
+    small(SGD::new()).fit(&x, &y, quiet(5, 2).initial_epoch(1).callback(board))?;
+    let train = ["batch_loss 3", "epoch_loss 1", "epoch_learning_rate 1", "epoch_steps_per_second 1"];
+    assert_eq!(tags(&folder.join("more/train")), train);
+    assert!(!folder.join("more/validation").exists());
+
+    let refused = small(SGD::new()).fit(&x, &y, fit().callback(TensorBoard::new(&folder).update_freq(0))).unwrap_err();
+    assert!(refused.to_string().contains("`update_freq` must be at least 1"), "{refused}");
+    let nowhere = TensorBoard::new(folder.join("plain/train").join("file.txt"));
+    std::fs::write(folder.join("plain/train/file.txt"), "in the way").unwrap();
+    let refused = small(SGD::new()).fit(&x, &y, fit().callback(nowhere)).unwrap_err();
+    assert!(refused.to_string().contains("file.txt"), "{refused}");
+    std::fs::remove_dir_all(folder).ok();
+    Ok(())
+}

@@ -4,9 +4,13 @@ use std::path::{Path, PathBuf};
 
 mod logging;
 mod rates;
+#[cfg(feature = "tensorboard")]
+mod tensorboard;
 
 pub use logging::{CSVLogger, TerminateOnNaN};
 pub use rates::{LearningRateRangeTest, LearningRateScheduler, ReduceLROnPlateau};
+#[cfg(feature = "tensorboard")]
+pub use tensorboard::TensorBoard;
 
 use super::compile::Compiled;
 use super::history::Logs;

@@ -1,16 +1,18 @@
 #!/bin/sh
-# Makes all reference cases anew and checks them. The two environments are described in README.md:
+# Makes all reference cases anew and checks them. The environments are described in README.md:
 #
-#     KERAS_PYTHON=path/to/keras/bin/python TORCH_PYTHON=path/to/torch/bin/python ./all.sh
+#     KERAS_PYTHON=path/to/keras/bin/python TORCH_PYTHON=path/to/torch/bin/python \
+#         LIBROSA_PYTHON=path/to/librosa/bin/python ./all.sh
 set -eu
 cd "$(dirname "$0")"
 export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 for script in layers convolutions pooling normalization sequences activations losses optimizers schedules metrics scores splits text \
-    preprocessing images spectral models models_conv models_recurrent models_gan; do
+    preprocessing audio images spectral models models_conv models_recurrent models_gan; do
     "${KERAS_PYTHON:-python}" "$script.py"
 done
 for script in losses_torch optimizers_torch; do
     "${TORCH_PYTHON:-python}" "$script.py"
 done
+"${LIBROSA_PYTHON:-python}" audio_librosa.py
 "${KERAS_PYTHON:-python}" check.py
