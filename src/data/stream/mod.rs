@@ -171,7 +171,7 @@ impl<T: Send + 'static> Stream<T> {
     /// buffer as large as the stream every order is equally likely. Seed and pass decide; a buffer of 1 changes nothing.
     ///
     /// # Errors
-    /// The first item is an error for a buffer of 0.
+    /// To open the stream is refused for a buffer of 0.
     pub fn shuffle(self, buffer: usize, seed: u64) -> Self {
         let stream = self;
         Self::new(move |pass| {
