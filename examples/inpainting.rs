@@ -5,7 +5,8 @@
 //! | --- | --- |
 //! | data | MNIST, 60,000 handwritten digits, 28×28; LeCun, Cortes, Burges; CC BY-SA 3.0; ships in `data/mnist` |
 //! | command | `cargo run --release --all-features --example inpainting` (`-- --seed N --epochs N --threads N --smoke`) |
-//! | expected | see `docs/gan.md` |
+//! | expected | seed 0: anywhere 9.3 dB (mean image), 15.5 without and 15.5 with adversarial loss; in the centre 7.4, 13.3, 13.3 |
+//! | time | 23 minutes of processor time for both networks (AMD EPYC, one thread) |
 //! | writes | `target/pictures/inpainting.png`: original, with a hole, mean image, without and with adversarial loss |
 
 mod arguments;

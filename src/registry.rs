@@ -101,7 +101,7 @@ impl<F: Scalar> Registry<F> {
             losses::NLL, losses::Poisson, losses::PoissonNLL, losses::SmoothL1, losses::SparseCategoricalCrossentropy, losses::SquaredHinge, losses::Tversky,
         );
         let registry = with_all!(registry, with_metric:
-            metrics::BinaryAccuracy, metrics::CategoricalAccuracy, metrics::ExactAccuracy,
+            metrics::Accuracy, metrics::BinaryAccuracy, metrics::CategoricalAccuracy, metrics::ExactAccuracy,
             metrics::MeanAbsoluteErrorMetric, metrics::MeanSquaredErrorMetric, metrics::SparseCategoricalAccuracy,
             metrics::SparseTopKCategoricalAccuracy, metrics::TopKCategoricalAccuracy,
             metrics::AUC, metrics::BinaryIoU, metrics::ConcordanceCorrelation, metrics::CosineSimilarityMetric,

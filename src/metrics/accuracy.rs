@@ -14,8 +14,8 @@ metric_options! {
     /// # Defaults
     /// `name` accuracy.
     /// # Source
-    /// Keras `Model.compile`, argument `metrics`.
-    pub struct Accuracy {}
+    /// Keras `Model.compile`, argument `metrics`; saved by that word, since Keras's class `Accuracy` is another.
+    pub struct Accuracy as "accuracy" {}
 }
 
 impl Accuracy {

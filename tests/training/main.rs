@@ -160,6 +160,21 @@ fn bytes_train_as_the_numbers_they_are() -> gradus::Result<()> {
     Ok(())
 }
 
+#[test]
+fn a_model_that_was_saved_scores_as_before() -> gradus::Result<()> {
+    let (x, y) = digits(100)?;
+    let mut model = digit_model(Adam::new().learning_rate(0.01))?;
+    model.fit(&x, &y, Fit::new().epochs(3).verbose(0))?;
+    let path = std::env::temp_dir().join(format!("gradus-scores-{}.safetensors", std::process::id()));
+    model.save(&path)?;
+    let mut loaded = Model::<f32>::load(&path)?;
+    std::fs::remove_file(path).ok();
+    let (before, after) = (model.evaluate(&x, &y)?, loaded.evaluate(&x, &y)?);
+    assert!(before["accuracy"] > 0.1);
+    assert_eq!((before.loss, before["accuracy"]), (after.loss, after["accuracy"]));
+    Ok(())
+}
+
 /// Labels of another type.
 fn to_whole(labels: &Array1<u8>) -> Array1<i64> {
     labels.mapv(i64::from)
