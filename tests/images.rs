@@ -387,3 +387,37 @@ fn slants_keep_the_middle_and_upside_down_turns_the_lines_around() {
     refused(Augmentation::new().brightness(-0.1));
     refuses(upside_down.images(&[40], 0), &["rows below 40", "received 40"]);
 }
+
+#[test]
+fn masks_are_moved_and_cut_along_with_their_images() {
+    use gradus::data::{Augmentation, AugmentedImages};
+    // All pixels differ; a mask tells each by its number, and a model may see bytes.
+    let images = Array3::from_shape_fn((30, 4, 5), |(n, i, j)| (20 * (n % 10) + 5 * i + j) as u8 + 1);
+    let masks = images.mapv(usize::from);
+    let rows: Vec<usize> = (0..30).collect();
+    let pixels = |changes: Augmentation, step: u64| {
+        let both = AugmentedImages::<f64>::new(&images, &masks, changes).unwrap().masks(true).unwrap();
+        let (images, masks) = (both.images(&rows, step).unwrap(), both.targets(&rows, step).unwrap());
+        assert_eq!(images.shape()[..3], *masks.shape());
+        (images.index_axis_move(Axis(3), 0).mapv(|value| (value * 255.0).round()).into_dyn(), masks)
+    };
+    // Where pixels fall upon pixels both are the same.
+    let (seen, masks) = pixels(Augmentation::new().flip(true).flip_vertically(true).crop([2, 3]), 5);
+    assert_eq!(seen, masks);
+    assert_eq!(seen.shape(), [30, 2, 3]);
+    let corners: std::collections::BTreeSet<u64> = seen.outer_iter().map(|image| image[[0, 0]] as u64 % 20).collect();
+    assert!(corners.len() > 8, "parts from everywhere: {corners:?}");
+    assert_ne!(pixels(Augmentation::new().crop([2, 3]), 6).1, pixels(Augmentation::new().crop([2, 3]), 7).1);
+    // Where they fall between, a mask has no values of its own.
+    let (_, turned) = pixels(Augmentation::new().rotation(30.0).noise(0.1).cutout(2), 5);
+    assert!(turned.iter().all(|value| value.fract() == 0.0) && turned.iter().any(|value| *value == 0.0));
+
+    let wrong = Array3::<u8>::zeros((30, 5, 4));
+    let labels = Array1::<u8>::zeros(30);
+    let new = |changes| AugmentedImages::<f64>::new(&images, &labels, changes);
+    refuses(new(Augmentation::new()).unwrap().masks(true).map(drop), &["masks (n, height, width)", "(30)"]);
+    let plain = AugmentedImages::<f64>::new(&images, &wrong, Augmentation::new()).unwrap();
+    refuses(plain.masks(true).map(drop), &["masks (n, 4, 5)", "(30, 5, 4)"]);
+    refuses(new(Augmentation::new().crop([5, 5])).map(drop), &["`crop`", "4, 5", "[5, 5]"]);
+    refuses(new(Augmentation::new().crop([0, 5])).map(drop), &["`crop`"]);
+}

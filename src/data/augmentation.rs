@@ -1,6 +1,6 @@
 //! Images that are changed at random each time they are shown, so that a network sees none twice.
 
-use ndarray::Array4;
+use ndarray::{Array4, ArrayD};
 use ndarray_rand::rand::Rng;
 use rand_distr::StandardNormal;
 
@@ -23,7 +23,8 @@ use crate::{Error, Result, Scalar};
 /// # let _ = slightly;
 /// ```
 /// # Source
-/// Keras's `RandomRotation`, `RandomTranslation`, `RandomZoom`, `RandomFlip`, `RandomShear` in one pass over the pixels;
+/// Keras's `RandomRotation`, `RandomTranslation`, `RandomZoom`, `RandomFlip`, `RandomShear`, `RandomCrop` in one pass over
+/// the pixels;
 /// `RandomBrightness`, `RandomContrast`, `GaussianNoise` and `RandomErasing` in a second, where they are asked for.
 #[derive(Clone, Debug, Default)]
 pub struct Augmentation {
@@ -37,6 +38,7 @@ pub struct Augmentation {
     contrast: f64,
     noise: f64,
     cutout: usize,
+    crop: Option<[usize; 2]>,
     seed: u64,
 }
 
@@ -107,6 +109,13 @@ impl Augmentation {
         self
     }
 
+    /// Height and width of the part of an image that is seen, somewhere in it; what has been turned and moved is cut last.
+    /// Others than those of training are cut by [`images::center_crop`](super::images::center_crop). Default: none, all of it.
+    pub fn crop(mut self, size: [usize; 2]) -> Self {
+        self.crop = Some(size);
+        self
+    }
+
     /// The seed of the changes. Default: 0.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
@@ -164,6 +173,13 @@ impl Augmentation {
                 map[line] = -map[line];
             }
         }
+        if let Some(crop) = self.crop {
+            let mut somewhere = |size: usize, seen: usize| rng.random_range(0..=size - seen) as f64;
+            let (top, left) = (somewhere(height, crop[0]), somewhere(width, crop[1]));
+            for line in [0, 3] {
+                map[line + 2] += map[line] * top + map[line + 1] * left;
+            }
+        }
         map
     }
 
@@ -200,7 +216,9 @@ impl Augmentation {
 /// seed gives the same training on any number of threads.
 ///
 /// # Shapes
-/// Images (n, height, width) or (n, height, width, channels); a model sees (height, width, channels), and bytes as 0 to 1.
+/// Images (n, height, width) or (n, height, width, channels); a model sees (height, width, channels), with
+/// [`crop`](Augmentation::crop) its height and width, and bytes as 0 to 1. Targets (n, …), with
+/// [`masks`](Self::masks) (n, height, width) or (n, height, width, channels).
 /// # Example
 /// ```
 /// use gradus::data::{Augmentation, AugmentedImages};
@@ -222,7 +240,11 @@ pub struct AugmentedImages<'a, F: Scalar> {
     images: Given<'a, F>,
     targets: Given<'a, F>,
     augmentation: Augmentation,
+    /// Height, width and channels of the images, and of what a model sees of them.
     size: [usize; 3],
+    seen: [usize; 3],
+    /// The size of the targets, if they are moved along.
+    masks: Option<[usize; 3]>,
 }
 
 impl<'a, F: Scalar> AugmentedImages<'a, F> {
@@ -237,16 +259,50 @@ impl<'a, F: Scalar> AugmentedImages<'a, F> {
     ) -> Result<Self> {
         augmentation.check()?;
         let (images, targets) = (images.into_tensor(), targets.into_tensor());
-        let size = match *images.shape {
-            [_, height, width] => [height, width, 1],
-            [_, height, width, channels] => [height, width, channels],
-            _ => return Err(Error::shape("images (n, height, width) or (n, height, width, channels)", images.shape)),
-        };
+        let size = size_of(images.shape, "images")?;
         if images.rows() != targets.rows() {
             let expected = format!("a target for each of {} images", images.rows());
             return Err(Error::data("AugmentedImages", expected, format!("{} targets", targets.rows())));
         }
-        Ok(Self { images, targets, augmentation, size })
+        let seen = match augmentation.crop {
+            None => size,
+            Some([height, width]) if height.min(width) > 0 && height <= size[0] && width <= size[1] => {
+                [height, width, size[2]]
+            }
+            Some(crop) => {
+                let expected = format!("at least 1 and at most the images' {}, {}", size[0], size[1]);
+                return Err(Error::option("crop", expected, format!("{crop:?}")));
+            }
+        };
+        Ok(Self { images, targets, augmentation, size, seen, masks: None })
+    }
+
+    /// Whether targets are masks of the images, a value or several a pixel, that are turned, moved and cut along with them:
+    /// each pixel takes the nearest one's values, and 0 from beyond the border. Colours, noise and `cutout` leave them as
+    /// they are. Default: false.
+    ///
+    /// # Errors
+    /// If targets are not of the images' height and width.
+    /// # Example
+    /// ```
+    /// use gradus::data::{Augmentation, AugmentedImages};
+    /// use gradus::prelude::*;
+    /// let (images, classes) = (Array4::<f32>::zeros((6, 8, 8, 3)), Array3::<u8>::zeros((6, 8, 8)));
+    /// let both = AugmentedImages::new(&images, &classes, Augmentation::new().rotation(20.0).crop([6, 6]))?.masks(true)?;
+    /// assert_eq!(both.target_shapes(), [[6, 6]]);
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    pub fn masks(mut self, masks: bool) -> Result<Self> {
+        self.masks = None;
+        if masks {
+            let size = size_of(self.targets.shape, "masks")?;
+            if size[..2] != self.size[..2] {
+                let expected = format!("masks (n, {}, {}) or with channels", self.size[0], self.size[1]);
+                return Err(Error::shape(expected, self.targets.shape));
+            }
+            self.masks = Some(size);
+        }
+        Ok(self)
     }
 
     /// These rows as training step `step` would see them: to be looked at.
@@ -263,10 +319,8 @@ impl<'a, F: Scalar> AugmentedImages<'a, F> {
     /// # Ok::<(), gradus::Error>(())
     /// ```
     pub fn images(&self, rows: &[usize], step: u64) -> Result<Array4<F>> {
-        if let Some(row) = rows.iter().find(|row| **row >= self.len()) {
-            return Err(Error::data("images", format!("rows below {}", self.len()), row.to_string()));
-        }
-        let [height, width, channels] = self.size;
+        self.check_rows("images", rows)?;
+        let [height, width, channels] = self.seen;
         let mut images = Array4::zeros((rows.len(), height, width, channels));
         for (&row, mut image) in rows.iter().zip(images.outer_iter_mut()) {
             self.draw(row, step, image.as_slice_mut().expect("row-major, as it was made"));
@@ -274,19 +328,76 @@ impl<'a, F: Scalar> AugmentedImages<'a, F> {
         Ok(images)
     }
 
+    /// The targets of these rows as training step `step` would see them.
+    ///
+    /// # Errors
+    /// A row that there is not.
+    pub fn targets(&self, rows: &[usize], step: u64) -> Result<ArrayD<F>> {
+        self.check_rows("targets", rows)?;
+        let mut targets = ArrayD::zeros([&[rows.len()], self.target_shape().as_slice()].concat());
+        self.gather_targets(rows, step, targets.as_slice_mut().expect("row-major, as it was made"));
+        Ok(targets)
+    }
+
+    fn check_rows(&self, call: &str, rows: &[usize]) -> Result<()> {
+        match rows.iter().find(|row| **row >= self.len()) {
+            Some(row) => Err(Error::data(call, format!("rows below {}", self.len()), row.to_string())),
+            None => Ok(()),
+        }
+    }
+
+    /// The shape of one target.
+    fn target_shape(&self) -> Vec<usize> {
+        let mut shape = self.targets.shape[1..].to_vec();
+        if self.masks.is_some() {
+            shape[..2].copy_from_slice(&self.seen[..2]);
+        }
+        shape
+    }
+
+    fn gather_targets(&self, rows: &[usize], step: u64, out: &mut [F]) {
+        let Some(size) = self.masks else { return self.targets.gather(rows.iter().copied(), out) };
+        let len = self.seen[0] * self.seen[1] * size[2];
+        for (&row, out) in rows.iter().zip(out.chunks_exact_mut(len.max(1))) {
+            self.draw_mask(size, row, step, out);
+        }
+    }
+
     /// Writes an image as a training step sees it.
     fn draw(&self, row: usize, step: u64, out: &mut [F]) {
-        let [height, width, channels] = self.size;
-        let len = height * width * channels;
-        let map = self.augmentation.map(step, row, height, width);
+        let len = self.size.iter().product::<usize>();
+        let (map, columns) = (self.map(row, step), self.seen[1]);
         let image = row * len..(row + 1) * len;
         match &self.images.values {
-            Column::Scalars(values) => warp::warp(&values[image], height, width, channels, map, out),
+            Column::Scalars(values) => warp::warp(&values[image], self.size, map, columns, out),
+            Column::Bytes(bytes) => warp::warp_bytes(&bytes[image], F::of(1.0 / 255.0), self.size, map, columns, out),
+        }
+        self.augmentation.recolour(step, row, self.seen, out);
+    }
+
+    /// Writes a mask as it lies over such an image.
+    fn draw_mask(&self, size: [usize; 3], row: usize, step: u64, out: &mut [F]) {
+        let start = row * size.iter().product::<usize>();
+        let (map, columns) = (self.map(row, step), self.seen[1]);
+        match &self.targets.values {
+            Column::Scalars(values) => warp::warp_nearest(|i| values[start + i], size, map, columns, out),
             Column::Bytes(bytes) => {
-                warp::warp_bytes(&bytes[image], F::of(1.0 / 255.0), height, width, channels, map, out);
+                warp::warp_nearest(|i| F::from_byte(bytes[start + i]), size, map, columns, out);
             }
         }
-        self.augmentation.recolour(step, row, self.size, out);
+    }
+
+    fn map(&self, row: usize, step: u64) -> warp::Affine {
+        self.augmentation.map(step, row, self.size[0], self.size[1])
+    }
+}
+
+/// Height, width and channels of images.
+fn size_of(shape: &[usize], what: &str) -> Result<[usize; 3]> {
+    match *shape {
+        [_, height, width] => Ok([height, width, 1]),
+        [_, height, width, channels] => Ok([height, width, channels]),
+        _ => Err(Error::shape(format!("{what} (n, height, width) or (n, height, width, channels)"), shape)),
     }
 }
 
@@ -296,19 +407,19 @@ impl<F: Scalar> Dataset<F> for AugmentedImages<'_, F> {
     }
 
     fn input_shapes(&self) -> Vec<Vec<usize>> {
-        vec![self.size.to_vec()]
+        vec![self.seen.to_vec()]
     }
 
     fn target_shapes(&self) -> Vec<Vec<usize>> {
-        vec![self.targets.shape[1..].to_vec()]
+        vec![self.target_shape()]
     }
 
     fn gather(&self, rows: &[usize], batch: &mut Batch<'_, F>) -> Result<()> {
-        let (len, step) = (self.size.iter().product::<usize>(), batch.step());
+        let (len, step) = (self.seen.iter().product::<usize>(), batch.step());
         for (&row, out) in rows.iter().zip(batch.input(0).chunks_exact_mut(len.max(1))) {
             self.draw(row, step, out);
         }
-        self.targets.gather(rows.iter().copied(), batch.target(0));
+        self.gather_targets(rows, step, batch.target(0));
         Ok(())
     }
 }
@@ -324,7 +435,7 @@ mod tests {
         let (mut seen, mut straight) = (0, 0);
         for row in 0..64 {
             let mut y = [9.0; 6];
-            warp::warp(&x, 2, 3, 1, mirror.map(5, row, 2, 3), &mut y);
+            warp::warp(&x, [2, 3, 1], mirror.map(5, row, 2, 3), 3, &mut y);
             match y {
                 [2.0, 1.0, 0.0, 5.0, 4.0, 3.0] => seen += 1,
                 [0.0, 1.0, 2.0, 3.0, 4.0, 5.0] => straight += 1,
