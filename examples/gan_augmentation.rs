@@ -5,7 +5,8 @@
 //! | --- | --- |
 //! | data | 50 images of each digit of MNIST; LeCun, Cortes, Burges; CC BY-SA 3.0; ships in `data/mnist` |
 //! | command | `cargo run --release --all-features --example gan_augmentation` (`-- --seed N --epochs N --threads N --smoke`) |
-//! | expected | see `docs/gan.md` |
+//! | expected | seed 0: test accuracy 0.939 without generated images, 0.868 with 1,000 |
+//! | time | 3 minutes of processor time (AMD EPYC, one thread) |
 
 mod arguments;
 mod conditional;
