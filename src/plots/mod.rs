@@ -237,5 +237,8 @@ fn number(value: f64, digits: usize) -> String {
     if value != 0.0 && (value.abs() >= 1e6 || (digits >= 5 && value.abs() < 1e-3)) {
         return format!("{value:.1e}").replace(".0e", "e").replace('-', "−");
     }
-    format!("{value:.digits$}").replace('-', "−")
+    let shown = format!("{value:.digits$}");
+    // What is rounded to 0 is not below it.
+    let shown = if shown.chars().any(|digit| ('1'..='9').contains(&digit)) { shown } else { shown.replace('-', "") };
+    shown.replace('-', "−")
 }

@@ -6,7 +6,8 @@ use ndarray::ArrayD;
 
 use super::compile::Compiled;
 use super::feed::Source;
-use super::fit::{Fit, check_dataset, checked_arrays, class_weights, evaluate, figures, reset_metrics};
+use super::feed::check_dataset;
+use super::fit::{Fit, checked_arrays, class_weights, evaluate, figures, reset_metrics};
 use super::history::Logs;
 use super::step::{self, StepData};
 use crate::data::{Dataset, Sample, Stream};

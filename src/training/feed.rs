@@ -2,10 +2,11 @@
 
 use super::compile::Compiled;
 use super::course::Course;
-use super::fit::check_dataset;
 use crate::data::{Dataset, Items, Sample, SampleBatch, Stream};
+use crate::losses::reduction::check_weights;
 use crate::models::Model;
-use crate::{Result, Scalar};
+use crate::models::inputs::check_rows_loosely;
+use crate::{Error, Result, Scalar};
 
 /// What a model is trained on or evaluated with.
 #[derive(Clone, Copy)]
@@ -151,4 +152,38 @@ impl<F: Scalar> Streamed<'_, F> {
         self.given += usize::from(batch.is_some());
         Ok(batch)
     }
+}
+
+/// Refuses a data set that does not fit a compiled model.
+pub(crate) fn check_dataset<F: Scalar>(
+    call: &str,
+    model: &Model<F>,
+    compiled: &Compiled<F>,
+    dataset: &dyn Dataset<F>,
+) -> Result<()> {
+    if dataset.is_empty() {
+        return Err(Error::data(call, "at least one row", "none"));
+    }
+    let inputs = dataset.input_shapes();
+    let expected: Vec<Vec<usize>> = model.graph.inputs.iter().map(|input| input.shape.clone()).collect();
+    if inputs != expected {
+        return Err(Error::data(call, format!("input rows of shapes {expected:?}"), format!("{inputs:?}")));
+    }
+    let targets = dataset.target_shapes();
+    if targets.len() != compiled.objectives.len() {
+        let expected = format!("targets for {} outputs", compiled.objectives.len());
+        return Err(Error::data(call, expected, format!("{}", targets.len())));
+    }
+    for (i, (target, objective)) in targets.iter().zip(&compiled.objectives).enumerate() {
+        let row = objective.loss.target_shape(model.output_shape(i))?;
+        let what = format!("a target for output `{}`", model.graph.output_names[i]);
+        check_rows_loosely(call, &what, &row, &[&[dataset.len()][..], target].concat())?;
+    }
+    for (i, (weights, objective)) in dataset.weight_shapes().iter().zip(&compiled.objectives).enumerate() {
+        let Some(weights) = weights else { continue };
+        let mut values = vec![dataset.len()];
+        values.extend(objective.loss.values_shape(model.output_shape(i)));
+        check_weights(call, &values, &[&[dataset.len()][..], weights].concat())?;
+    }
+    Ok(())
 }

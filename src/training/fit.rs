@@ -3,7 +3,7 @@
 use super::callbacks::{AtEpochEnd, Callback, EpochState};
 use super::compile::Compiled;
 use super::course::{Course, at_least_one, course_setters};
-use super::feed::{Feed, Source};
+use super::feed::{Feed, Source, check_dataset};
 use super::history::{History, Logs};
 use super::progress::Progress;
 use super::step::{self, StepData};
@@ -216,40 +216,6 @@ pub(crate) fn checked_arrays<'a, F: Scalar>(
         }
     }
     Ok(Arrays { inputs, targets, weights, rows: 0..rows })
-}
-
-/// Refuses a data set that does not fit a compiled model.
-pub(crate) fn check_dataset<F: Scalar>(
-    call: &str,
-    model: &Model<F>,
-    compiled: &Compiled<F>,
-    dataset: &dyn Dataset<F>,
-) -> Result<()> {
-    if dataset.is_empty() {
-        return Err(Error::data(call, "at least one row", "none"));
-    }
-    let inputs = dataset.input_shapes();
-    let expected: Vec<Vec<usize>> = model.graph.inputs.iter().map(|input| input.shape.clone()).collect();
-    if inputs != expected {
-        return Err(Error::data(call, format!("input rows of shapes {expected:?}"), format!("{inputs:?}")));
-    }
-    let targets = dataset.target_shapes();
-    if targets.len() != compiled.objectives.len() {
-        let expected = format!("targets for {} outputs", compiled.objectives.len());
-        return Err(Error::data(call, expected, format!("{}", targets.len())));
-    }
-    for (i, (target, objective)) in targets.iter().zip(&compiled.objectives).enumerate() {
-        let row = objective.loss.target_shape(model.output_shape(i))?;
-        let what = format!("a target for output `{}`", model.graph.output_names[i]);
-        check_rows_loosely(call, &what, &row, &[&[dataset.len()][..], target].concat())?;
-    }
-    for (i, (weights, objective)) in dataset.weight_shapes().iter().zip(&compiled.objectives).enumerate() {
-        let Some(weights) = weights else { continue };
-        let mut values = vec![dataset.len()];
-        values.extend(objective.loss.values_shape(model.output_shape(i)));
-        crate::losses::reduction::check_weights(call, &values, &[&[dataset.len()][..], weights].concat())?;
-    }
-    Ok(())
 }
 
 impl<F: Scalar> Model<F> {
