@@ -27,6 +27,11 @@ impl Rows {
         self.contained.len()
     }
 
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.listed.len()
+    }
+
     pub fn insert(&mut self, row: usize) {
         if !std::mem::replace(&mut self.contained[row], true) {
             self.listed.push(row);

@@ -64,6 +64,9 @@ struct Table {
     seen: Option<Rows>,
 }
 
+/// A table is updated row by row as long as at most one row of so many is concerned.
+const SPARSE: usize = 8;
+
 impl Table {
     fn add_runs(&mut self, touched: Option<&mut Rows>, runs: &mut Vec<Range<usize>>) {
         let rows = match (touched, &mut self.seen) {
@@ -81,6 +84,11 @@ impl Table {
                 return;
             }
         };
+        if rows.len() * SPARSE > rows.count() {
+            // One long run is quicker than as many short ones, and the rows between them stay as they are.
+            runs.push(self.range.clone());
+            return;
+        }
         let width = self.range.len() / rows.count();
         runs.extend(rows.runs().map(|run| self.range.start + run.start * width..self.range.start + run.end * width));
     }
