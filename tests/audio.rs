@@ -2,12 +2,15 @@
 #![cfg(feature = "audio")]
 #![allow(clippy::unwrap_used)]
 
+mod refuses;
+
 use std::path::{Path, PathBuf};
 
 use gradus::config::Configured;
 use gradus::data::audio::{self, DCT, MFCC, MelFilterbank, MelSpectrogram, Norm, STFT, SampleFormat, Window};
 use gradus::formats::safetensors::TensorFile;
 use ndarray::{Array1, Array2, Array3, ArrayView2, array, s};
+use refuses::refuses;
 
 /// A file of a name of its own, removed at the end of its test.
 struct Scratch(PathBuf);
@@ -26,15 +29,6 @@ impl Drop for Scratch {
 
 fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
-}
-
-#[track_caller]
-fn refuses<T>(result: gradus::Result<T>, parts: &[&str]) {
-    let Err(error) = result else { panic!("accepted; expected an error with {parts:?}") };
-    let message = error.to_string();
-    for part in parts {
-        assert!(message.contains(part), "{message:?} does not hold {part:?}");
-    }
 }
 
 fn tone(samples: usize) -> Array1<f64> {

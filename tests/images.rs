@@ -2,6 +2,8 @@
 #![cfg(feature = "images")]
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 
+mod refuses;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +13,7 @@ use gradus::formats::safetensors::TensorFile;
 use gradus::prelude::*;
 use ndarray::{Array, Array2, Array3, Array4, Ix3, array, s};
 use proptest::prelude::*;
+use refuses::refuses;
 
 /// A folder of its own for a test, removed at its end.
 struct Scratch(PathBuf);
@@ -29,15 +32,6 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         fs::remove_dir_all(&self.0).ok();
-    }
-}
-
-#[track_caller]
-fn refuses<T>(result: gradus::Result<T>, parts: &[&str]) {
-    let Err(error) = result else { panic!("accepted; expected an error with {parts:?}") };
-    let message = error.to_string();
-    for part in parts {
-        assert!(message.contains(part), "{message:?} does not hold {part:?}");
     }
 }
 

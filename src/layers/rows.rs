@@ -17,11 +17,6 @@ impl Rows {
         Self { listed: Vec::with_capacity(count), contained: vec![false; count], sorted: true }
     }
 
-    /// All of `count` rows.
-    pub fn all_of(count: usize) -> Self {
-        Self { listed: (0..count).collect(), contained: vec![true; count], sorted: true }
-    }
-
     /// How many rows the table has.
     pub fn count(&self) -> usize {
         self.contained.len()
@@ -37,6 +32,11 @@ impl Rows {
             self.listed.push(row);
             self.sorted = false;
         }
+    }
+
+    /// Adds all rows.
+    pub fn insert_all(&mut self) {
+        (0..self.count()).for_each(|row| self.insert(row));
     }
 
     /// Adds the rows of `others`.
@@ -86,6 +86,7 @@ mod tests {
         assert_eq!(rows.runs().count(), 0);
         rows.insert(7);
         assert_eq!(rows.runs().next(), Some(7..8));
-        assert_eq!(Rows::all_of(3).runs().next(), Some(0..3));
+        rows.insert_all();
+        assert_eq!(rows.runs().next(), Some(0..9));
     }
 }

@@ -60,6 +60,7 @@ struct Table {
     /// Which parameter it is.
     spec: usize,
     range: Range<usize>,
+    rows: usize,
     /// The rows that have had one, if an update moves them on without one.
     seen: Option<Rows>,
 }
@@ -78,18 +79,18 @@ impl Table {
             (None, seen) => {
                 // Nobody knows which rows have a gradient: all count.
                 if let Some(seen) = seen {
-                    *seen = Rows::all_of(seen.count());
+                    seen.insert_all();
                 }
                 runs.push(self.range.clone());
                 return;
             }
         };
-        if rows.len() * SPARSE > rows.count() {
+        if rows.len() * SPARSE > self.rows {
             // One long run is quicker than as many short ones, and the rows between them stay as they are.
             runs.push(self.range.clone());
             return;
         }
-        let width = self.range.len() / rows.count();
+        let width = self.range.len() / self.rows;
         runs.extend(rows.runs().map(|run| self.range.start + run.start * width..self.range.start + run.end * width));
     }
 }
@@ -310,10 +311,15 @@ impl<F: Scalar> Driver<F> {
         let mut pieces: Vec<Piece> = Vec::new();
         for_each_spec(graph, trains, |number, spec| match (spec.table_rows(), zero_gradient, pieces.last_mut()) {
             (Some(rows), ZeroGradient::Keeps | ZeroGradient::KeepsFresh, _) => {
-                // What an optimizer has seen in an earlier run is not known.
-                let seen = if self.calls == 0 { Rows::none_of(rows) } else { Rows::all_of(rows) };
-                let seen = (zero_gradient == ZeroGradient::KeepsFresh).then_some(seen);
-                pieces.push(Piece::Table(Table { spec: number, range: spec.range.clone(), seen }));
+                let seen = (zero_gradient == ZeroGradient::KeepsFresh).then(|| {
+                    let mut seen = Rows::none_of(rows);
+                    if self.calls > 0 {
+                        // What an optimizer has seen in an earlier run is not known.
+                        seen.insert_all();
+                    }
+                    seen
+                });
+                pieces.push(Piece::Table(Table { spec: number, range: spec.range.clone(), rows, seen }));
             }
             (_, _, Some(Piece::Run(last))) if last.end == spec.range.start => last.end = spec.range.end,
             _ => pieces.push(Piece::Run(spec.range.clone())),
@@ -394,7 +400,7 @@ impl Piece {
     fn most_runs(&self) -> usize {
         match self {
             Self::Run(_) => 1,
-            Self::Table(table) => table.seen.as_ref().map_or(table.range.len(), Rows::count),
+            Self::Table(table) => table.rows / SPARSE + 1,
         }
     }
 }

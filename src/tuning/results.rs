@@ -94,25 +94,25 @@ impl Results {
         ["trial", "budget"].map(str::to_owned).into_iter().chain(names).chain(["score".to_owned()]).collect()
     }
 
-    fn cells(finished: &Finished, show: impl Fn(f64) -> String) -> Vec<String> {
+    /// A trial's cells, with `failed` in place of a score that there is not.
+    fn cells(finished: &Finished, failed: &str, show: impl Fn(f64) -> String) -> Vec<String> {
         let Trial { index, budget, .. } = finished.trial;
         let values = finished.trial.values().map(|(_, value)| match value {
             super::Value::Number(number) => show(*number),
             other => other.to_string(),
         });
-        let score = finished.score().map_or_else(|| "failed".into(), &show);
+        let score = finished.score().map_or_else(|| failed.into(), &show);
         [index.to_string(), budget.to_string()].into_iter().chain(values.collect::<Vec<_>>()).chain([score]).collect()
     }
 
     /// All trials as CSV, by budget and number: a line of names, then a line a trial. A trial that failed has no score.
     pub fn to_csv(&self) -> String {
         let quoted = |cell: String| match cell.as_str() {
-            "failed" => String::new(),
             text if text.contains([',', '"', '\n']) => format!("\"{}\"", text.replace('"', "\"\"")),
             _ => cell,
         };
         let line = |cells: Vec<String>| cells.into_iter().map(quoted).collect::<Vec<_>>().join(",") + "\n";
-        let rows = self.trials.iter().map(|finished| Self::cells(finished, |number| number.to_string()));
+        let rows = self.trials.iter().map(|finished| Self::cells(finished, "", |number| number.to_string()));
         std::iter::once(self.header()).chain(rows).map(line).collect()
     }
 }
@@ -120,7 +120,7 @@ impl Results {
 impl fmt::Display for Results {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ranked = self.ranked();
-        let rows = ranked.into_iter().map(|finished| Self::cells(finished, four_digits));
+        let rows = ranked.into_iter().map(|finished| Self::cells(finished, "failed", four_digits));
         let rows: Vec<Vec<String>> = std::iter::once(self.header()).chain(rows).collect();
         let widths: Vec<usize> = (0..rows[0].len())
             .map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0))

@@ -12,19 +12,12 @@
 )]
 
 mod building;
+#[path = "../refuses/mod.rs"]
+mod refuses;
 
 use gradus::Model;
 use gradus::prelude::*;
-
-/// The message of an error, which must hold all of `parts`.
-#[track_caller]
-fn refuses<T>(result: gradus::Result<T>, parts: &[&str]) {
-    let Err(error) = result else { panic!("accepted; expected an error with {parts:?}") };
-    let message = error.to_string();
-    for part in parts {
-        assert!(message.contains(part), "{message:?} does not hold {part:?}");
-    }
-}
+use refuses::refuses;
 
 fn rows(count: usize) -> Array2<f32> {
     Array2::from_shape_fn((count, 3), |(i, j)| ((3 * i + 7 * j) % 11) as f32 / 5.0 - 1.0)

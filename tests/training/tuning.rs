@@ -207,3 +207,10 @@ fn folds_are_scored_in_their_order_side_by_side() {
     refused(cross_validate(&folds, failing), &["fold 1", "NaN"]);
     refused(cross_validate(&[], failing), &["at least one fold"]);
 }
+
+#[test]
+fn a_word_that_reads_failed_is_not_a_failure() {
+    let space = Space::new().choice("word", ["failed", "fine"]);
+    let csv = GridSearch::new(space).verbose(0).run(|trial| Ok(trial.index() as f64)).unwrap().to_csv();
+    assert_eq!(csv, "trial,budget,word,score\n0,1,failed,0\n1,1,fine,1\n");
+}
