@@ -137,8 +137,8 @@ unsafe fn sized<F: Elementary, I: Instructions<F>, const VECTORS: usize, const K
             match if rows.count <= 2 { 2 } else { tile_rows::<F, I>() } {
                 // SAFETY: the caller's promise.
                 $($rows if const { $rows <= I::TILE_ROWS } => unsafe {
-                    I::apart(Tile::<F, I::Vector, $rows, VECTORS, KIND> {
-                        product, rows, shift, cols, onto, finish, vector: PhantomData,
+                    I::apart(Tile::<F, I, $rows, VECTORS, KIND> {
+                        product, rows, shift, cols, onto, finish, instructions: PhantomData,
                     });
                 },)*
                 _ => unreachable!("a tile has 4, 6 or 8 rows"),
@@ -149,23 +149,23 @@ unsafe fn sized<F: Elementary, I: Instructions<F>, const VECTORS: usize, const K
 }
 
 /// A tile with its size in the type.
-struct Tile<'a, F, V, const ROWS: usize, const VECTORS: usize, const KIND: u8> {
+struct Tile<'a, F, I, const ROWS: usize, const VECTORS: usize, const KIND: u8> {
     product: Product<'a, F>,
     rows: &'a Rows<F>,
     shift: usize,
     cols: usize,
     onto: Onto<F>,
     finish: Finish,
-    vector: PhantomData<V>,
+    instructions: PhantomData<I>,
 }
 
-impl<F: Elementary, V: Vector<F>, const ROWS: usize, const VECTORS: usize, const KIND: u8> Work
-    for Tile<'_, F, V, ROWS, VECTORS, KIND>
+impl<F: Elementary, I: Instructions<F>, const ROWS: usize, const VECTORS: usize, const KIND: u8> Work
+    for Tile<'_, F, I, ROWS, VECTORS, KIND>
 {
     #[inline(always)]
     unsafe fn run(self) {
         let Product { pieces, a_step, b, b_step } = self.product;
-        let mut sums = [[V::splat(F::zero()); VECTORS]; ROWS];
+        let mut sums = [[I::Vector::splat(F::zero()); VECTORS]; ROWS];
         // SAFETY: who makes a tile promises what its parts ask for; behind the last column no address is used.
         unsafe {
             let mut rows = [std::ptr::null(); ROWS];
@@ -183,18 +183,19 @@ impl<F: Elementary, V: Vector<F>, const ROWS: usize, const VECTORS: usize, const
                 let mut b = b.wrapping_add(piece.b * b_step);
                 let mut at = 0;
                 for _ in 0..piece.len {
-                    let mut row_of_b = [V::splat(F::zero()); VECTORS];
+                    let mut row_of_b = [I::Vector::splat(F::zero()); VECTORS];
                     for (v, vector) in row_of_b.iter_mut().enumerate() {
-                        let b = b.add(v * V::LEN);
-                        *vector = if KIND == EACH_PART { V::load_first(b, self.cols) } else { V::load(b) };
+                        let b = b.add(v * I::Vector::LEN);
+                        *vector =
+                            if KIND == EACH_PART { I::Vector::load_first(b, self.cols) } else { I::Vector::load(b) };
                     }
                     for (sums, a) in sums.iter_mut().zip(a) {
                         let a = a.add(at);
                         for (v, (sum, b)) in sums.iter_mut().zip(row_of_b).enumerate() {
                             let a = match KIND {
-                                SPREAD => V::splat(*a),
-                                EACH => V::load(a.add(v * V::LEN)),
-                                _ => V::load_first(a, self.cols),
+                                SPREAD => I::Vector::splat(*a),
+                                EACH => I::Vector::load(a.add(v * I::Vector::LEN)),
+                                _ => I::Vector::load_first(a, self.cols),
                             };
                             *sum = a.mul_add(b, *sum);
                         }
@@ -208,27 +209,27 @@ impl<F: Elementary, V: Vector<F>, const ROWS: usize, const VECTORS: usize, const
     }
 }
 
-impl<F: Elementary, V: Vector<F>, const ROWS: usize, const VECTORS: usize, const KIND: u8>
-    Tile<'_, F, V, ROWS, VECTORS, KIND>
+impl<F: Elementary, I: Instructions<F>, const ROWS: usize, const VECTORS: usize, const KIND: u8>
+    Tile<'_, F, I, ROWS, VECTORS, KIND>
 {
     /// c = finish(onto + sums)
     #[inline(always)]
-    unsafe fn store(&self, sums: [[V; VECTORS]; ROWS]) {
-        let (rows, shift) = (self.rows, self.shift);
+    unsafe fn store(&self, sums: [[I::Vector; VECTORS]; ROWS]) {
+        let (rows, shift, len) = (self.rows, self.shift, I::Vector::LEN);
         // SAFETY: rows beyond the count are not written, nor columns beyond `cols`.
         unsafe {
-            if self.cols == VECTORS * V::LEN {
-                let mut start = [V::splat(F::zero()); VECTORS];
+            if self.cols == VECTORS * len {
+                let mut start = [I::Vector::splat(F::zero()); VECTORS];
                 if let Onto::Bias(bias) = self.onto {
                     for (v, start) in start.iter_mut().enumerate() {
-                        *start = V::load(bias.add(v * V::LEN));
+                        *start = I::Vector::load(bias.add(v * len));
                     }
                 }
                 for (i, sums) in sums.into_iter().enumerate() {
                     if i < rows.count {
                         for (v, sum) in sums.into_iter().enumerate() {
-                            let c = rows.c[i].add(shift + v * V::LEN);
-                            let start = if matches!(self.onto, Onto::C) { V::load(c) } else { start[v] };
+                            let c = rows.c[i].add(shift + v * len);
+                            let start = if matches!(self.onto, Onto::C) { I::Vector::load(c) } else { start[v] };
                             let sum = start.add(sum);
                             if self.finish == Finish::Relu { sum.relu() } else { sum }.store(c);
                         }
@@ -237,28 +238,72 @@ impl<F: Elementary, V: Vector<F>, const ROWS: usize, const VECTORS: usize, const
             } else {
                 // A variable number of columns needs a loop, and a loop needs the sums in memory: in a copy of their
                 // own, or the compiler would keep them there while they are added up.
-                let mut copy = [[V::splat(F::zero()); VECTORS]; ROWS];
+                let mut copy = [[I::Vector::splat(F::zero()); VECTORS]; ROWS];
                 let copy = copy.as_mut_ptr().cast::<F>();
                 for (i, sums) in sums.into_iter().enumerate() {
                     for (v, sum) in sums.into_iter().enumerate() {
-                        sum.store(copy.add((i * VECTORS + v) * V::LEN));
+                        sum.store(copy.add((i * VECTORS + v) * len));
                     }
                 }
-                for i in 0..rows.count.min(ROWS) {
-                    for col in 0..self.cols {
-                        let c = rows.c[i].add(shift + col);
-                        let start = match self.onto {
-                            Onto::Zero => F::zero(),
-                            Onto::C => *c,
-                            Onto::Bias(bias) => *bias.add(col),
-                        };
-                        let sum = start + *copy.add(i * VECTORS * V::LEN + col);
-                        let below = self.finish == Finish::Relu && sum < F::zero();
-                        *c = if below { F::zero() } else { sum };
-                    }
+                I::apart(Part {
+                    sums: copy,
+                    sums_row: VECTORS * len,
+                    rows,
+                    shift,
+                    cols: self.cols,
+                    onto: self.onto,
+                    finish: self.finish,
+                });
+            }
+        }
+    }
+}
+
+/// The sums of a tile of which not all columns are stored: one function for the tiles of every size.
+struct Part<'a, F> {
+    sums: *const F,
+    /// From one row of the sums to the next.
+    sums_row: usize,
+    rows: &'a Rows<F>,
+    shift: usize,
+    cols: usize,
+    onto: Onto<F>,
+    finish: Finish,
+}
+
+impl<F: Elementary> Work for Part<'_, F> {
+    #[inline(always)]
+    unsafe fn run(self) {
+        for i in 0..self.rows.count {
+            for col in 0..self.cols {
+                // SAFETY: who makes a part promises so many rows and columns.
+                unsafe {
+                    store(
+                        *self.sums.add(i * self.sums_row + col),
+                        col,
+                        self.onto,
+                        self.finish,
+                        self.rows.c[i].add(self.shift + col),
+                    )
                 }
             }
         }
+    }
+}
+
+/// c = finish(onto + sum) for one element, of column `col`.
+#[inline(always)]
+unsafe fn store<F: Elementary>(sum: F, col: usize, onto: Onto<F>, finish: Finish, c: *mut F) {
+    // SAFETY: the caller promises an element of C and a bias for its column.
+    unsafe {
+        let start = match onto {
+            Onto::Zero => F::zero(),
+            Onto::C => *c,
+            Onto::Bias(bias) => *bias.add(col),
+        };
+        let sum = start + sum;
+        let below = finish == Finish::Relu && sum < F::zero();
+        *c = if below { F::zero() } else { sum };
     }
 }
 
@@ -333,15 +378,7 @@ impl<F: Elementary, V: Vector<F>, const ROWS: usize> Work for Dots<'_, F, V, ROW
             }
             for (i, sum) in sums.into_iter().enumerate() {
                 if i < self.rows.count {
-                    let c = self.rows.c[i].add(self.shift);
-                    let start = match self.onto {
-                        Onto::Zero => F::zero(),
-                        Onto::C => *c,
-                        Onto::Bias(bias) => *bias,
-                    };
-                    let sum = start + sum.sum();
-                    let below = self.finish == Finish::Relu && sum < F::zero();
-                    *c = if below { F::zero() } else { sum };
+                    store(sum.sum(), 0, self.onto, self.finish, self.rows.c[i].add(self.shift));
                 }
             }
         }

@@ -120,23 +120,21 @@ kernel! {
         let c = Rows { start: c.as_mut_ptr(), stride: c_row_stride };
         // SAFETY: a, b, c and the bias were checked to hold what their shapes say, and I is what the processor has.
         unsafe {
+            // A column lies in memory as a row does: Cᵀ = Bᵀ·Aᵀ has one row, for which there is a way of its own.
+            let turned = n == 1 && m > 1 && c_row_stride == 1;
             let onto = match start {
-                Start::Zero => Onto::Zero,
-                Start::Add => Onto::C,
-                Start::Bias(bias) => Onto::Bias(bias.as_ptr()),
-            };
-            if n == 1 && m > 1 && c_row_stride == 1 {
-                // A column lies in memory as a row does: Cᵀ = Bᵀ·Aᵀ has one row, for which there is a way below.
-                if let Start::Bias(bias) = start {
+                Start::Bias(bias) if turned => {
                     for i in 0..m {
                         *c.at(i, 0) = bias[0];
                     }
+                    Onto::C
                 }
-                let onto = if matches!(start, Start::Zero) { Onto::Zero } else { Onto::C };
-                product::<F, I>(b.t(), a.t(), onto, Rows { start: c.start, stride: m });
-            } else {
-                product::<F, I>(a, b, onto, c);
-            }
+                Start::Bias(bias) => Onto::Bias(bias.as_ptr()),
+                Start::Zero => Onto::Zero,
+                Start::Add => Onto::C,
+            };
+            let (a, b, c) = if turned { (b.t(), a.t(), Rows { start: c.start, stride: m }) } else { (a, b, c) };
+            product::<F, I>(a, b, onto, c);
         }
     }
 }

@@ -24,10 +24,10 @@ pub unsafe fn few_rows<F: Elementary, I: Instructions<F>>(
     // SAFETY: the caller's promise.
     unsafe {
         match a.rows {
-            1 => I::apart(SizedStrip::<F, I::Vector, 1, 8, 4>(strip, PhantomData)),
-            2 => I::apart(SizedStrip::<F, I::Vector, 2, 4, 4>(strip, PhantomData)),
-            3 => I::apart(SizedStrip::<F, I::Vector, 3, 3, 2>(strip, PhantomData)),
-            _ => I::apart(SizedStrip::<F, I::Vector, 4, 2, 2>(strip, PhantomData)),
+            1 => I::apart(SizedStrip::<F, I, 1, 8, 4>(strip, PhantomData)),
+            2 => I::apart(SizedStrip::<F, I, 2, 4, 4>(strip, PhantomData)),
+            3 => I::apart(SizedStrip::<F, I, 3, 3, 2>(strip, PhantomData)),
+            _ => I::apart(SizedStrip::<F, I, 4, 2, 2>(strip, PhantomData)),
         }
     }
 }
@@ -41,15 +41,16 @@ struct Strip<'a, F> {
 }
 
 /// All columns for `M` rows: `VECTORS` vectors at a time, then one in `CHAINS` sums, then what is left.
-struct SizedStrip<'a, F, V, const M: usize, const VECTORS: usize, const CHAINS: usize>(Strip<'a, F>, PhantomData<V>);
+struct SizedStrip<'a, F, I, const M: usize, const VECTORS: usize, const CHAINS: usize>(Strip<'a, F>, PhantomData<I>);
 
-impl<F: Elementary, V: Vector<F>, const M: usize, const VECTORS: usize, const CHAINS: usize> Work
-    for SizedStrip<'_, F, V, M, VECTORS, CHAINS>
+impl<F: Elementary, I: Instructions<F>, const M: usize, const VECTORS: usize, const CHAINS: usize> Work
+    for SizedStrip<'_, F, I, M, VECTORS, CHAINS>
 {
     #[inline(always)]
     unsafe fn run(self) {
         let Strip { a, b, onto, c } = self.0;
-        let (n, wide) = (b.cols, VECTORS * V::LEN);
+        let (n, len) = (b.cols, I::Vector::LEN);
+        let wide = VECTORS * len;
         let mut operands = Operands {
             k: a.cols,
             a: a.data.as_ptr(),
@@ -62,20 +63,20 @@ impl<F: Elementary, V: Vector<F>, const M: usize, const VECTORS: usize, const CH
         // SAFETY: who makes a strip promises that the operands are as large as they say; j stays below n.
         unsafe {
             while j + wide <= n {
-                let sums = sums::<F, V, M, VECTORS, 1>(operands);
-                store(sums, wide, onto.at_column(j), c.at_column(j));
+                let sums = sums::<F, I::Vector, M, VECTORS, 1>(operands);
+                store::<F, I, M, VECTORS>(sums, wide, onto.at_column(j), c.at_column(j));
                 operands.b = operands.b.wrapping_add(wide);
                 j += wide;
             }
-            while j + V::LEN <= n {
-                let sums = sums::<F, V, M, 1, CHAINS>(operands);
-                store(sums, V::LEN, onto.at_column(j), c.at_column(j));
-                operands.b = operands.b.wrapping_add(V::LEN);
-                j += V::LEN;
+            while j + len <= n {
+                let sums = sums::<F, I::Vector, M, 1, CHAINS>(operands);
+                store::<F, I, M, 1>(sums, len, onto.at_column(j), c.at_column(j));
+                operands.b = operands.b.wrapping_add(len);
+                j += len;
             }
             if j < n {
-                let sums = sums_of_part::<F, V, M, CHAINS>(operands, n - j);
-                store(sums, n - j, onto.at_column(j), c.at_column(j));
+                let sums = sums_of_part::<F, I::Vector, M, CHAINS>(operands, n - j);
+                store::<F, I, M, 1>(sums, n - j, onto.at_column(j), c.at_column(j));
             }
         }
     }

@@ -83,7 +83,7 @@ pub unsafe fn tile<F: Elementary, I: Instructions<F>>(
             match rows {
                 // SAFETY: the caller's promise.
                 $($rows if const { $rows <= I::TILE_ROWS } => unsafe {
-                    I::apart(Tile::<F, I::Vector, $rows, $vectors> { operands, cols, onto, c, vector: PhantomData });
+                    I::apart(Tile::<F, I, $rows, $vectors> { operands, cols, onto, c, instructions: PhantomData });
                 },)*
                 _ => unreachable!("a tile has 1 to TILE_ROWS rows"),
             }
@@ -97,19 +97,22 @@ pub unsafe fn tile<F: Elementary, I: Instructions<F>>(
 }
 
 /// A tile with its size in the type.
-struct Tile<F, V, const ROWS: usize, const VECTORS: usize> {
+struct Tile<F, I, const ROWS: usize, const VECTORS: usize> {
     operands: Operands<F>,
     cols: usize,
     onto: Onto<F>,
     c: Rows<F>,
-    vector: PhantomData<V>,
+    instructions: PhantomData<I>,
 }
 
-impl<F: Elementary, V: Vector<F>, const ROWS: usize, const VECTORS: usize> Work for Tile<F, V, ROWS, VECTORS> {
+impl<F: Elementary, I: Instructions<F>, const ROWS: usize, const VECTORS: usize> Work for Tile<F, I, ROWS, VECTORS> {
     #[inline(always)]
     unsafe fn run(self) {
         // SAFETY: who makes a tile promises what its parts ask for.
-        unsafe { store(sums::<F, V, ROWS, VECTORS, 1>(self.operands), self.cols, self.onto, self.c) }
+        unsafe {
+            let sums = sums::<F, I::Vector, ROWS, VECTORS, 1>(self.operands);
+            store::<F, I, ROWS, VECTORS>(sums, self.cols, self.onto, self.c);
+        }
     }
 }
 
@@ -143,22 +146,23 @@ pub unsafe fn sums<F: Elementary, V: Vector<F>, const ROWS: usize, const VECTORS
 
 /// c = onto + sums, for the first `cols` columns.
 #[inline(always)]
-pub unsafe fn store<F: Elementary, V: Vector<F>, const ROWS: usize, const VECTORS: usize>(
-    sums: [[V; VECTORS]; ROWS],
+pub unsafe fn store<F: Elementary, I: Instructions<F>, const ROWS: usize, const VECTORS: usize>(
+    sums: [[I::Vector; VECTORS]; ROWS],
     cols: usize,
     onto: Onto<F>,
     c: Rows<F>,
 ) {
+    let len = I::Vector::LEN;
     // SAFETY: the caller promises ROWS rows and `cols` columns of C, and as many biases.
     unsafe {
-        if cols == VECTORS * V::LEN {
+        if cols == VECTORS * len {
             for (i, sums) in sums.into_iter().enumerate() {
                 for (v, sum) in sums.into_iter().enumerate() {
-                    let c = c.at(i, v * V::LEN);
+                    let c = c.at(i, v * len);
                     let sum = match onto {
                         Onto::Zero => sum,
-                        Onto::C => sum.add(V::load(c)),
-                        Onto::Bias(bias) => sum.add(V::load(bias.add(v * V::LEN))),
+                        Onto::C => sum.add(I::Vector::load(c)),
+                        Onto::Bias(bias) => sum.add(I::Vector::load(bias.add(v * len))),
                     };
                     sum.store(c);
                 }
@@ -166,19 +170,45 @@ pub unsafe fn store<F: Elementary, V: Vector<F>, const ROWS: usize, const VECTOR
         } else {
             // A variable number of columns needs a loop, and a loop needs the sums in memory: in a copy of their own, or
             // the compiler would keep them there while they are added up.
-            let mut copy = [[V::splat(F::zero()); VECTORS]; ROWS];
+            let mut copy = [[I::Vector::splat(F::zero()); VECTORS]; ROWS];
             let copy = copy.as_mut_ptr().cast::<F>();
             for (i, sums) in sums.into_iter().enumerate() {
                 for (v, sum) in sums.into_iter().enumerate() {
-                    sum.store(copy.add((i * VECTORS + v) * V::LEN));
+                    sum.store(copy.add((i * VECTORS + v) * len));
                 }
             }
-            for i in 0..ROWS {
-                let mut from = 0;
-                while from < cols {
-                    let sum = V::load(copy.add(i * VECTORS * V::LEN + from));
-                    store_part(sum, from, (cols - from).min(V::LEN), onto, c.at(i, from));
-                    from += V::LEN;
+            I::apart(Part::<F, I> {
+                sums: Rows { start: copy, stride: VECTORS * len },
+                rows: ROWS,
+                cols,
+                onto,
+                c,
+                instructions: PhantomData,
+            });
+        }
+    }
+}
+
+/// The sums of a tile of which not all columns are stored: one function for the tiles of every size.
+struct Part<F, I> {
+    sums: Rows<F>,
+    rows: usize,
+    cols: usize,
+    onto: Onto<F>,
+    c: Rows<F>,
+    instructions: PhantomData<I>,
+}
+
+impl<F: Elementary, I: Instructions<F>> Work for Part<F, I> {
+    #[inline(always)]
+    unsafe fn run(self) {
+        let len = I::Vector::LEN;
+        for i in 0..self.rows {
+            for from in (0..self.cols).step_by(len) {
+                // SAFETY: who makes a part promises so many rows and columns.
+                unsafe {
+                    let sum = I::Vector::load(self.sums.at(i, from));
+                    store_part(sum, from, (self.cols - from).min(len), self.onto, self.c.at(i, from));
                 }
             }
         }
