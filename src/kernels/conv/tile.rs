@@ -278,13 +278,8 @@ impl<F: Elementary> Work for Part<'_, F> {
             for col in 0..self.cols {
                 // SAFETY: who makes a part promises so many rows and columns.
                 unsafe {
-                    store(
-                        *self.sums.add(i * self.sums_row + col),
-                        col,
-                        self.onto,
-                        self.finish,
-                        self.rows.c[i].add(self.shift + col),
-                    )
+                    let (sum, c) = (*self.sums.add(i * self.sums_row + col), self.rows.c[i].add(self.shift + col));
+                    store(sum, col, self.onto, self.finish, c);
                 }
             }
         }
