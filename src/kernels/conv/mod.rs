@@ -23,6 +23,8 @@
 //! Where every channel is a group of its own, sums over channels are of one term, and vectors run along the channels
 //! (`depthwise`).
 //!
+//! Windows of 3 × 3 over many channels are computed with fewer multiplications (`winograd`).
+//!
 //! One thread computes a call, in an order that depends on the sizes and the instruction set alone.
 
 mod depthwise;
@@ -32,6 +34,7 @@ mod plan;
 mod tests;
 mod tile;
 mod weights;
+mod winograd;
 
 use plan::Plans;
 
@@ -137,11 +140,19 @@ pub struct Workspace<F> {
     /// A sample with a channel for each filter (`depthwise`).
     spread: Vec<F>,
     pieces: Vec<tile::Piece>,
+    winograd: winograd::Memory<F>,
 }
 
 impl<F> Default for Workspace<F> {
     fn default() -> Self {
-        Self { plans: None, packed: Vec::new(), padded: Vec::new(), spread: Vec::new(), pieces: Vec::new() }
+        Self {
+            plans: None,
+            packed: Vec::new(),
+            padded: Vec::new(),
+            spread: Vec::new(),
+            pieces: Vec::new(),
+            winograd: winograd::Memory::default(),
+        }
     }
 }
 
@@ -193,10 +204,13 @@ pub fn forward<F: Scalar>(
     y: &mut [F],
     workspace: &mut Workspace<F>,
 ) {
-    geometry.samples(x.len(), y.len());
+    let samples = geometry.samples(x.len(), y.len());
     assert_eq!(kernel.len(), geometry.kernel_len(), "the kernel's size");
     if geometry.is_depthwise() {
         return depthwise::forward(geometry, x, kernel, bias, finish, y, workspace);
+    }
+    if winograd::fits(geometry, samples) {
+        return winograd::forward(geometry, x, kernel, bias, finish, y, &mut workspace.winograd);
     }
     workspace.plans(geometry);
     let plan = &workspace.plans.as_ref().expect("made above").forward;
@@ -221,10 +235,13 @@ pub fn grad_input<F: Scalar>(
     grad_x: &mut [F],
     workspace: &mut Workspace<F>,
 ) {
-    geometry.samples(grad_x.len(), grad_y.len());
+    let samples = geometry.samples(grad_x.len(), grad_y.len());
     assert_eq!(kernel.len(), geometry.kernel_len(), "the kernel's size");
     if geometry.is_depthwise() {
         return depthwise::grad_input(geometry, grad_y, kernel, bias, finish, grad_x, workspace);
+    }
+    if winograd::fits(geometry, samples) {
+        return winograd::grad_input(geometry, grad_y, kernel, bias, finish, grad_x, &mut workspace.winograd);
     }
     workspace.plans(geometry);
     let plan = &workspace.plans.as_ref().expect("made above").backward;
@@ -246,10 +263,13 @@ pub fn grad_kernel<F: Scalar>(
     grad_kernel: &mut [F],
     workspace: &mut Workspace<F>,
 ) {
-    geometry.samples(x.len(), grad_y.len());
+    let samples = geometry.samples(x.len(), grad_y.len());
     assert_eq!(grad_kernel.len(), geometry.kernel_len(), "the kernel's size");
     if geometry.is_depthwise() {
         return depthwise::grad_kernel(geometry, x, grad_y, grad_kernel, workspace);
+    }
+    if winograd::fits(geometry, samples) {
+        return winograd::grad_kernel(geometry, x, grad_y, grad_kernel, &mut workspace.winograd);
     }
     workspace.plans(geometry);
     let plan = &workspace.plans.as_ref().expect("made above").weights;

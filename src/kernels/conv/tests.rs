@@ -1,4 +1,4 @@
-use super::{Finish, Geometry, Workspace, forward, grad_input, grad_kernel};
+use super::{Finish, Geometry, Workspace, forward, grad_input, grad_kernel, winograd};
 use crate::Scalar;
 use crate::kernels::dispatch::forced::on_every_isa;
 use crate::kernels::gemm::tests::numbers;
@@ -159,6 +159,36 @@ fn several_blocks_and_workspaces_used_again() {
             check::<f32>(&g, 1, &mut workspace);
         }
     });
+}
+
+#[test]
+fn tiles_of_two_by_two() {
+    on_every_isa(|_| {
+        let mut workspaces = (Workspace::default(), Workspace::default());
+        // Padding before and behind, edges that cut tiles, planes along the depth, more tiles than are done at a time.
+        for (axes, channels, filters, samples) in [
+            ([POINT, (10, 3, 1, 1, 0, 0), (9, 3, 1, 1, 0, 0)], 48, 56, 4),
+            ([POINT, (7, 3, 1, 1, 1, 1), (14, 3, 1, 1, 1, 1)], 64, 48, 3),
+            ([(3, 1, 1, 1, 0, 0), (8, 3, 1, 1, 2, 1), (8, 3, 1, 1, 0, 2)], 56, 64, 2),
+        ] {
+            let g = geometry(axes, channels, filters, 1);
+            assert!(winograd::fits(&g, samples));
+            check::<f32>(&g, samples, &mut workspaces.0);
+            check::<f64>(&g, samples, &mut workspaces.1);
+        }
+    });
+}
+
+#[test]
+fn nan_stays_in_its_windows_there_too() {
+    let g = geometry([POINT, (16, 3, 1, 1, 1, 1), (16, 3, 1, 1, 1, 1)], 48, 48, 1);
+    let (mut x, mut y) = (vec![1.0f32; g.input_len()], vec![0.0; g.output_len()]);
+    x[(5 * 16 + 6) * 48] = f32::NAN;
+    forward(&g, &x, &vec![1.0; g.kernel_len()], None, Finish::Relu, &mut y, &mut Workspace::default());
+    for (pixel, y) in y.chunks(48).enumerate() {
+        let seen = (pixel / 16).abs_diff(5) <= 1 && (pixel % 16).abs_diff(6) <= 1;
+        assert!(y.iter().all(|y| y.is_nan() == seen), "pixel {pixel}");
+    }
 }
 
 #[test]
