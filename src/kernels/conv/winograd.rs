@@ -25,7 +25,7 @@
 
 use std::ops::Range;
 
-use super::{Finish, Geometry};
+use super::{Finish, Geometry, aligned};
 use crate::Scalar;
 use crate::kernels::blocks::{block, block_mut, plus};
 use crate::kernels::dispatch::kernel;
@@ -187,7 +187,7 @@ pub fn forward<F: Scalar>(
 ) {
     let (c, k) = (geometry.channels, geometry.filters);
     let Memory { u, packed, .. } = memory;
-    u.resize(PARTS * c * k, F::zero());
+    let u = aligned(u, PARTS * c * k);
     packed.resize_with(PARTS, Packed::default);
     kernel_parts(kernel, false, u);
     for (packed, u) in packed.iter_mut().zip(u.chunks_exact(c * k)) {
@@ -208,7 +208,7 @@ pub fn grad_input<F: Scalar>(
 ) {
     let (c, k) = (geometry.channels, geometry.filters);
     let Memory { u, packed, .. } = memory;
-    u.resize(PARTS * c * k, F::zero());
+    let u = aligned(u, PARTS * c * k);
     packed.resize_with(PARTS, Packed::default);
     kernel_parts(kernel, true, u);
     for (packed, u) in packed.iter_mut().zip(u.chunks_exact(c * k)) {
@@ -228,8 +228,7 @@ fn convolve<F: Scalar>(
     memory: &mut Memory<F>,
 ) {
     let Memory { packed, v, m, zeros, .. } = memory;
-    v.resize(PARTS * room(c), F::zero());
-    m.resize(PARTS * room(k), F::zero());
+    let (v, m) = (aligned(v, PARTS * room(c)), aligned(m, PARTS * room(k)));
     zeros.resize(c, F::zero());
     let tiles = grid.tiles(y.len() / k);
     for first in (0..tiles).step_by(TILES) {
@@ -252,9 +251,8 @@ pub fn grad_kernel<F: Scalar>(
 ) {
     let (grid, c, k) = (Grid::of(geometry), geometry.channels, geometry.filters);
     let Memory { u: grad_u, v, m: grad_m, zeros, .. } = memory;
-    grad_u.resize(PARTS * c * k, F::zero());
-    v.resize(PARTS * room(c), F::zero());
-    grad_m.resize(PARTS * room(k), F::zero());
+    let grad_u = aligned(grad_u, PARTS * c * k);
+    let (v, grad_m) = (aligned(v, PARTS * room(c)), aligned(grad_m, PARTS * room(k)));
     zeros.resize(c, F::zero());
     let tiles = grid.tiles(grad_y.len() / k);
     for first in (0..tiles).step_by(TILES) {
