@@ -211,6 +211,21 @@ def attention():
             [[1, 0, 1, 1], [0, 1, 0, 0], [0, 0, 1, 0], [1, 1, 1, 1]]] * 3}}),
         ("self", {}, two[:1], {}),
         ("default__f32", {}, two, {}),
+        ("rank4", {}, [(2, 2, 3, 2), (2, 3, 2, 3)], {"call_options": scores}),
+        ("rank4_first_axis", {"attention_axes": 1, "use_gate": True, "output_shape": 3}, [(2, 3, 2, 2), (2, 4, 2, 3)], {}),
+        ("rank4_second_axis", {"attention_axes": 2}, [(2, 2, 3, 2), (2, 2, 4, 3), (2, 2, 4, 2)],
+         {"call_options": scores}),
+        ("rank4_from_the_end", {"attention_axes": -2}, [(2, 2, 3, 2)], {}),
+        ("rank4_causal_window", {"attention_axes": 1, "sliding_window": 2}, [(2, 3, 2, 2), (2, 4, 2, 2)],
+         {"call_options": causal | scores}),
+        ("rank4_attention_mask", {"attention_axes": [1]}, [(2, 2, 3, 2)], {"call_options": {"attention_mask": [
+            [[1, 0], [1, 1]], [[0, 1], [1, 1]]]}}),
+        ("rank4_attention_mask_of_each", {"attention_axes": [1]}, [(2, 2, 2, 2)], {"call_options": {"attention_mask": [
+            [[[1, 0], [1, 1]], [[0, 1], [1, 1]]], [[[1, 1], [1, 0]], [[1, 1], [0, 1]]]]}}),
+        ("rank4_attention_mask_of_both_axes", {}, [(2, 1, 2, 2)], {"call_options": {"attention_mask": [
+            [[[[1, 0]], [[1, 1]]]], [[[[0, 1]], [[1, 0]]]]]}}),
+        ("rank5", {"attention_axes": [3, 1]}, [(2, 2, 2, 3, 2), (2, 3, 2, 1, 3)], {"call_options": scores}),
+        ("rank4_first_axis__f32", {"attention_axes": [1]}, [(2, 5, 3, 2)], {}),
     ]:
         case(f"mha_{id}", "MultiHeadAttention", {"num_heads": 2, "key_dim": 3} | config, shapes, **more)
 
