@@ -412,6 +412,10 @@ fn layers_on_every_timestep() -> gradus::Result<()> {
     check(&[4, 2]).check_both(dropout.clone(), dropout)?;
     let lstm = TimeDistributed::new(LSTM::new(2)).trainable(false);
     check(&[2, 3, 2]).check_both(lstm.clone(), lstm)?;
+    let turned = TimeDistributed::new(TimeDistributed::new(Permute::new([2, 1])));
+    check(&[2, 3, 2, 4]).check_both(turned.clone(), turned)?;
+    let merged = TimeDistributed::new(Subtract::new());
+    LayerCheck::several(&[&[2, 3], &[2, 3]]).check_both(merged.clone(), merged)?;
     let embedding = TimeDistributed::new(Embedding::new(5, 2));
     check(&[2, 3]).whole_numbers(5).check_both(embedding.clone(), embedding)
 }

@@ -319,3 +319,75 @@ fn attention_refuses_axes_that_do_not_fit() {
         assert!(message.contains(says), "{message}");
     }
 }
+
+/// Masks what is 0, reads the rest both ways, and sums up: with a branch, a merge and two inputs.
+fn model_of_a_timestep() -> gradus::Result<Model<f64>> {
+    let (sequence, bias) = (Input::f64([3, 2]), Input::f64([2]));
+    let read = sequence.apply(Masking::new()).apply(LSTM::new(2).return_sequences(true).name("read"));
+    let looked = read.apply(MultiHeadAttention::new(1, 2).name("look")).apply(GRU::new(2).name("sum"));
+    let both = call(Add::new(), [&looked, &bias]).apply(Dense::new(3).activation(Tanh).name("end"));
+    ModelBuilder::new([&sequence, &bias], [&both, &read]).name("timestep").build()
+}
+
+#[test]
+fn a_model_on_every_timestep_is_the_model_on_each() -> gradus::Result<()> {
+    let model = model_of_a_timestep()?;
+    let mut x = values(&[4, 5, 3, 2], 1);
+    x.slice_mut(s![0, 1, 2, ..]).fill(0.0);
+    x.slice_mut(s![2, 3, ..2, ..]).fill(0.0);
+    let bias = values(&[4, 5, 2], 2);
+    let (sequences, biases) = (Input::f64([5, 3, 2]), Input::f64([5, 2]));
+    let each = call(TimeDistributed::new(model), [&sequences, &biases]);
+    let each = ModelBuilder::new([&sequences, &biases], [&each.output(0), &each.output(1)]).build()?;
+    let mut alone = model_of_a_timestep()?;
+    let weights = each.get_weights();
+    assert!(weights.iter().any(|(path, _)| path == "time_distributed/end/kernel"));
+    alone.set_weights(weights.iter().map(|(path, value)| (path.trim_start_matches("time_distributed/"), value)))?;
+    let y = each.predict_all((&x, &bias))?;
+    for t in 0..5 {
+        let of_step = |x: &ArrayD<f64>| x.index_axis(Axis(1), t).to_owned();
+        let expected = alone.predict_all((&of_step(&x), &of_step(&bias)))?;
+        for (expected, y) in expected.iter().zip(&y) {
+            assert_near(expected, &of_step(y));
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_model_on_every_timestep_has_right_gradients_and_is_saved() -> gradus::Result<()> {
+    let (sequences, biases, mask) = (Input::f64([2, 3, 2]), Input::f64([2, 2]), Input::f64([2]));
+    let masked = call(WithMask::new(), [&sequences, &mask]);
+    let each = call(TimeDistributed::new(model_of_a_timestep()?).name("each"), [&masked, &biases]);
+    let model =
+        ModelBuilder::new([&sequences, &biases, &mask], [&each.apply(LSTM::new(2)), &each.output(1)]).build()?;
+    let mask = array![[1.0, 1.0], [1.0, 0.0], [0.0, 1.0]].into_dyn();
+    let inputs = [values(&[3, 2, 3, 2], 3), values(&[3, 2, 2], 4), mask];
+    GradientCheck::new().check_model(&model, inputs.as_slice())?;
+    // The mask of the timesteps goes past the model to the LSTM after it.
+    let mut other = inputs.clone();
+    other[0].slice_mut(s![1, 1, .., ..]).fill(7.0);
+    let (a, b) = (model.predict_all(inputs.as_slice())?, model.predict_all(other.as_slice())?);
+    assert_eq!(a[0], b[0]);
+    assert_ne!(a[1], b[1]);
+    let registry = Registry::standard();
+    let mut again = Model::from_config(&model.to_config()?, &registry)?;
+    again.set_weights(model.get_weights().iter().map(|(path, value)| (path, value)))?;
+    assert_eq!(a, again.predict_all(inputs.as_slice())?);
+    Ok(())
+}
+
+#[test]
+fn a_model_with_state_is_refused_on_every_timestep() -> gradus::Result<()> {
+    let model = Sequential::new().input([4]).add(Dense::new(2)).add(BatchNormalization::new()).build()?;
+    let refused = Sequential::new().input([3, 4]).add(TimeDistributed::new(model)).build();
+    let message = refused.expect_err("BatchNormalization couples samples").to_string();
+    assert!(message.contains("batch_normalization") && message.contains("no state"), "{message}");
+    let model = || Sequential::new().input([4]).add(Dense::new(2)).build();
+    let refused = Sequential::new().input([4]).add(TimeDistributed::new(model()?)).build();
+    let message = refused.expect_err("no timesteps").to_string();
+    assert!(message.contains("an input (4, 4)"), "{message}");
+    let frozen = Sequential::new().input([3, 4]).add(TimeDistributed::new(model()?).trainable(false)).build()?;
+    assert_eq!(frozen.summary().trainable(), 0);
+    Ok(())
+}

@@ -180,6 +180,21 @@ def tokens():
     lstm = {"class_name": "LSTM", "config": {"units": 2}}
     case("timedistributed_lstm", "TimeDistributed", {"layer": lstm}, [(2, 2, 3, 2)])
 
+    def of(shape, *layers):
+        first = {"class_name": "InputLayer", "config": {"batch_shape": [None, *shape]}}
+        named = [{"class_name": name, "config": {"name": name.lower()} | config} for name, config in layers]
+        return {"layer": {"class_name": "Sequential", "config": {"name": "inner", "layers": [first, *named]}}}
+
+    images = of((3, 3, 1), ("Conv2D", {"filters": 2, "kernel_size": 2, "activation": "tanh"}), ("Flatten", {}),
+                ("Dense", {"units": 2}))
+    case("timedistributed_model", "TimeDistributed", images, [(2, 3, 3, 3, 1)])
+    case("timedistributed_model__f32", "TimeDistributed", images, [(2, 3, 3, 3, 1)])
+    # A mask that the model makes of what stands in a timestep.
+    masked = of((3, 2), ("Masking", {}), ("GRU", {"units": 2, "return_sequences": True}), ("LSTM", {"units": 3}))
+    at = np.random.default_rng(1).uniform(-2, 2, (2, 2, 3, 2)).round(3)
+    at[0, 0, 2] = at[0, 1, 0] = at[1, 1] = 0
+    case("timedistributed_model_masking", "TimeDistributed", masked, [at.shape], at=at)
+
 
 def attention():
     three, two = [(3, 2, 3), (3, 4, 2), (3, 4, 3)], [(3, 4, 3), (3, 4, 3)]
