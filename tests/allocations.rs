@@ -298,6 +298,8 @@ fn sequences() -> Model {
     let sequence = x.apply(Dense::new(20).activation(Relu)).apply(Reshape::new([5, 4]));
     let masked = sequence.apply(Masking::new());
     let attended = [&sequence, &masked];
+    let timestep = Sequential::new().input([2, 2]).add(LSTM::new(3).return_sequences(true)).add(GRU::new(2)).build();
+    let timestep = timestep.expect("a good model");
     let all = [
         masked.apply(RNN::new(3).return_sequences(true)),
         masked.apply(LSTM::new(3).dropout(0.2).recurrent_dropout(0.2)),
@@ -306,6 +308,8 @@ fn sequences() -> Model {
         sequence.apply(LSTM::new(3).activation(Relu).recurrent_activation(HardSigmoid)),
         masked.apply(Bidirectional::new(LSTM::new(3).return_sequences(true))),
         sequence.apply(TimeDistributed::new(Dense::new(3).activation(Tanh))),
+        sequence.apply(Reshape::new([5, 2, 2])).apply(TimeDistributed::new(timestep)),
+        sequence.apply(Reshape::new([5, 2, 2])).apply(MultiHeadAttention::new(2, 3).attention_axes(1)),
         call(Attention::new().use_scale(true), attended),
         call(AdditiveAttention::new(), attended),
         call(MultiHeadAttention::new(2, 3).dropout(0.1), attended),

@@ -412,6 +412,10 @@ fn layers_on_every_timestep() -> gradus::Result<()> {
     check(&[4, 2]).check_both(dropout.clone(), dropout)?;
     let lstm = TimeDistributed::new(LSTM::new(2)).trainable(false);
     check(&[2, 3, 2]).check_both(lstm.clone(), lstm)?;
+    let turned = TimeDistributed::new(TimeDistributed::new(Permute::new([2, 1])));
+    check(&[2, 3, 2, 4]).check_both(turned.clone(), turned)?;
+    let merged = TimeDistributed::new(Subtract::new());
+    LayerCheck::several(&[&[2, 3], &[2, 3]]).check_both(merged.clone(), merged)?;
     let embedding = TimeDistributed::new(Embedding::new(5, 2));
     check(&[2, 3]).whole_numbers(5).check_both(embedding.clone(), embedding)
 }
@@ -443,6 +447,14 @@ fn multi_head_attention() -> gradus::Result<()> {
     check_multi_layer(MultiHeadAttention::new(3, 1).sliding_window(2).return_attention_scores(true), &[&[4, 2]])?;
     check_multi_layer(MultiHeadAttention::new(2, 2).dropout(0.4).return_attention_scores(true), &[&[3, 2], &[2, 2]])?;
     check_multi_layer(MultiHeadAttention::new(2, 2).attention_mask(true), &[&[3, 2], &[4, 2], &[3, 4]])?;
+    // More axes than one sequence has, of which some are attended over.
+    check_multi_layer(MultiHeadAttention::new(2, 2).return_attention_scores(true), &[&[2, 2, 3], &[3, 1, 2]])?;
+    let along = |axes: &[isize]| MultiHeadAttention::new(2, 2).attention_axes(axes.to_vec());
+    check_multi_layer(along(&[1]).use_gate(true).output_shape(3), &[&[2, 3, 2], &[3, 3, 2], &[3, 3, 1]])?;
+    check_multi_layer(along(&[-2]).use_causal_mask(true).dropout(0.4), &[&[2, 3, 2], &[2, 2, 3]])?;
+    check_multi_layer(along(&[3, 1]).return_attention_scores(true), &[&[2, 2, 3, 2], &[1, 2, 2, 2]])?;
+    check_multi_layer(along(&[1]).attention_mask(true), &[&[2, 3, 2], &[2, 3, 2], &[2, 2]])?;
+    check_multi_layer(along(&[1]).attention_mask(true), &[&[2, 3, 2], &[2, 3, 2], &[3, 2, 2]])?;
     let regularized = MultiHeadAttention::new(2, 2)
         .kernel_regularizer(Regularizer::L2(0.1))
         .bias_regularizer(Regularizer::L2(0.2))

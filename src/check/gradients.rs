@@ -382,7 +382,8 @@ pub(super) fn layer_model_calls<F: Scalar>(
             1 => Ok(model),
             outputs => with_outputs(outputs),
         },
-        crate::models::operation::LayerKind::Model(inner) => with_outputs(inner.graph.outputs.len()),
+        crate::models::operation::LayerKind::Model(inner)
+        | crate::models::operation::LayerKind::EachStep { model: inner, .. } => with_outputs(inner.graph.outputs.len()),
     }
 }
 

@@ -8,9 +8,11 @@ kernel! {
     /// `x` has the shape `shape`, the batch first.
     pub fn permute<F>(x: &[F], shape: &[usize], dims: &[usize], y: &mut [F]) {
         let n: usize = shape[1..].iter().product();
+        let (dims, run) = runs(shape, dims);
         for (x, y) in x.chunks_exact(n.max(1)).zip(y.chunks_exact_mut(n.max(1))) {
-            for (i, y) in y.iter_mut().enumerate() {
-                *y = x[source(i, shape, dims)];
+            for (i, y) in y.chunks_exact_mut(run).enumerate() {
+                let from = source(i, shape, dims);
+                y.copy_from_slice(&x[from..from + run]);
             }
         }
     }
@@ -20,17 +22,26 @@ kernel! {
     /// Backward of [`permute`]: each gradient goes back to where its value came from. Overwrites `grad_x`.
     pub fn permute_backward<F>(grad_y: &[F], shape: &[usize], dims: &[usize], grad_x: &mut [F]) {
         let n: usize = shape[1..].iter().product();
+        let (dims, run) = runs(shape, dims);
         for (grad_x, grad_y) in grad_x.chunks_exact_mut(n.max(1)).zip(grad_y.chunks_exact(n.max(1))) {
-            for (i, &g) in grad_y.iter().enumerate() {
-                grad_x[source(i, shape, dims)] = g;
+            for (i, grad_y) in grad_y.chunks_exact(run).enumerate() {
+                let to = source(i, shape, dims);
+                grad_x[to..to + run].copy_from_slice(grad_y);
             }
         }
     }
 }
 
-/// Where in a sample of x the value number `i` of y lies.
+/// The axes that `dims` moves, and how many values lie side by side behind them in x as in y.
 #[inline(always)]
-fn source(i: usize, shape: &[usize], dims: &[usize]) -> usize {
+fn runs<'a>(shape: &[usize], dims: &'a [usize]) -> (&'a [usize], usize) {
+    let moved = (0..dims.len()).rev().find(|&i| dims[i] != i + 1).map_or(0, |i| i + 1);
+    (&dims[..moved], shape[moved + 1..].iter().product::<usize>().max(1))
+}
+
+/// Where in a sample of x the values number `i` of y begin, `dims` being the axes that are counted.
+#[inline(always)]
+pub fn source(i: usize, shape: &[usize], dims: &[usize]) -> usize {
     let (mut rest, mut at) = (i, 0);
     for &axis in dims.iter().rev() {
         let stride: usize = shape[axis + 1..].iter().product();

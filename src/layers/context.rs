@@ -101,11 +101,11 @@ impl<'a, F: Scalar> Context<'a, F> {
         self.shared.shard
     }
 
-    /// For a layer to which batch and time are one axis.
-    pub(crate) fn folded(mut self, steps: usize) -> Self {
+    /// For a layer to which batch and time are one axis; `mask` is one of each timestep.
+    pub(crate) fn folded(mut self, steps: usize, mask: Option<&'a [bool]>) -> Self {
         self.shared.first_row *= steps;
         self.shared.batch *= steps;
-        self.shared.mask = None;
+        self.shared.mask = mask;
         self
     }
 
@@ -129,6 +129,8 @@ pub(crate) struct InputSlot {
     pub adds: bool,
     /// Whether anybody needs the gradient.
     pub wanted: bool,
+    /// The output that its mask belongs to.
+    pub mask: Option<usize>,
 }
 
 /// The inputs of a [`MultiLayer`](super::MultiLayer).
@@ -136,7 +138,9 @@ pub(crate) struct InputSlot {
 pub struct Inputs<'a, F> {
     slots: &'a [InputSlot],
     values: Values<'a, F>,
-    masks: &'a [Option<usize>],
+    /// By input, the shapes in which a layer sees them that takes batch and time for one axis.
+    folded: Option<&'a [Tensor<F>]>,
+    masked: bool,
 }
 
 /// The inputs of a model: this shard's rows of them.
@@ -184,8 +188,18 @@ impl<'a, F: Scalar> Values<'a, F> {
 }
 
 impl<'a, F: Scalar> Inputs<'a, F> {
-    pub(crate) fn new(slots: &'a [InputSlot], values: Values<'a, F>, masks: &'a [Option<usize>]) -> Self {
-        Self { slots, values, masks }
+    pub(crate) fn new(slots: &'a [InputSlot], values: Values<'a, F>) -> Self {
+        Self { slots, values, folded: None, masked: true }
+    }
+
+    /// The same values in other shapes, by input.
+    pub(crate) fn folded(self, shapes: &'a [Tensor<F>]) -> Self {
+        Self { folded: Some(shapes), ..self }
+    }
+
+    /// The same without the masks beside them.
+    pub(crate) fn without_masks(self) -> Self {
+        Self { masked: false, ..self }
     }
 
     /// How many there are.
@@ -203,7 +217,8 @@ impl<'a, F: Scalar> Inputs<'a, F> {
     /// # Panics
     /// If there are fewer.
     pub fn get(&self, i: usize) -> View<'a, F> {
-        self.values.view(self.slots[i].slot)
+        let view = self.values.view(self.slots[i].slot);
+        self.folded.map_or(view, |shapes| View::new(shapes[i].shape(), view.data()))
     }
 
     /// The mask beside input number `i`.
@@ -211,7 +226,7 @@ impl<'a, F: Scalar> Inputs<'a, F> {
     /// # Panics
     /// If there are fewer inputs.
     pub fn mask(&self, i: usize) -> Option<&'a [bool]> {
-        self.masks[self.slots[i].slot].map(|owner| self.values.masks[owner].as_slice())
+        self.slots[i].mask.filter(|_| self.masked).map(|owner| self.values.masks[owner].as_slice())
     }
 }
 
@@ -224,6 +239,8 @@ pub struct GradInputs<'a, F> {
     shapes: &'a [Tensor<F>],
     memory: &'a [usize],
     scratch: &'a mut Vec<F>,
+    /// As of [`Inputs`].
+    folded: Option<&'a [Tensor<F>]>,
 }
 
 impl<'a, F: Scalar> GradInputs<'a, F> {
@@ -234,7 +251,19 @@ impl<'a, F: Scalar> GradInputs<'a, F> {
         memory: &'a [usize],
         scratch: &'a mut Vec<F>,
     ) -> Self {
-        Self { slots, grads, shapes, memory, scratch }
+        Self { slots, grads, shapes, memory, scratch, folded: None }
+    }
+
+    /// The same gradients in other shapes, by input.
+    pub(crate) fn folded<'b>(&'b mut self, shapes: &'b [Tensor<F>]) -> GradInputs<'b, F> {
+        GradInputs {
+            slots: self.slots,
+            grads: self.grads,
+            shapes: self.shapes,
+            memory: self.memory,
+            scratch: self.scratch,
+            folded: Some(shapes),
+        }
     }
 
     /// Whether anybody needs the gradient of input number `i`.
@@ -254,7 +283,7 @@ impl<'a, F: Scalar> GradInputs<'a, F> {
         if !slot.wanted {
             return;
         }
-        let shape = self.shapes[slot.slot].shape();
+        let shape = self.folded.map_or(&self.shapes[slot.slot], |shapes| &shapes[i]).shape();
         let grad = self.grads[self.memory[slot.slot]].data_mut();
         if slot.adds {
             // Paths meet here: what came over the others stays, and this one's part is added.

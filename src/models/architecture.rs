@@ -93,6 +93,13 @@ fn layer_config<F: Scalar>(layer: &AnyLayer<F>, name: &str) -> Result<Value> {
             architecture["config"]["name"] = json!(name);
             Ok(architecture)
         }
+        LayerKind::EachStep { model, axes, trainable } => {
+            let wrap = |inner| json!({ "class_name": "TimeDistributed", "config": { "layer": inner } });
+            let mut wrapped = (0..*axes).fold(model.to_config()?, |inner, _| wrap(inner));
+            wrapped["config"]["name"] = json!(name);
+            wrapped["config"]["trainable"] = json!(trainable);
+            Ok(wrapped)
+        }
         LayerKind::Operation(operation) => {
             let description = operation.describe();
             let mut options = description.config.ok_or_else(|| {
@@ -124,7 +131,7 @@ fn recipe<F: Scalar>(architecture: &Value, registry: &Registry<F>) -> Result<Rec
 }
 
 /// A layer, or a whole model where a layer could stand.
-fn make_layer<F: Scalar>(spec: &Value, registry: &Registry<F>) -> Result<AnyLayer<F>> {
+pub(super) fn make_layer<F: Scalar>(spec: &Value, registry: &Registry<F>) -> Result<AnyLayer<F>> {
     let (class, mut options) = config::class_and_config(spec)?;
     if matches!(class.as_str(), "Sequential" | "Functional" | "Model") {
         let model = Model::from_recipe(recipe(spec, registry)?)?;

@@ -4,30 +4,37 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::architecture::make_layer;
 use super::operation::{AnyCache, AnyLayer, IntoLayer, LayerKind, Operation, Outputs};
 use crate::config::{self, Config};
-use crate::layers::{
-    BadValue, Context, Coupling, Description, Feeds, GradInputs, Grads, InputSlot, Inputs, MaskRule, ParamBuilder,
-    Values,
-};
+use crate::layers::{BadValue, Context, Description, GradInputs, Grads, Inputs, MaskRule, ParamBuilder};
 use crate::registry::Registry;
 use crate::{Error, Result, Scalar, Tensor};
 
-/// Applies a layer to every timestep of a sequence, with the same parameters each time.
+/// Applies a layer or a whole model to every timestep of a sequence, with the same parameters each time.
 ///
 /// y[:, t] = f(x[:, t]).
 ///
 /// # Shapes
-/// (batch, timesteps, …) → (batch, timesteps, what the layer makes of …). Parameters: the layer's. A mask passes.
+/// (batch, timesteps, …) → (batch, timesteps, what the layer makes of …); of several inputs each has the timesteps.
+/// Parameters: the layer's; a model's stand below its layers' names, `time_distributed/dense/kernel`.
+///
+/// A mask of the timesteps passes; what is inside does not see it. Masks that a model makes of what stands in a timestep
+/// stay inside it.
 /// # Errors
 /// When built: the input has no timesteps, or the layer refuses a timestep, couples the samples of a batch
-/// (BatchNormalization normalizes sequences by itself), or is stateful or a whole model.
+/// (BatchNormalization normalizes sequences by itself), or is stateful; of a model each of its layers.
 /// # Example
 /// ```
 /// use gradus::prelude::*;
 ///
 /// let model = Sequential::new().input([10, 4, 4]).add(TimeDistributed::new(Flatten::new())).build()?;
 /// assert_eq!(model.output_shape(0), [10, 16]);
+///
+/// // Sentences word by word, a text sentence by sentence.
+/// let sentence = Sequential::new().input([20]).add(Embedding::new(1000, 8).mask_zero(true)).add(GRU::new(16)).build()?;
+/// let text = Sequential::new().input([5, 20]).add(TimeDistributed::new(sentence)).add(GRU::new(16)).build()?;
+/// assert_eq!(text.output_shape(0), [16]);
 /// # Ok::<(), gradus::Error>(())
 /// ```
 /// # Source
@@ -40,7 +47,7 @@ pub struct TimeDistributed<L> {
 }
 
 impl<L> TimeDistributed<L> {
-    /// Of a layer.
+    /// Of a layer or a model.
     pub fn new(layer: L) -> Self {
         Self { layer, name: None, trainable: true }
     }
@@ -69,40 +76,46 @@ impl<F: Scalar, M, L: IntoLayer<F, M>> IntoLayer<F, EachStep<M>> for TimeDistrib
 }
 
 fn distributed<F: Scalar>(layer: AnyLayer<F>, trainable: bool, name: Option<String>) -> AnyLayer<F> {
-    AnyLayer { kind: LayerKind::Operation(Arc::new(Distributed { inner: layer.into_operation(), trainable })), name }
+    let kind = match layer.kind {
+        LayerKind::Operation(inner) => {
+            LayerKind::Operation(Arc::new(Distributed { inner, trainable, part_of_model: false }))
+        }
+        LayerKind::Model(model) => LayerKind::EachStep { model, axes: 1, trainable },
+        LayerKind::EachStep { model, axes, trainable: inner } => {
+            LayerKind::EachStep { model, axes: axes + 1, trainable: trainable && inner }
+        }
+    };
+    AnyLayer { kind, name }
+}
+
+/// A layer of a model that is applied to every timestep.
+pub(crate) fn within_each_step<F: Scalar>(inner: Arc<dyn Operation<F>>) -> Arc<dyn Operation<F>> {
+    Arc::new(Distributed { inner, trainable: true, part_of_model: true })
 }
 
 /// From a configuration: `{"layer": {"class_name": …, "config": …}}`.
 pub(crate) fn from_config<F: Scalar>(options: &Config, registry: &Registry<F>) -> Result<AnyLayer<F>> {
     config::refuse_unknown(options, &["layer", "name", "trainable"])?;
     let layer = options.get("layer").ok_or_else(|| Error::option("layer", "given", "nothing"))?;
-    let (class, inner) = config::class_and_config(layer)?;
     let trainable = config::take(options, "trainable", true)?;
-    Ok(distributed(registry.make_layer(&class, &inner)?, trainable, None))
+    Ok(distributed(make_layer(layer, registry)?, trainable, None))
 }
 
 /// A [`TimeDistributed`] layer as an operation: batch and time are one axis to the layer inside.
 struct Distributed<F: Scalar> {
-    /// None in place of a whole model, which `build` refuses.
-    inner: Option<Arc<dyn Operation<F>>>,
+    inner: Arc<dyn Operation<F>>,
     trainable: bool,
+    /// Whether the layer is one of a model, so that masks beside its inputs are of what stands in a timestep.
+    part_of_model: bool,
 }
 
 /// What a pass keeps: the layer's own cache, and its tensors with batch and time in one axis.
 struct DistributedCache<F> {
     inner: AnyCache,
-    /// Shape only: the values are the outer input's.
-    input: Vec<Tensor<F>>,
+    /// Shapes only: the values are the outer inputs'.
+    inputs: Vec<Tensor<F>>,
     outputs: Vec<Tensor<F>>,
-    grad_input: Vec<Tensor<F>>,
-    scratch: Vec<F>,
     shape: Vec<usize>,
-}
-
-impl<F: Scalar> Distributed<F> {
-    fn inner(&self) -> &dyn Operation<F> {
-        self.inner.as_deref().expect("`build` refuses models")
-    }
 }
 
 /// Takes the shape of `outer` with its first two axes in one, without memory.
@@ -112,49 +125,64 @@ fn fold_shape(outer: &[usize], shape: &mut Vec<usize>) {
     shape.extend_from_slice(&outer[2..]);
 }
 
+/// The shapes of the inputs as the layer inside sees them.
+fn fold_inputs<F: Scalar>(inputs: Inputs<'_, F>, folded: &mut Vec<Tensor<F>>, shape: &mut Vec<usize>) {
+    folded.resize_with(inputs.len(), Tensor::default);
+    for (i, folded) in folded.iter_mut().enumerate() {
+        fold_shape(inputs.get(i).shape(), shape);
+        folded.reshape_without_memory(shape);
+    }
+}
+
+impl<F: Scalar> Distributed<F> {
+    /// The inputs as the layer inside sees them.
+    fn inside<'a>(&self, inputs: Inputs<'a, F>, folded: &'a [Tensor<F>]) -> Inputs<'a, F> {
+        let inputs = inputs.folded(folded);
+        if self.part_of_model { inputs } else { inputs.without_masks() }
+    }
+
+    /// The circumstances as the layer inside sees them.
+    fn context<'a>(&self, cx: &Context<'a, F>, steps: usize) -> Context<'a, F> {
+        cx.folded(steps, cx.mask().filter(|_| self.part_of_model))
+    }
+}
+
 impl<F: Scalar> Operation<F> for Distributed<F> {
     fn build(&self, inputs: &[&[usize]], params: &mut ParamBuilder<'_, F>) -> Result<Vec<Vec<usize>>> {
-        let &[input] = inputs else {
-            return Err(Error::option("inputs", "one tensor", format!("{} tensors", inputs.len())));
+        let Some((&steps, _)) = inputs.first().and_then(|input| input.split_first()) else {
+            let received = inputs.first().copied().unwrap_or_default();
+            return Err(Error::input_shape("(timesteps, …)", received));
         };
-        let Some((&steps, step)) = input.split_first() else {
-            return Err(Error::input_shape("(timesteps, …)", input));
-        };
-        let Some(inner) = &self.inner else {
-            return Err(Error::option("layer", "a single layer", "a whole model; wrap its layers one by one"));
-        };
-        if inner.coupling(step).is_some() || inner.carries_state() {
-            return Err(Error::option("layer", "one without state between samples", inner.describe().class));
+        if let Some(other) = inputs.iter().find(|input| input.first() != Some(&steps)) {
+            return Err(Error::shape(format!("{steps} timesteps, as the first input"), other));
         }
-        let outputs = inner.build(&[step], params)?;
+        let within: Vec<&[usize]> = inputs.iter().map(|input| &input[1..]).collect();
+        if self.inner.coupling(within[0]).is_some() || self.inner.carries_state() {
+            return Err(Error::option("layer", "one without state between samples", self.inner.describe().class));
+        }
+        let outputs = self.inner.build(&within, params)?;
         Ok(outputs.into_iter().map(|output| [&[steps], output.as_slice()].concat()).collect())
     }
 
     fn new_cache(&self) -> AnyCache {
         Box::new(DistributedCache::<F> {
-            inner: self.inner().new_cache(),
-            input: vec![Tensor::default()],
+            inner: self.inner.new_cache(),
+            inputs: Vec::new(),
             outputs: Vec::new(),
-            grad_input: vec![Tensor::default()],
-            scratch: Vec::new(),
             shape: Vec::new(),
         })
     }
 
     fn forward(&self, inputs: Inputs<'_, F>, outputs: &mut [Tensor<F>], cache: &mut AnyCache, cx: &Context<'_, F>) {
         let cache: &mut DistributedCache<F> = cache.downcast_mut().expect("a node's cache is made by its own layer");
-        let x = inputs.get(0);
-        fold_shape(x.shape(), &mut cache.shape);
-        cache.input[0].reshape_without_memory(&cache.shape);
-        let rows = 0..cache.shape[0];
+        fold_inputs(inputs, &mut cache.inputs, &mut cache.shape);
         cache.outputs.resize_with(outputs.len(), Tensor::default);
         for (folded, output) in cache.outputs.iter_mut().zip(&*outputs) {
             fold_shape(output.shape(), &mut cache.shape);
             folded.reshape(&cache.shape);
         }
-        let (feeds, slots) = ([x.data()], [InputSlot { slot: 0, adds: false, wanted: false }]);
-        let folded = folded_inputs(&cache.input, &feeds, &slots, &rows);
-        self.inner().forward(folded, &mut cache.outputs, &mut cache.inner, &cx.folded(x.shape()[1]));
+        let (inside, cx) = (self.inside(inputs, &cache.inputs), self.context(cx, inputs.get(0).shape()[1]));
+        self.inner.forward(inside, &mut cache.outputs, &mut cache.inner, &cx);
         for (output, folded) in outputs.iter_mut().zip(&cache.outputs) {
             output.data_mut().copy_from_slice(folded.data());
         }
@@ -171,87 +199,70 @@ impl<F: Scalar> Operation<F> for Distributed<F> {
         cx: &Context<'_, F>,
     ) {
         let cache: &mut DistributedCache<F> = cache.downcast_mut().expect("a node's cache is made by its own layer");
-        let x = inputs.get(0);
-        let (feeds, wanted) = ([x.data()], grad_inputs.wanted(0));
-        let slots = [InputSlot { slot: 0, adds: false, wanted }];
-        let rows = 0..x.shape()[0] * x.shape()[1];
-        let steps = x.shape()[1];
+        let (rows, steps) = (inputs.get(0).rows(), inputs.get(0).shape()[1]);
         for (grad, folded) in grad_outputs.iter_mut().zip(&cache.outputs) {
             grad.reshape(folded.shape());
         }
-        if wanted {
-            cache.grad_input[0].reshape(cache.input[0].shape());
-        }
-        let folded = folded_inputs(&cache.input, &feeds, &slots, &rows);
-        let mut into = GradInputs::new(&slots, &mut cache.grad_input, &cache.input, &[0], &mut cache.scratch);
-        let (outputs, inner) = (&cache.outputs, &mut cache.inner);
-        self.inner().backward(folded, outputs, grad_outputs, &mut into, grads, inner, &cx.folded(steps));
+        let (inside, cx) = (self.inside(inputs, &cache.inputs), self.context(cx, steps));
+        let mut into = grad_inputs.folded(&cache.inputs);
+        self.inner.backward(inside, &cache.outputs, grad_outputs, &mut into, grads, &mut cache.inner, &cx);
         for grad in grad_outputs.iter_mut() {
             cache.shape.clear();
-            cache.shape.extend([x.shape()[0], steps]);
+            cache.shape.extend([rows, steps]);
             cache.shape.extend_from_slice(&grad.shape()[1..]);
             grad.reshape(&cache.shape);
         }
-        grad_inputs.write(0, |mut grad_x| grad_x.copy_from_slice(cache.grad_input[0].data()));
     }
 
     fn describe(&self) -> Description {
         let mut description = Description::of_type::<Self>();
+        let of = self.inner.describe();
         description.class = "TimeDistributed".into();
-        description.trainable = self.trainable;
-        if let Some(inner) = &self.inner {
-            let of = inner.describe();
-            description.trainable &= of.trainable;
-            description.activity_regularizer = of.activity_regularizer;
-            description.config = of.config.map(|mut options| {
-                options.insert("trainable".into(), Value::from(of.trainable));
-                Config::from_iter([("layer".to_owned(), config::object(&of.class, options))])
-            });
-        }
+        description.trainable = self.trainable && of.trainable;
+        description.activity_regularizer = of.activity_regularizer;
+        description.config = of.config.map(|mut options| {
+            options.insert("trainable".into(), Value::from(of.trainable));
+            Config::from_iter([("layer".to_owned(), config::object(&of.class, options))])
+        });
         description
     }
 
     fn mask_rule(&self, output: usize) -> MaskRule {
-        if output == 0 { MaskRule::Pass } else { MaskRule::Stop }
+        match output {
+            _ if self.part_of_model => self.inner.mask_rule(output),
+            0 => MaskRule::Pass,
+            _ => MaskRule::Stop,
+        }
+    }
+
+    fn make_mask(&self, inputs: Inputs<'_, F>, mask: &mut [bool]) {
+        let (mut shapes, mut shape) = (Vec::new(), Vec::new());
+        fold_inputs(inputs, &mut shapes, &mut shape);
+        self.inner.make_mask(self.inside(inputs, &shapes), mask);
     }
 
     fn update_state(&self, _: &mut Grads<'_, F>, _: &AnyCache, _: &Context<'_, F>) {}
 
     fn is_reshape(&self) -> bool {
-        self.inner().is_reshape()
+        self.inner.is_reshape()
     }
 
     fn only_in_training(&self) -> bool {
-        self.inner().only_in_training()
+        self.inner.only_in_training()
     }
 
     fn checks_values(&self) -> bool {
-        self.inner().checks_values()
+        self.inner.checks_values()
     }
 
     fn check_values(&self, inputs: Inputs<'_, F>) -> Result<(), BadValue> {
-        let x = inputs.get(0);
-        let (mut shape, mut input) = (Vec::new(), [Tensor::default()]);
-        fold_shape(x.shape(), &mut shape);
-        input[0].reshape_without_memory(&shape);
-        let (feeds, slots) = ([x.data()], [InputSlot { slot: 0, adds: false, wanted: false }]);
-        let rows = 0..shape[0];
-        let checked = self.inner().check_values(folded_inputs(&input, &feeds, &slots, &rows));
-        checked.map_err(|value| BadValue { row: value.row / x.shape()[1], ..value })
+        let (mut shapes, mut shape) = (Vec::new(), Vec::new());
+        fold_inputs(inputs, &mut shapes, &mut shape);
+        let checked = self.inner.check_values(self.inside(inputs, &shapes));
+        checked.map_err(|value| BadValue { row: value.row / inputs.get(0).shape()[1], ..value })
     }
 
-    fn coupling(&self, _: &[usize]) -> Option<Coupling> {
-        None
+    fn leading_axes(&self) -> usize {
+        if self.part_of_model { 1 + self.inner.leading_axes() } else { 0 }
     }
-}
-
-/// The outer input as the layer inside sees it.
-fn folded_inputs<'a, F: Scalar>(
-    input: &'a [Tensor<F>],
-    feeds: &'a [&'a [F]],
-    slots: &'a [InputSlot],
-    rows: &'a std::ops::Range<usize>,
-) -> Inputs<'a, F> {
-    let values = Values { outputs: input, memory: &[0], masks: &[], feeds: Feeds::Batch(feeds), rows };
-    Inputs::new(slots, values, &[None])
 }

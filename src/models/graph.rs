@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::distributed::within_each_step;
 use super::operation::{AnyLayer, LayerKind, Operation};
 use crate::layers::{Description, InputSlot, MaskRule, ParamBuilder, ParamSpec};
 use crate::tensor::checked_volume;
@@ -67,6 +68,8 @@ pub(crate) struct Graph<F: Scalar> {
     pub memory_inference: Vec<usize>,
     /// For each output, the output that its mask belongs to.
     pub masks: Vec<Option<usize>>,
+    /// For each output, how many values a row of the mask has that its layer makes beside it; 0 without.
+    pub mask_lens: Vec<usize>,
     pub inputs: Vec<InputEntry>,
     /// The numbers of the model's outputs.
     pub outputs: Vec<usize>,
@@ -103,7 +106,11 @@ impl<F: Scalar> Graph<F> {
                 let inputs = builder.resolve(inputs)?;
                 let outputs = match &layer.kind {
                     LayerKind::Operation(operation) => builder.call(layer, operation, &inputs)?,
-                    LayerKind::Model(model) => builder.inline(layer, &model.graph, &model.params, &inputs)?,
+                    LayerKind::Model(model) => builder.inline(layer, &model.graph, &model.params, &inputs, None)?,
+                    LayerKind::EachStep { model, axes, trainable } => {
+                        let each = EachStep { axes: *axes, trainable: *trainable };
+                        builder.inline(layer, &model.graph, &model.params, &inputs, Some(&each))?
+                    }
                 };
                 builder.results[number] = outputs;
                 builder.graph.entry_names[number] = builder.name_of(layer);
@@ -207,6 +214,27 @@ struct Builder<'a, F: Scalar> {
     used: Vec<bool>,
 }
 
+/// How a model is called on every timestep.
+struct EachStep {
+    /// How many axes of a sample are timesteps.
+    axes: usize,
+    trainable: bool,
+}
+
+/// Refuses a model on every timestep whose layers have state between samples.
+fn refuse_state<F: Scalar>(inner: &Graph<F>) -> Result<()> {
+    for node in &inner.nodes {
+        let Some(layer) = inner.layer(node) else { continue };
+        let couples = |slot: &InputSlot| layer.operation.coupling(&inner.shapes[slot.slot]).is_some();
+        if layer.operation.carries_state() || node.inputs.first().is_some_and(couples) {
+            let expected = "a model whose layers have no state between samples";
+            let received = format!("`{}` ({})", layer.name, layer.description.class);
+            return Err(Error::option("layer", expected, received).within("TimeDistributed"));
+        }
+    }
+    Ok(())
+}
+
 /// What a handle has become: one layer, or all the layers of a model within the model.
 enum Built {
     Layer(usize),
@@ -224,6 +252,7 @@ impl<'a, F: Scalar> Builder<'a, F> {
             memory: Vec::new(),
             memory_inference: Vec::new(),
             masks: Vec::new(),
+            mask_lens: Vec::new(),
             inputs: Vec::new(),
             outputs: Vec::new(),
             output_names: Vec::new(),
@@ -310,31 +339,37 @@ impl<'a, F: Scalar> Builder<'a, F> {
         let graph = &mut self.graph;
         let first = graph.shapes.len();
         let outputs: Vec<usize> = (first..first + shapes.len()).collect();
-        let (mut reshapes, mut passed_over, mut name) = (false, false, String::from("input"));
+        let (mut reshapes, mut passed_over, mut name, mut time) = (false, false, String::from("input"), 0);
         if let Some(layer) = layer {
             let entry = &graph.layers[layer];
             reshapes = entry.operation.is_reshape();
             passed_over = reshapes || entry.operation.only_in_training();
             name.clone_from(&entry.name);
+            time = entry.operation.leading_axes();
         }
         for (number, (&slot, shape)) in outputs.iter().zip(shapes).enumerate() {
             let rule = layer.map_or(MaskRule::Stop, |layer| graph.layers[layer].operation.mask_rule(number));
             graph.shapes.push(shape.clone());
             graph.memory.push(if reshapes { graph.memory[inputs[0]] } else { slot });
+            graph.mask_lens.push(match rule {
+                MaskRule::Make => shape.iter().take(time + 1).product(),
+                _ => 0,
+            });
             graph.memory_inference.push(if passed_over { graph.memory_inference[inputs[0]] } else { slot });
             graph.masks.push(match rule {
                 MaskRule::Make => Some(slot),
                 MaskRule::Pass => inputs.first().and_then(|&input| graph.masks[input]),
                 MaskRule::Common => inputs.first().and_then(|&first| {
                     let same_mask = inputs.iter().all(|&input| graph.masks[input] == graph.masks[first]);
-                    let same_steps = shape.first() == graph.shapes[first].first();
+                    let same_steps = shape.get(time) == graph.shapes[first].get(time);
                     graph.masks[first].filter(|_| same_mask && same_steps)
                 }),
                 MaskRule::Stop => None,
             });
             self.used.push(false);
         }
-        let inputs = inputs.iter().map(|&slot| InputSlot { slot, adds: false, wanted: false }).collect();
+        let slot = |&slot: &usize| InputSlot { slot, adds: false, wanted: false, mask: graph.masks[slot] };
+        let inputs = inputs.iter().map(slot).collect();
         // Two calls of a shared layer draw different random numbers.
         let key = random::hash(&format!("{name}#{}", graph.nodes.len()));
         graph.nodes.push(Node { layer, inputs, outputs: first..first + shapes.len(), key });
@@ -420,23 +455,33 @@ impl<'a, F: Scalar> Builder<'a, F> {
         self.graph.layer(node).map(|layer| layer.name.clone())
     }
 
-    /// Adds all nodes of a model that is called like a layer; its layers and weights are copied on the first call.
+    /// Adds all nodes of a model that is called like a layer, or on every timestep; its layers and weights are copied on
+    /// the first call.
     fn inline(
         &mut self,
         layer: &'a AnyLayer<F>,
         inner: &Graph<F>,
         inner_params: &[F],
         inputs: &[usize],
+        each: Option<&EachStep>,
     ) -> Result<Vec<usize>> {
         if inputs.len() != inner.inputs.len() {
             let (expected, received) = (format!("{} tensors", inner.inputs.len()), format!("{} tensors", inputs.len()));
             return Err(Error::option("inputs", expected, received).within(format!("model `{}`", inner.name)));
         }
+        // Several timesteps are the first axes of all inputs and outputs.
+        let axes = each.map_or(0, |each| each.axes);
+        let steps: Vec<usize> = self.graph.shapes[inputs[0]].iter().take(axes).copied().collect();
         for (input, &slot) in inner.inputs.iter().zip(inputs) {
-            if input.shape != self.graph.shapes[slot] {
-                let expected = format!("an input {}", crate::error::show(&input.shape));
+            let expected = [&steps[..], &input.shape].concat();
+            if steps.len() < axes || expected != self.graph.shapes[slot] {
+                let of_steps = if steps.len() < axes { "timesteps of " } else { "" };
+                let expected = format!("an input {of_steps}{}", crate::error::show(&expected));
                 return Err(Error::shape(expected, &self.graph.shapes[slot]).within(format!("model `{}`", inner.name)));
             }
+        }
+        if axes > 0 {
+            refuse_state(inner)?;
         }
         let known = self.built.iter().find_map(|(handle, built)| match built {
             Built::Model { first_layer, .. } if handle.is(layer) => Some(*first_layer),
@@ -444,23 +489,49 @@ impl<'a, F: Scalar> Builder<'a, F> {
         });
         let first_layer = match known {
             Some(first_layer) => first_layer,
-            None => self.copy_layers(layer, inner, inner_params)?,
+            None => self.copy_layers(layer, inner, inner_params, each, &steps)?,
         };
+        // A mask of the timesteps is none of what stands in one: it passes the model by.
+        let outer: Vec<Option<usize>> = inputs.iter().map(|&slot| self.graph.masks[slot]).collect();
+        if axes > 0 {
+            for &slot in inputs {
+                self.graph.masks[slot] = None;
+            }
+        }
+        let first_slot = self.graph.shapes.len();
         let mut slots: Vec<usize> = inputs.to_vec();
         for node in inner.nodes.iter().skip(inner.inputs.len()) {
             let inputs: Vec<usize> = node.inputs.iter().map(|input| slots[input.slot]).collect();
             for &slot in &inputs {
                 self.used[slot] = true;
             }
-            let shapes: Vec<Vec<usize>> = inner.shapes[node.outputs.clone()].to_vec();
+            let shapes = inner.shapes[node.outputs.clone()].iter();
+            let shapes: Vec<Vec<usize>> = shapes.map(|shape| [&steps[..], shape].concat()).collect();
             let number = node.layer.map(|layer| first_layer + layer);
             slots.extend(self.add_node(number, &inputs, &shapes));
         }
-        Ok(inner.outputs.iter().map(|&slot| slots[slot]).collect())
+        let outputs: Vec<usize> = inner.outputs.iter().map(|&slot| slots[slot]).collect();
+        if axes > 0 {
+            for (&slot, &mask) in inputs.iter().zip(&outer) {
+                self.graph.masks[slot] = mask;
+            }
+            for (number, &slot) in outputs.iter().enumerate().filter(|(_, slot)| **slot >= first_slot) {
+                self.graph.masks[slot] = outer[0].filter(|_| number == 0);
+            }
+        }
+        Ok(outputs)
     }
 
-    fn copy_layers(&mut self, layer: &'a AnyLayer<F>, inner: &Graph<F>, inner_params: &[F]) -> Result<usize> {
-        let given = layer.name.as_deref().unwrap_or(&inner.name);
+    fn copy_layers(
+        &mut self,
+        layer: &'a AnyLayer<F>,
+        inner: &Graph<F>,
+        inner_params: &[F],
+        each: Option<&EachStep>,
+        steps: &[usize],
+    ) -> Result<usize> {
+        let own = if each.is_some() { "time_distributed" } else { &inner.name };
+        let given = layer.name.as_deref().unwrap_or(own);
         // A model's own name may repeat (two encoders of one kind); a name given to the call may not.
         let prefix = match layer.name {
             Some(_) => self.unique_name(Some(given), given)?,
@@ -471,6 +542,13 @@ impl<'a, F: Scalar> Builder<'a, F> {
         for entry in &inner.layers {
             let mut entry = entry.clone();
             entry.name = format!("{prefix}/{}", entry.name);
+            if let Some(each) = each {
+                for _ in 0..each.axes {
+                    entry.operation = within_each_step(entry.operation);
+                }
+                entry.description.trainable &= each.trainable;
+                entry.output.iter_mut().for_each(|shape| *shape = [steps, shape].concat());
+            }
             entry.specs = entry.specs.start + first_spec..entry.specs.end + first_spec;
             self.graph.layers.push(entry);
         }

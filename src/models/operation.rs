@@ -67,6 +67,11 @@ pub(crate) trait Operation<F: Scalar>: Send + Sync {
     fn output_activation(&self) -> Option<Activation> {
         None
     }
+    /// How many axes of a sample are like more samples to the layer: those of the timesteps it is applied to, if it is
+    /// part of a model that is.
+    fn leading_axes(&self) -> usize {
+        0
+    }
 }
 
 /// The outputs that a node computed.
@@ -221,6 +226,12 @@ pub struct AnyLayer<F: Scalar> {
 pub(crate) enum LayerKind<F: Scalar> {
     Operation(Arc<dyn Operation<F>>),
     Model(Arc<Model<F>>),
+    /// A whole model on every timestep; `axes`: how often that was said.
+    EachStep {
+        model: Arc<Model<F>>,
+        axes: usize,
+        trainable: bool,
+    },
 }
 
 impl<F: Scalar> AnyLayer<F> {
@@ -228,7 +239,7 @@ impl<F: Scalar> AnyLayer<F> {
     pub(crate) fn into_operation(self) -> Option<Arc<dyn Operation<F>>> {
         match self.kind {
             LayerKind::Operation(operation) => Some(operation),
-            LayerKind::Model(_) => None,
+            LayerKind::Model(_) | LayerKind::EachStep { .. } => None,
         }
     }
 
@@ -253,7 +264,8 @@ impl<F: Scalar> AnyLayer<F> {
     pub(crate) fn is(&self, other: &Self) -> bool {
         match (&self.kind, &other.kind) {
             (LayerKind::Operation(a), LayerKind::Operation(b)) => Arc::ptr_eq(a, b),
-            (LayerKind::Model(a), LayerKind::Model(b)) => Arc::ptr_eq(a, b),
+            (LayerKind::Model(a), LayerKind::Model(b))
+            | (LayerKind::EachStep { model: a, .. }, LayerKind::EachStep { model: b, .. }) => Arc::ptr_eq(a, b),
             _ => false,
         }
     }
@@ -264,6 +276,7 @@ impl<F: Scalar> std::fmt::Debug for AnyLayer<F> {
         let class = match &self.kind {
             LayerKind::Operation(operation) => operation.describe().class,
             LayerKind::Model(_) => "Model".into(),
+            LayerKind::EachStep { .. } => "TimeDistributed".into(),
         };
         f.debug_struct("AnyLayer").field("class", &class).field("name", &self.name).finish()
     }

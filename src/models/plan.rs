@@ -104,7 +104,7 @@ impl Plan {
                     let wanted = runs && needed[input.slot];
                     let memory = memory[input.slot];
                     let adds = wanted && std::mem::replace(&mut written[memory], true);
-                    InputSlot { slot: input.slot, adds, wanted }
+                    InputSlot { adds, wanted, ..input.clone() }
                 })
                 .collect();
             let learns = wanted.parameters && trained(node.layer);

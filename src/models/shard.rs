@@ -78,9 +78,7 @@ impl<F: Scalar> Shard<F> {
             }
         }
         for (slot, mask) in self.masks.iter_mut().enumerate() {
-            if run.graph.masks[slot] == Some(slot) {
-                mask.resize(rows.len() * run.graph.shapes[slot].first().copied().unwrap_or(1), true);
-            }
+            mask.resize(rows.len() * run.graph.mask_lens[slot], true);
         }
         self.rows = rows;
         self.refused = None;
@@ -182,11 +180,11 @@ impl<F: Scalar> Shard<F> {
             if layer.operation.mask_rule(0) == MaskRule::Make {
                 let mut mask = std::mem::take(&mut self.masks[node.outputs.start]);
                 let values = Values { outputs: before, memory, masks: &self.masks, feeds, rows: &self.rows };
-                layer.operation.make_mask(Inputs::new(&node.inputs, values, &run.graph.masks), &mut mask);
+                layer.operation.make_mask(Inputs::new(&node.inputs, values), &mut mask);
                 self.masks[node.outputs.start] = mask;
             }
             let values = Values { outputs: before, memory, masks: &self.masks, feeds, rows: &self.rows };
-            let inputs = Inputs::new(&node.inputs, values, &run.graph.masks);
+            let inputs = Inputs::new(&node.inputs, values);
             let cx = context(run, number, self.number, &self.rows, inputs);
             let cx = if number == first { cx.with_totals(totals) } else { cx };
             if layer.operation.checks_values()
@@ -207,7 +205,7 @@ impl<F: Scalar> Shard<F> {
         self.sums.resize(coupling.forward, F::zero());
         let values =
             Values { outputs: &self.values, memory: &run.plan.memory, masks: &self.masks, feeds, rows: &self.rows };
-        let inputs = Inputs::new(&node.inputs, values, &run.graph.masks);
+        let inputs = Inputs::new(&node.inputs, values);
         let cx = context(run, number, self.number, &self.rows, inputs);
         layer.operation.forward_sums(inputs.get(0), &mut self.sums, &cx);
     }
@@ -240,7 +238,7 @@ impl<F: Scalar> Shard<F> {
                 }
             }
             let fed = Values { outputs: values, memory, masks: &self.masks, feeds, rows: &self.rows };
-            let inputs = Inputs::new(&node.inputs, fed, &run.graph.masks);
+            let inputs = Inputs::new(&node.inputs, fed);
             let cx = context(run, number, self.number, &self.rows, inputs).with_fused_loss(plan.fused_loss);
             let cx = if number + 1 == last { cx.with_totals(totals) } else { cx };
             let mut grad_inputs = GradInputs::new(&plan.inputs, grads, values, memory, &mut self.scratch);
@@ -260,7 +258,7 @@ impl<F: Scalar> Shard<F> {
         self.sums.resize(coupling.backward, F::zero());
         let values =
             Values { outputs: &self.values, memory: &run.plan.memory, masks: &self.masks, feeds, rows: &self.rows };
-        let inputs = Inputs::new(&node.inputs, values, &run.graph.masks);
+        let inputs = Inputs::new(&node.inputs, values);
         let cx = context(run, number, self.number, &self.rows, inputs);
         let (slot, cache) = (node.outputs.start, self.caches[number].as_mut().expect("a layer's node has a cache"));
         let (x, y, grad_y) = (inputs.get(0), self.values[slot].view(), self.grads[slot].view());
@@ -295,7 +293,7 @@ impl<F: Scalar> Shard<F> {
                     feeds,
                     rows: &self.rows,
                 };
-                let inputs = Inputs::new(&node.inputs, values, &run.graph.masks);
+                let inputs = Inputs::new(&node.inputs, values);
                 // The layer reads its state where it writes it.
                 let run = Run { params: &[], ..*run };
                 let cx = context(&run, number, self.number, &self.rows, inputs);

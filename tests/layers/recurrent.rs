@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::cast_precision_loss)]
 
 use gradus::check::GradientCheck;
-use gradus::ndarray;
+use gradus::ndarray::{self, s};
 use gradus::prelude::*;
 
 /// Values without pattern.
@@ -10,6 +10,14 @@ fn values(shape: &[usize], seed: u64) -> ArrayD<f64> {
     let mut values = vec![0.0; shape.iter().product()];
     gradus::kernels::random::normal(seed, 0, &mut values);
     ArrayD::from_shape_vec(shape, values).unwrap()
+}
+
+/// Equal but for the order in which sums were taken.
+fn assert_near(expected: &ArrayD<f64>, received: &ArrayD<f64>) {
+    assert_eq!(expected.shape(), received.shape());
+    for (expected, received) in expected.iter().zip(received) {
+        assert!((expected - received).abs() <= 1e-13, "{expected} {received}");
+    }
 }
 
 /// Rows that are padded on the right, on the left, with holes, and one without any step that counts.
@@ -243,5 +251,143 @@ fn models_are_saved_with_their_states_and_wrappers() -> gradus::Result<()> {
     let again = Model::<f64>::load(&folder)?;
     std::fs::remove_dir_all(&folder).or_else(|_| std::fs::remove_file(&folder)).ok();
     assert_eq!(model.predict(&x)?, again.predict(&x)?);
+    Ok(())
+}
+
+#[test]
+fn attention_along_one_axis_is_attention_on_each_of_the_others() -> gradus::Result<()> {
+    let layer = || MultiHeadAttention::new(2, 3).sliding_window(2).use_causal_mask(true);
+    let along = Sequential::f64().input([4, 3, 2]).add(layer().attention_axes(1).name("heads")).build()?;
+    let mut alone = Sequential::f64().input([4, 2]).add(layer().name("heads")).build()?;
+    let weights = along.get_weights();
+    alone.set_weights(weights.iter().map(|(path, value)| (path, value)))?;
+    let x = values(&[2, 4, 3, 2], 5);
+    let y = along.predict(&x)?;
+    for other in 0..3 {
+        let expected = alone.predict(&x.index_axis(Axis(2), other).to_owned())?;
+        assert_near(&expected, &y.index_axis(Axis(2), other).to_owned());
+    }
+    // With the axes in the other order it is the second that is attended over.
+    let turned = |x: &ArrayD<f64>| x.clone().permuted_axes(vec![0, 2, 1, 3]).as_standard_layout().into_owned();
+    let mut second = Sequential::f64().input([3, 4, 2]).add(layer().attention_axes(-2).name("heads")).build()?;
+    second.set_weights(weights.iter().map(|(path, value)| (path, value)))?;
+    assert_near(&turned(&y), &second.predict(&turned(&x))?);
+    Ok(())
+}
+
+#[test]
+fn a_mask_of_timesteps_counts_for_all_that_stands_in_them() -> gradus::Result<()> {
+    let (x, mask) = (Input::f64([3, 2, 2]), Input::f64([3]));
+    let masked = call(WithMask::new(), [&x, &mask]);
+    let y = masked.apply(MultiHeadAttention::new(1, 2));
+    let model = ModelBuilder::new([&x, &mask], [&y]).build()?;
+    let (mut x, mask) = (values(&[2, 3, 2, 2], 8), array![[1.0, 1.0, 0.0], [1.0, 0.0, 1.0]].into_dyn());
+    let before = model.predict((&x, &mask))?;
+    x.slice_mut(s![0, 2, .., ..]).fill(9.0);
+    x.slice_mut(s![1, 1, .., ..]).fill(-9.0);
+    let after = model.predict((&x, &mask))?;
+    for (row, step) in [(0, 0), (0, 1), (1, 0), (1, 2)] {
+        assert_eq!(before.slice(s![row, step, .., ..]), after.slice(s![row, step, .., ..]));
+    }
+    assert_ne!(before, after, "masked timesteps give what they hold themselves");
+    Ok(())
+}
+
+#[test]
+fn attention_refuses_axes_that_do_not_fit() {
+    let refusal = |layer: MultiHeadAttention, shapes: &[&[usize]]| {
+        let inputs: Vec<_> = shapes.iter().map(|shape| Input::f64(shape.to_vec())).collect();
+        let model = ModelBuilder::new(&inputs, [&call(layer, &inputs)]).build();
+        model.expect_err("refused").to_string()
+    };
+    let layer = || MultiHeadAttention::new(2, 3);
+    let image: &[usize] = &[4, 3, 2];
+    for (layer, shapes, says) in [
+        (layer().attention_axes(3), &[image][..], "attention_axes"),
+        (layer().attention_axes(0), &[image], "attention_axes"),
+        (layer().attention_axes(4), &[image], "attention_axes"),
+        (layer().attention_axes([1, -3]), &[image], "attention_axes"),
+        (layer().attention_axes(vec![]), &[image], "at least one axis"),
+        (layer().use_causal_mask(true), &[image], "use_causal_mask"),
+        (layer().sliding_window(2), &[image], "sliding_window"),
+        (layer().attention_axes(1), &[image, &[4, 2, 2]], "not attended over"),
+        (layer(), &[image, &[4, 2]], "axes, as the query"),
+        (layer(), &[image, &[4, 3, 2], &[4, 2, 2]], "as the value"),
+        (layer().attention_axes(1).attention_mask(true), &[image, image, &[4, 3]], "a mask (4, 4)"),
+    ] {
+        let message = refusal(layer, shapes);
+        assert!(message.contains(says), "{message}");
+    }
+}
+
+/// Masks what is 0, reads the rest both ways, and sums up: with a branch, a merge and two inputs.
+fn model_of_a_timestep() -> gradus::Result<Model<f64>> {
+    let (sequence, bias) = (Input::f64([3, 2]), Input::f64([2]));
+    let read = sequence.apply(Masking::new()).apply(LSTM::new(2).return_sequences(true).name("read"));
+    let looked = read.apply(MultiHeadAttention::new(1, 2).name("look")).apply(GRU::new(2).name("sum"));
+    let both = call(Add::new(), [&looked, &bias]).apply(Dense::new(3).activation(Tanh).name("end"));
+    ModelBuilder::new([&sequence, &bias], [&both, &read]).name("timestep").build()
+}
+
+#[test]
+fn a_model_on_every_timestep_is_the_model_on_each() -> gradus::Result<()> {
+    let model = model_of_a_timestep()?;
+    let mut x = values(&[4, 5, 3, 2], 1);
+    x.slice_mut(s![0, 1, 2, ..]).fill(0.0);
+    x.slice_mut(s![2, 3, ..2, ..]).fill(0.0);
+    let bias = values(&[4, 5, 2], 2);
+    let (sequences, biases) = (Input::f64([5, 3, 2]), Input::f64([5, 2]));
+    let each = call(TimeDistributed::new(model), [&sequences, &biases]);
+    let each = ModelBuilder::new([&sequences, &biases], [&each.output(0), &each.output(1)]).build()?;
+    let mut alone = model_of_a_timestep()?;
+    let weights = each.get_weights();
+    assert!(weights.iter().any(|(path, _)| path == "time_distributed/end/kernel"));
+    alone.set_weights(weights.iter().map(|(path, value)| (path.trim_start_matches("time_distributed/"), value)))?;
+    let y = each.predict_all((&x, &bias))?;
+    for t in 0..5 {
+        let of_step = |x: &ArrayD<f64>| x.index_axis(Axis(1), t).to_owned();
+        let expected = alone.predict_all((&of_step(&x), &of_step(&bias)))?;
+        for (expected, y) in expected.iter().zip(&y) {
+            assert_near(expected, &of_step(y));
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_model_on_every_timestep_has_right_gradients_and_is_saved() -> gradus::Result<()> {
+    let (sequences, biases, mask) = (Input::f64([2, 3, 2]), Input::f64([2, 2]), Input::f64([2]));
+    let masked = call(WithMask::new(), [&sequences, &mask]);
+    let each = call(TimeDistributed::new(model_of_a_timestep()?).name("each"), [&masked, &biases]);
+    let model =
+        ModelBuilder::new([&sequences, &biases, &mask], [&each.apply(LSTM::new(2)), &each.output(1)]).build()?;
+    let mask = array![[1.0, 1.0], [1.0, 0.0], [0.0, 1.0]].into_dyn();
+    let inputs = [values(&[3, 2, 3, 2], 3), values(&[3, 2, 2], 4), mask];
+    GradientCheck::new().check_model(&model, inputs.as_slice())?;
+    // The mask of the timesteps goes past the model to the LSTM after it.
+    let mut other = inputs.clone();
+    other[0].slice_mut(s![1, 1, .., ..]).fill(7.0);
+    let (a, b) = (model.predict_all(inputs.as_slice())?, model.predict_all(other.as_slice())?);
+    assert_eq!(a[0], b[0]);
+    assert_ne!(a[1], b[1]);
+    let registry = Registry::standard();
+    let mut again = Model::from_config(&model.to_config()?, &registry)?;
+    again.set_weights(model.get_weights().iter().map(|(path, value)| (path, value)))?;
+    assert_eq!(a, again.predict_all(inputs.as_slice())?);
+    Ok(())
+}
+
+#[test]
+fn a_model_with_state_is_refused_on_every_timestep() -> gradus::Result<()> {
+    let model = Sequential::new().input([4]).add(Dense::new(2)).add(BatchNormalization::new()).build()?;
+    let refused = Sequential::new().input([3, 4]).add(TimeDistributed::new(model)).build();
+    let message = refused.expect_err("BatchNormalization couples samples").to_string();
+    assert!(message.contains("batch_normalization") && message.contains("no state"), "{message}");
+    let model = || Sequential::new().input([4]).add(Dense::new(2)).build();
+    let refused = Sequential::new().input([4]).add(TimeDistributed::new(model()?)).build();
+    let message = refused.expect_err("no timesteps").to_string();
+    assert!(message.contains("an input (4, 4)"), "{message}");
+    let frozen = Sequential::new().input([3, 4]).add(TimeDistributed::new(model()?).trainable(false)).build()?;
+    assert_eq!(frozen.summary().trainable(), 0);
     Ok(())
 }

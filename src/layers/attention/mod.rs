@@ -1,5 +1,6 @@
 //! Attention: which of a sequence's values each query looks at.
 
+mod folding;
 mod multi_head;
 mod single;
 

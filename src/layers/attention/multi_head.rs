@@ -1,5 +1,6 @@
 //! Attention with several heads.
 
+use super::folding::Folding;
 use super::{Looks, drop_weights, roles, write_gradients};
 use crate::config::layer_options;
 use crate::constraints::Constraint;
@@ -7,6 +8,7 @@ use crate::initializers::Initializer;
 use crate::kernels::attention::{Masked, weigh, weigh_backward};
 use crate::kernels::gemm::{Matrix, Start, gemm};
 use crate::kernels::{activation, elementwise, random, reduce};
+use crate::layers::axes::Axes;
 use crate::layers::{Context, Description, GradInputs, Grads, Inputs, MaskRule, MultiLayer, ParamBuilder};
 use crate::regularizers::Regularizer;
 use crate::{Error, Result, Scalar, Tensor};
@@ -23,6 +25,11 @@ layer_options! {
     /// value is the key; a single input is all three. With `attention_mask` the last input is a mask (batch, queries,
     /// values), above ½ where a query may look.
     ///
+    /// Inputs may have more axes between batch and features. By `attention_axes` a query looks along some of them, and
+    /// the others are like more samples: along them queries and values must have one size. w is then (batch, others …,
+    /// heads, queries …, values …), a mask that, without the heads, or (batch, queries …, values …) for all others alike.
+    /// A mask (batch, timesteps) that travels beside an input counts for all that stands in a timestep.
+    ///
     /// Parameters: `query.kernel` (features, heads, key_dim), `query.bias` (heads, key_dim), likewise `key` and `value`
     /// (with value_dim) and with `use_gate` `gate`; `attention_output.kernel` (heads, value_dim, features),
     /// `attention_output.bias` (features).
@@ -31,7 +38,8 @@ layer_options! {
     /// # Defaults
     /// `value_dim` = `key_dim`, `use_bias` true, kernels Glorot uniform, biases zeros; everything else off.
     /// # Errors
-    /// When built: a size is 0, shapes that do not fit, `dropout` below 0, or 1 and more.
+    /// When built: a size is 0, shapes that do not fit, `dropout` below 0, or 1 and more, `attention_axes` that are not
+    /// between batch and features, a causal mask or a window along several axes at once.
     /// # Example
     /// ```
     /// use gradus::prelude::*;
@@ -58,6 +66,9 @@ layer_options! {
         use_gate: bool = false,
         /// How many features the output has. Default: as many as the query.
         output_shape: Option<usize> = None => |size: impl Into<Option<usize>>| size.into(),
+        /// The axes along which queries look, counted with the batch as 0: `2`, `-2`, `[1, 3]`. Default: all but batch and
+        /// features.
+        attention_axes: Option<Axes> = None => |axes: impl Into<Axes>| Some(axes.into()),
         /// A query looks only at values less than so many places away. Default: at all.
         sliding_window: Option<usize> = None => |size: impl Into<Option<usize>>| size.into(),
         /// How the kernels start. Default: Glorot uniform.
@@ -99,11 +110,18 @@ pub struct MultiHeadCache<F> {
     grad_heads: Vec<F>,
     grad_projected: [Vec<F>; 4],
     grads: [Vec<F>; 3],
+    folding: Folding,
+    /// By input, where its axes must be reordered.
+    folded: [Vec<F>; 3],
+    /// By input, where a place is not a timestep.
+    masks: [Vec<bool>; 3],
+    folded_output: Vec<F>,
 }
 
 /// The sizes of a pass.
 #[derive(Clone, Copy)]
 struct Sizes {
+    /// Samples, times the axes that are not attended over.
     rows: usize,
     queries: usize,
     values: usize,
@@ -127,13 +145,12 @@ impl MultiHeadAttention {
         inputs - usize::from(self.attention_mask)
     }
 
-    fn sizes<F: Scalar>(&self, inputs: Inputs<'_, F>) -> Sizes {
-        let [query, value, _] =
-            roles(self.tensors(inputs.len())).map(|i| [inputs.get(i).shape()[0], inputs.get(i).shape()[1]]);
+    fn sizes<F: Scalar>(&self, inputs: Inputs<'_, F>, folding: &Folding) -> Sizes {
+        let [query, value, _] = roles(self.tensors(inputs.len())).map(|i| inputs.get(i));
         Sizes {
-            rows: query[0],
-            queries: query[1],
-            values: value[1],
+            rows: query.rows() * folding.others(query.shape()).product::<usize>(),
+            queries: folding.attended(query.shape()).product(),
+            values: folding.attended(value.shape()).product(),
             heads: self.num_heads,
             key: self.key_dim,
             value: self.value_size(),
@@ -165,8 +182,12 @@ impl MultiHeadAttention {
         if role == 3 { 0 } else { roles(self.tensors(inputs))[role] }
     }
 
-    fn looks<'a, F: Scalar>(&self, inputs: Inputs<'a, F>) -> Looks<'a> {
-        let mask = |i: usize| if i < self.tensors(inputs.len()) { inputs.mask(i) } else { None };
+    /// `folded`: the masks by place, where a place is not a timestep.
+    fn looks<'a, F: Scalar>(&self, inputs: Inputs<'a, F>, folded: &'a [Vec<bool>; 3]) -> Looks<'a> {
+        let mask = |i: usize| {
+            let mask = if i < self.tensors(inputs.len()) { inputs.mask(i) } else { None };
+            mask.map(|mask| if inputs.get(i).shape().len() > 3 { &folded[i] } else { mask })
+        };
         let value = if self.tensors(inputs.len()) > 1 { mask(1) } else { mask(0) };
         Looks { query: mask(0), values: [value, mask(2)], causal: self.use_causal_mask, window: self.sliding_window }
     }
@@ -223,26 +244,44 @@ impl<F: Scalar> MultiLayer<F> for MultiHeadAttention {
         }
         let tensors = inputs.len() - masks;
         let [query, value, key] = roles(tensors).map(|i| inputs[i]);
-        if let Some(shape) = [query, value, key].into_iter().find(|shape| shape.len() != 2) {
-            return Err(Error::input_shape("(timesteps, features)", shape));
+        if let Some(shape) = [query, value, key].into_iter().find(|shape| shape.len() < 2) {
+            return Err(Error::input_shape("(timesteps, …, features)", shape));
         }
-        if key[0] != value[0] {
-            return Err(Error::shape(format!("a key of {} timesteps, as the value", value[0]), key));
+        if let Some(shape) = [value, key].into_iter().find(|shape| shape.len() != query.len()) {
+            return Err(Error::shape(format!("{} axes, as the query", query.len()), shape));
         }
-        if self.attention_mask && *inputs[tensors] != [query[0], value[0]] {
-            return Err(Error::shape(format!("a mask ({}, {})", query[0], value[0]), inputs[tensors]));
+        if key[..key.len() - 1] != value[..value.len() - 1] {
+            let places = crate::error::show(&value[..value.len() - 1]);
+            return Err(Error::shape(format!("a key {places} before its features, as the value"), key));
+        }
+        let folding = Folding::new(self.attention_axes.as_ref(), query.len() + 1)?;
+        let [query, value] = [query, value].map(|shape| [&[1], shape].concat());
+        let others: Vec<usize> = folding.others(&query).collect();
+        if !folding.others(&value).eq(others.iter().copied()) {
+            let expected = format!("a value {} along the axes that are not attended over", crate::error::show(&others));
+            return Err(Error::shape(expected, &value[1..]));
+        }
+        let placed = [("use_causal_mask", self.use_causal_mask), ("sliding_window", self.sliding_window.is_some())];
+        if let Some((option, _)) = placed.into_iter().find(|(_, on)| *on && folding.attended_axes() > 1) {
+            let received = format!("{} attended axes", folding.attended_axes());
+            return Err(Error::option(option, "one attended axis, along which places are counted", received));
+        }
+        let looks: Vec<usize> = folding.attended(&query).chain(folding.attended(&value)).collect();
+        if self.attention_mask && *inputs[tensors] != looks && *inputs[tensors] != [&others[..], &looks].concat() {
+            let expected = format!("a mask {}", crate::error::show(&looks));
+            return Err(Error::shape(expected, inputs[tensors]));
         }
         for &role in self.order() {
             let input = inputs[self.input_of(role, inputs.len())];
             let head = self.width(role) / self.num_heads;
-            let kernel = [input[1], self.num_heads, head];
+            let kernel = [input[input.len() - 1], self.num_heads, head];
             self.add_projection(NAMES[role], &kernel, &kernel[1..], params)?;
         }
-        let output = self.output_shape.unwrap_or(query[1]);
+        let output = self.output_shape.unwrap_or(query[query.len() - 1]);
         self.add_projection("attention_output", &[self.num_heads, self.value_size(), output], &[output], params)?;
-        let mut shapes = vec![vec![query[0], output]];
+        let mut shapes = vec![[&query[1..query.len() - 1], &[output]].concat()];
         if self.return_attention_scores {
-            shapes.push(vec![self.num_heads, query[0], value[0]]);
+            shapes.push([&others[..], &[self.num_heads], &looks].concat());
         }
         Ok(shapes)
     }
@@ -254,19 +293,29 @@ impl<F: Scalar> MultiLayer<F> for MultiHeadAttention {
         cache: &mut MultiHeadCache<F>,
         cx: &Context<'_, F>,
     ) {
-        let Sizes { rows, queries, values, heads, key, value } = self.sizes(inputs);
+        cache.folding.set(self.attention_axes.as_ref(), inputs.get(0).shape().len());
+        let folding = &cache.folding;
+        let Sizes { rows, queries, values, heads, key, value } = self.sizes(inputs, folding);
+        for input in 0..self.tensors(inputs.len()) {
+            let x = inputs.get(input);
+            folding.fold(x, &mut cache.folded[input]);
+            if x.shape().len() > 3 {
+                folding.fold_mask(inputs.mask(input), x.shape(), &mut cache.masks[input]);
+            }
+        }
         let bias = |number: usize| self.use_bias.then(|| cx.params.at(number + 1));
         for &role in self.order() {
-            let (x, width) = (inputs.get(self.input_of(role, inputs.len())), self.width(role));
+            let (input, width) = (self.input_of(role, inputs.len()), self.width(role));
+            let x = inputs.get(input);
             let to = &mut cache.projected[role];
-            to.resize(x.rows() * x.shape()[1] * width, F::zero());
+            to.resize(x.len() / x.last_axis() * width, F::zero());
             let number = self.number(role);
-            project(&x, cx.params.at(number), bias(number), width, to);
+            project(folding.of(x, &cache.folded[input]), cx.params.at(number), bias(number), width, to);
         }
         let [q, v, k, gate] = &mut cache.projected;
         let block = queries * values;
         cache.w.resize(rows * heads * block, F::zero());
-        let looks = self.looks(inputs);
+        let looks = self.looks(inputs, &cache.masks);
         let given = self.attention_mask.then(|| inputs.get(inputs.len() - 1).data());
         let scale = F::of(1.0 / (key as f64).sqrt());
         for (at, s) in cache.w.chunks_exact_mut(block).enumerate() {
@@ -275,11 +324,19 @@ impl<F: Scalar> MultiLayer<F> for MultiHeadAttention {
             let of_k = Matrix::with_row_stride(&k[(row * values * heads + head) * key..], values, key, heads * key);
             gemm(of_q, of_k.t(), Start::Zero, s, values);
             elementwise::scale(scale, s);
-            weigh(s, values, Masked::Lowest, allowed(looks, given, row, queries, values));
+            weigh(s, values, Masked::Lowest, allowed(looks, given, row, [rows, queries, values]));
         }
         let dropping = cx.training() && self.dropout > 0.0;
         if dropping {
-            drop_weights(&cache.w, self.dropout, self.seed, cx, &mut cache.dropped, &mut cache.kept, rows);
+            drop_weights(
+                &cache.w,
+                self.dropout,
+                self.seed,
+                cx,
+                &mut cache.dropped,
+                &mut cache.kept,
+                inputs.get(0).rows(),
+            );
         }
         let w = if dropping { &cache.dropped } else { &cache.w };
         let side = heads * value;
@@ -301,7 +358,15 @@ impl<F: Scalar> MultiLayer<F> for MultiHeadAttention {
         };
         let number = self.output_number();
         let kernel = cx.params.at(number);
-        project(joined, kernel, bias(number), kernel.len() / side, outputs[0].data_mut());
+        let [output, ..] = outputs else { return };
+        project(
+            joined,
+            kernel,
+            bias(number),
+            kernel.len() / side,
+            folding.to(output.data_mut(), &mut cache.folded_output),
+        );
+        folding.unfold(&cache.folded_output, output);
         if self.return_attention_scores {
             outputs[1].data_mut().copy_from_slice(&cache.w);
         }
@@ -317,10 +382,13 @@ impl<F: Scalar> MultiLayer<F> for MultiHeadAttention {
         cache: &mut MultiHeadCache<F>,
         cx: &Context<'_, F>,
     ) {
-        let Sizes { queries, values, heads, key, value, .. } = self.sizes(inputs);
+        let Sizes { rows, queries, values, heads, key, value } = self.sizes(inputs, &cache.folding);
         let (block, side) = (queries * values, heads * value);
         let dropping = cx.training() && self.dropout > 0.0;
         let MultiHeadCache { projected, w, dropped, kept, heads: joined, gated, grad_w, grad_heads, .. } = cache;
+        let (folding, folded) = (&cache.folding, &cache.folded);
+        folding.fold(grad_outputs[0].view(), &mut cache.folded_output);
+        let grad_output = folding.of(grad_outputs[0].view(), &cache.folded_output);
         let (grad_projected, grads_by_role) = (&mut cache.grad_projected, &mut cache.grads);
         for (grad, projected) in grad_projected.iter_mut().zip(&*projected) {
             grad.resize(projected.len(), F::zero());
@@ -328,7 +396,7 @@ impl<F: Scalar> MultiLayer<F> for MultiHeadAttention {
         let number = self.output_number();
         let through = if self.use_gate { &*gated } else { &*joined };
         grad_heads.resize(joined.len(), F::zero());
-        self.project_backward(through, number, side, grad_outputs[0].data(), Some(grad_heads), grads, cx);
+        self.project_backward(through, number, side, grad_output, Some(grad_heads), grads, cx);
         let [grad_q, grad_v, grad_k, grad_gate] = grad_projected;
         if self.use_gate {
             let gate = &projected[3];
@@ -356,12 +424,12 @@ impl<F: Scalar> MultiLayer<F> for MultiHeadAttention {
         if self.return_attention_scores {
             elementwise::axpy(F::one(), grad_outputs[1].data(), grad_w);
         }
-        let looks = self.looks(inputs);
+        let looks = self.looks(inputs, &cache.masks);
         let given = self.attention_mask.then(|| inputs.get(inputs.len() - 1).data());
         let scale = F::of(1.0 / (key as f64).sqrt());
         for (at, (w, grad_s)) in w.chunks_exact(block).zip(grad_w.chunks_exact_mut(block)).enumerate() {
             let (row, head) = (at / heads, at % heads);
-            weigh_backward(w, grad_s, values, Masked::Lowest, allowed(looks, given, row, queries, values));
+            weigh_backward(w, grad_s, values, Masked::Lowest, allowed(looks, given, row, [rows, queries, values]));
             elementwise::scale(scale, grad_s);
             let (from_q, from_k) = ((row * queries * heads + head) * key, (row * values * heads + head) * key);
             let grad_s = Matrix::new(grad_s, queries, values);
@@ -371,18 +439,24 @@ impl<F: Scalar> MultiLayer<F> for MultiHeadAttention {
             gemm(grad_s.t(), of_q, Start::Zero, &mut grad_k[from_k..], heads * key);
         }
         for (role, to) in grads_by_role.iter_mut().enumerate() {
-            let x = inputs.get(self.input_of(role, inputs.len()));
+            let input = self.input_of(role, inputs.len());
+            let x = inputs.get(input);
             to.resize(x.len(), F::zero());
-            let grad = &grad_projected[role];
-            self.project_backward(&x, self.number(role), x.last_axis(), grad, Some(to), grads, cx);
+            let (grad, features) = (&grad_projected[role], x.last_axis());
+            let x = folding.of(x, &folded[input]);
+            self.project_backward(x, self.number(role), features, grad, Some(to), grads, cx);
         }
         if self.use_gate {
             // The gate's part of the query's gradient comes on top.
-            let x = inputs.get(0);
+            let (x, features) = (folding.of(inputs.get(0), &folded[0]), inputs.get(0).last_axis());
             grad_heads.resize(x.len().max(joined.len()), F::zero());
             let part = &mut grad_heads[..x.len()];
-            self.project_backward(&x, self.number(3), x.last_axis(), &grad_projected[3], Some(part), grads, cx);
+            self.project_backward(x, self.number(3), features, &grad_projected[3], Some(part), grads, cx);
             elementwise::axpy(F::one(), part, &mut grads_by_role[0]);
+        }
+        for (role, of_role) in grads_by_role.iter_mut().enumerate() {
+            let x = inputs.get(self.input_of(role, inputs.len()));
+            folding.unfold_in_place(of_role, x.shape(), &mut cache.folded_output);
         }
         let [of_q, of_v, of_k] = grads_by_role.each_ref().map(Vec::as_slice);
         write_gradients(self.tensors(inputs.len()), grad_inputs, [of_q, of_v, of_k]);
@@ -427,15 +501,17 @@ impl MultiHeadAttention {
     }
 }
 
-/// Which values the queries of a row may look at.
+/// Which values the queries of row `row` of `rows` may look at. A mask that is given may be one for several rows.
 fn allowed<'a, F: Scalar>(
     looks: Looks<'a>,
     given: Option<&'a [F]>,
     row: usize,
-    queries: usize,
-    values: usize,
+    [rows, queries, values]: [usize; 3],
 ) -> impl Fn(usize, usize) -> bool {
     let looks = looks.of_row(row, queries, values);
-    let given = given.map(|mask| &mask[row * queries * values..][..queries * values]);
+    let given = given.map(|mask| {
+        let block = queries * values;
+        &mask[row * (mask.len() / block) / rows * block..][..block]
+    });
     move |i, j| looks.at(i, j) && given.is_none_or(|mask| mask[i * values + j] > F::of(0.5))
 }

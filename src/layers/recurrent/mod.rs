@@ -53,10 +53,12 @@ macro_rules! recurrent_options {
                 recurrent_constraint: Option<Constraint> = None => |it: impl Into<Option<Constraint>>| it.into(),
                 /// What the bias is held to after each update. Default: nothing.
                 bias_constraint: Option<Constraint> = None => |it: impl Into<Option<Constraint>>| it.into(),
-                /// How much of the inputs is dropped in training: the same values at every step. Default: 0.
+                /// How much of the inputs is dropped in training: the same values at every step, and for all gates, for
+                /// which Keras draws each its own if `recurrent_dropout` is given too. Default: 0.
                 dropout: f64 = 0.0,
                 /// How much of the states is dropped in training before they meet the recurrent kernel: the same values
-                /// at every step. Default: 0.
+                /// at every step and for all gates, as in Gal and Ghahramani's *tied* weights; Keras draws anew for each
+                /// gate. Default: 0.
                 recurrent_dropout: f64 = 0.0,
                 /// A seed of the layer's own for what is dropped. Default: the training's.
                 seed: Option<u64> = None => |seed: impl Into<Option<u64>>| seed.into(),

@@ -1,6 +1,6 @@
 """Reference cases of recurrent networks: some training steps, from Keras.
 
-None has a stateful layer: on JAX, Keras's trainer loses the states after each batch. `sequences.py` has them, call by call.
+None has a stateful layer: on JAX, Keras's trainer loses the states after each batch. `models_stateful.py` has them.
 """
 
 import numpy as np

@@ -58,16 +58,26 @@ def layer(class_name, config):
         if key in ("activation", "recurrent_activation"):
             value = activation(value)
         elif key in ("layer", "backward_layer"):
-            value = layer(value["class_name"], value["config"])
+            value = (model if value["class_name"] == "Sequential" else layer)(value["class_name"], value["config"])
         elif isinstance(value, dict) and key.split("_")[-1] in OBJECTS:
             value = OBJECTS[key.split("_")[-1]](value)
         options[key] = value
     return getattr(keras.layers, class_name)(**options)
 
 
+def model(_, config):
+    """A Keras Sequential from its configuration."""
+    first, *rest = config["layers"]
+    layers = [layer(spec["class_name"], spec["config"]) for spec in rest]
+    return keras.Sequential([keras.Input(first["config"]["batch_shape"][1:]), *layers], name=config["name"])
+
+
 def weight_name(weight, owner):
     """A weight's name within its layer as cases have it, `forward.kernel` or `query.bias` where there are several."""
     *_, part, name = weight.path.split("/")
+    if isinstance(owner, keras.layers.TimeDistributed) and isinstance(owner.layer, keras.Sequential):
+        holder = next(one for one in owner.layer.layers if any(weight is other for other in one.weights))
+        return f"{holder.name}/{name}"
     if isinstance(owner, keras.layers.Bidirectional):
         return f"forward.{name}" if "forward_" in weight.path else f"backward.{name}"
     return f"{part}.{name}" if "MultiHead" in type(owner).__name__ or "Grouped" in type(owner).__name__ else name

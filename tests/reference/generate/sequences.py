@@ -180,6 +180,21 @@ def tokens():
     lstm = {"class_name": "LSTM", "config": {"units": 2}}
     case("timedistributed_lstm", "TimeDistributed", {"layer": lstm}, [(2, 2, 3, 2)])
 
+    def of(shape, *layers):
+        first = {"class_name": "InputLayer", "config": {"batch_shape": [None, *shape]}}
+        named = [{"class_name": name, "config": {"name": name.lower()} | config} for name, config in layers]
+        return {"layer": {"class_name": "Sequential", "config": {"name": "inner", "layers": [first, *named]}}}
+
+    images = of((3, 3, 1), ("Conv2D", {"filters": 2, "kernel_size": 2, "activation": "tanh"}), ("Flatten", {}),
+                ("Dense", {"units": 2}))
+    case("timedistributed_model", "TimeDistributed", images, [(2, 3, 3, 3, 1)])
+    case("timedistributed_model__f32", "TimeDistributed", images, [(2, 3, 3, 3, 1)])
+    # A mask that the model makes of what stands in a timestep.
+    masked = of((3, 2), ("Masking", {}), ("GRU", {"units": 2, "return_sequences": True}), ("LSTM", {"units": 3}))
+    at = np.random.default_rng(1).uniform(-2, 2, (2, 2, 3, 2)).round(3)
+    at[0, 0, 2] = at[0, 1, 0] = at[1, 1] = 0
+    case("timedistributed_model_masking", "TimeDistributed", masked, [at.shape], at=at)
+
 
 def attention():
     three, two = [(3, 2, 3), (3, 4, 2), (3, 4, 3)], [(3, 4, 3), (3, 4, 3)]
@@ -211,6 +226,21 @@ def attention():
             [[1, 0, 1, 1], [0, 1, 0, 0], [0, 0, 1, 0], [1, 1, 1, 1]]] * 3}}),
         ("self", {}, two[:1], {}),
         ("default__f32", {}, two, {}),
+        ("rank4", {}, [(2, 2, 3, 2), (2, 3, 2, 3)], {"call_options": scores}),
+        ("rank4_first_axis", {"attention_axes": 1, "use_gate": True, "output_shape": 3}, [(2, 3, 2, 2), (2, 4, 2, 3)], {}),
+        ("rank4_second_axis", {"attention_axes": 2}, [(2, 2, 3, 2), (2, 2, 4, 3), (2, 2, 4, 2)],
+         {"call_options": scores}),
+        ("rank4_from_the_end", {"attention_axes": -2}, [(2, 2, 3, 2)], {}),
+        ("rank4_causal_window", {"attention_axes": 1, "sliding_window": 2}, [(2, 3, 2, 2), (2, 4, 2, 2)],
+         {"call_options": causal | scores}),
+        ("rank4_attention_mask", {"attention_axes": [1]}, [(2, 2, 3, 2)], {"call_options": {"attention_mask": [
+            [[1, 0], [1, 1]], [[0, 1], [1, 1]]]}}),
+        ("rank4_attention_mask_of_each", {"attention_axes": [1]}, [(2, 2, 2, 2)], {"call_options": {"attention_mask": [
+            [[[1, 0], [1, 1]], [[0, 1], [1, 1]]], [[[1, 1], [1, 0]], [[1, 1], [0, 1]]]]}}),
+        ("rank4_attention_mask_of_both_axes", {}, [(2, 1, 2, 2)], {"call_options": {"attention_mask": [
+            [[[[1, 0]], [[1, 1]]]], [[[[0, 1]], [[1, 0]]]]]}}),
+        ("rank5", {"attention_axes": [3, 1]}, [(2, 2, 2, 3, 2), (2, 3, 2, 1, 3)], {"call_options": scores}),
+        ("rank4_first_axis__f32", {"attention_axes": [1]}, [(2, 5, 3, 2)], {}),
     ]:
         case(f"mha_{id}", "MultiHeadAttention", {"num_heads": 2, "key_dim": 3} | config, shapes, **more)
 
