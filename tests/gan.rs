@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::cast_precision_loss)]
 
-use gradus::gan::{GanFit, GanState, Noise};
+use gradus::gan::{GanCallback, GanFit, GanState, Noise};
 use gradus::prelude::*;
 
 fn points(count: usize) -> Array2<f32> {
@@ -139,6 +139,91 @@ fn clipped_weights_stay_within_their_bounds() {
     gan.fit(&points(64), GanFit::new().verbose(0)).unwrap();
     let weights = gan.discriminator().get_weights();
     assert!(weights.iter().all(|(_, weight)| weight.iter().all(|w| w.abs() <= 0.01)));
+}
+
+/// Notes what it is told.
+#[derive(Default)]
+struct Notes(Vec<String>);
+
+impl<F: Scalar> GanCallback<F> for Notes {
+    fn on_train_begin(&mut self, state: &mut GanState<'_, F>) -> gradus::Result<()> {
+        self.0.push(format!("begin {}", state.epoch));
+        Ok(())
+    }
+    fn on_epoch_begin(&mut self, state: &mut GanState<'_, F>) -> gradus::Result<()> {
+        self.0.push(format!("epoch {}", state.epoch));
+        Ok(())
+    }
+    fn on_batch_end(&mut self, _: &mut GanState<'_, F>, batch: usize, logs: &Logs) -> gradus::Result<()> {
+        assert_eq!(logs.names(), ["d_loss", "g_loss", "d_real", "d_fake"]);
+        self.0.push(format!("batch {batch}"));
+        Ok(())
+    }
+    fn on_epoch_end(&mut self, state: &mut GanState<'_, F>, _: &Logs) -> gradus::Result<()> {
+        if state.epoch == 1 {
+            state.stop_training();
+        }
+        Ok(())
+    }
+    fn on_train_end(&mut self, state: &mut GanState<'_, F>) -> gradus::Result<()> {
+        self.0.push(format!("end {}", state.epoch));
+        Ok(())
+    }
+}
+
+#[test]
+fn callbacks_of_a_game_are_told_of_everything_in_order() {
+    let mut notes = Notes::default();
+    let fit = GanFit::new().batch_size(32).epochs(9).verbose(0);
+    gan(0).fit(&points(40), fit.callback(&mut notes)).unwrap();
+    assert_eq!(notes.0, ["begin 0", "epoch 0", "batch 0", "batch 1", "epoch 1", "batch 0", "batch 1", "end 1"]);
+}
+
+#[test]
+fn figures_and_checkpoints_of_a_game_are_written_after_each_epoch() {
+    let folder = std::env::temp_dir().join(format!("gradus-game-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let mut game = gan(2);
+    let saving = ModelCheckpoint::new(folder.join("{epoch}.safetensors"));
+    let fit = GanFit::new().batch_size(16).epochs(2).verbose(0);
+    game.fit(&points(16), fit.callback(CSVLogger::new(folder.join("game.csv"))).callback(saving)).unwrap();
+    let text = std::fs::read_to_string(folder.join("game.csv")).unwrap();
+    assert!(text.starts_with("epoch,d_fake,d_loss,d_real,g_loss\n0,") && text.lines().count() == 3, "{text}");
+    let mut resumed = gan(2);
+    assert_eq!(resumed.resume(folder.join("1.safetensors")).unwrap(), 1);
+    resumed.fit(&points(16), GanFit::new().batch_size(16).initial_epoch(1).epochs(2).verbose(0)).unwrap();
+    assert_eq!(weights(&game), weights(&resumed));
+
+    // No figure of a game is `val_loss`.
+    let best = ModelCheckpoint::new(folder.join("best.safetensors")).save_best_only(true);
+    refused(game.fit(&points(16), GanFit::new().verbose(0).callback(best)), &["`monitor`", "val_loss"]);
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn averaged_weights_take_their_place_when_a_game_ends() {
+    let game = |averaged: bool| {
+        let adam = Adam::new().learning_rate(1e-2).use_ema(averaged).ema_momentum(0.9);
+        let networks = (Generator::mlp(4, &[2], 5).unwrap(), Discriminator::mlp(&[2], 6).unwrap());
+        Gan::new(networks.0, networks.1).generator_optimizer(adam).build().unwrap()
+    };
+    let (mut plain, mut averaged) = (game(false), game(true));
+    let mut before_the_end = Vec::new();
+    let fit = || GanFit::new().batch_size(16).epochs(3).verbose(0);
+    plain.fit(&points(64), fit()).unwrap();
+    averaged
+        .fit(
+            &points(64),
+            fit().on_epoch_end(|state, _| {
+                before_the_end = weights(state.gan);
+                Ok(())
+            }),
+        )
+        .unwrap();
+    // The same game to the last step; only then the generator's weights are their average.
+    assert_eq!(before_the_end, weights(&plain));
+    assert_eq!(averaged.discriminator().get_weights(), plain.discriminator().get_weights());
+    assert_ne!(averaged.generator().get_weights(), plain.generator().get_weights());
 }
 
 #[test]

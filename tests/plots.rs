@@ -121,6 +121,17 @@ fn learning_curves_have_a_plot_for_each_figure() {
 }
 
 #[test]
+fn four_plots_stand_two_by_two() {
+    let line = LinePlot::new("A").line("y", &[0.0, 1.0], &[1.0, 2.0]);
+    let figure = |count| (0..count).fold(Figure::new(), |figure, _| figure.add(line.clone()));
+    for (count, height, width) in [(3, 480, 2160), (4, 960, 1440), (5, 960, 2160)] {
+        let picture = path(&format!("grid_{count}.png"));
+        figure(count).save(&picture).unwrap();
+        assert_eq!(images::read(&picture, ColorMode::Rgb).unwrap().dim(), (height, width, 3));
+    }
+}
+
+#[test]
 fn what_cannot_be_drawn_is_refused() {
     let line = LinePlot::new("A").line("y", &[0.0], &[1.0]);
     let refusals = [

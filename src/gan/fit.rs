@@ -1,6 +1,7 @@
 //! The epochs of the game.
 
-use super::{Gan, fill_noise};
+use super::callbacks::AtEpochEnd;
+use super::{Gan, GanCallback, GanState, fill_noise};
 use crate::models::inputs::{Column, Given, Several, check_inputs};
 use crate::models::{IntoInputs, IntoTensor};
 use crate::training::course::{Course, course_setters};
@@ -47,62 +48,6 @@ impl<'a, F: Scalar> GanFit<'a, F> {
     /// A closure to be called after each epoch.
     pub fn on_epoch_end(self, closure: impl FnMut(&mut GanState<'_, F>, &Logs) -> Result<()> + 'a) -> Self {
         self.callback(AtEpochEnd(closure))
-    }
-}
-
-/// A training seen from a callback.
-pub struct GanState<'a, F: Scalar> {
-    /// The epoch, counted from 0.
-    pub epoch: usize,
-    /// How many epochs there are to be.
-    pub epochs: usize,
-    /// The game as it stands.
-    pub gan: &'a mut Gan<F>,
-    stop: &'a mut bool,
-}
-
-impl<F: Scalar> GanState<'_, F> {
-    /// Ends the training after this epoch.
-    pub fn stop_training(&mut self) {
-        *self.stop = true;
-    }
-}
-
-/// Something that is done as a game goes on. Every method has a default that does nothing.
-#[allow(unused_variables)]
-pub trait GanCallback<F: Scalar> {
-    /// After each step; `logs` are its figures: `d_loss`, `g_loss`, `d_real`, `d_fake`.
-    ///
-    /// # Errors
-    /// An error ends the training.
-    fn on_batch_end(&mut self, state: &mut GanState<'_, F>, batch: usize, logs: &Logs) -> Result<()> {
-        Ok(())
-    }
-
-    /// After each epoch; `logs` are the means of its figures.
-    ///
-    /// # Errors
-    /// An error ends the training.
-    fn on_epoch_end(&mut self, state: &mut GanState<'_, F>, logs: &Logs) -> Result<()> {
-        Ok(())
-    }
-}
-
-impl<F: Scalar, C: GanCallback<F> + ?Sized> GanCallback<F> for &mut C {
-    fn on_batch_end(&mut self, state: &mut GanState<'_, F>, batch: usize, logs: &Logs) -> Result<()> {
-        (**self).on_batch_end(state, batch, logs)
-    }
-    fn on_epoch_end(&mut self, state: &mut GanState<'_, F>, logs: &Logs) -> Result<()> {
-        (**self).on_epoch_end(state, logs)
-    }
-}
-
-/// A closure as a callback for the end of an epoch.
-struct AtEpochEnd<C>(C);
-
-impl<F: Scalar, C: FnMut(&mut GanState<'_, F>, &Logs) -> Result<()>> GanCallback<F> for AtEpochEnd<C> {
-    fn on_epoch_end(&mut self, state: &mut GanState<'_, F>, logs: &Logs) -> Result<()> {
-        (self.0)(state, logs)
     }
 }
 
@@ -158,7 +103,9 @@ impl<F: Scalar> Gan<F> {
         let course = options.course;
         let steps = course.steps(rows);
         let mut stop = false;
+        self.tell(&mut callbacks, &course, course.initial_epoch, &mut stop, GanCallback::on_train_begin)?;
         for epoch in course.initial_epoch..course.epochs {
+            self.tell(&mut callbacks, &course, epoch, &mut stop, GanCallback::on_epoch_begin)?;
             course.arrange(&mut order, self.options.seed, epoch);
             let mut progress = Progress::new(course.verbose, epoch, course.epochs, steps);
             let (mut sums, mut seen) = ([0.0; 4], 0.0);
@@ -173,9 +120,11 @@ impl<F: Scalar> Gan<F> {
                 let weight = rows.len() as f64;
                 sums.iter_mut().zip(figures).for_each(|(sum, figure)| *sum += weight * figure);
                 seen += weight;
-                for callback in &mut callbacks {
-                    let mut state = GanState { epoch, epochs: course.epochs, gan: self, stop: &mut stop };
-                    callback.on_batch_end(&mut state, step, &logs(figures))?;
+                if !callbacks.is_empty() {
+                    let logs = logs(figures);
+                    self.tell(&mut callbacks, &course, epoch, &mut stop, |callback, state| {
+                        callback.on_batch_end(state, step, &logs)
+                    })?;
                 }
                 progress.step(step + 1, || logs(sums.map(|sum| sum / seen)));
             }
@@ -183,10 +132,9 @@ impl<F: Scalar> Gan<F> {
             self.epochs = epoch + 1;
             progress.finish(&logs);
             log::debug!("epoch {}/{}: {logs}", epoch + 1, course.epochs);
-            for callback in &mut callbacks {
-                let mut state = GanState { epoch, epochs: course.epochs, gan: self, stop: &mut stop };
-                callback.on_epoch_end(&mut state, &logs)?;
-            }
+            self.tell(&mut callbacks, &course, epoch, &mut stop, |callback, state| {
+                callback.on_epoch_end(state, &logs)
+            })?;
             history.push(epoch, logs);
             if stop {
                 break;
@@ -194,7 +142,23 @@ impl<F: Scalar> Gan<F> {
         }
         self.discriminator_driver.finish(&mut self.discriminator);
         self.generator_driver.finish(&mut self.generator);
+        let last = history.epochs().last().copied().unwrap_or(course.initial_epoch);
+        self.tell(&mut callbacks, &course, last, &mut stop, GanCallback::on_train_end)?;
         Ok(history)
+    }
+
+    /// Calls one method of every callback.
+    fn tell<'c>(
+        &mut self,
+        callbacks: &mut [Box<dyn GanCallback<F> + 'c>],
+        course: &Course,
+        epoch: usize,
+        stop: &mut bool,
+        mut what: impl FnMut(&mut (dyn GanCallback<F> + 'c), &mut GanState<'_, F>) -> Result<()>,
+    ) -> Result<()> {
+        callbacks.iter_mut().try_for_each(|callback| {
+            what(callback.as_mut(), &mut GanState { epoch, epochs: course.epochs, gan: &mut *self, stop: &mut *stop })
+        })
     }
 
     /// The discriminator's steps on a batch, then the generator's.

@@ -19,13 +19,15 @@
 //!
 //! [`SpectralNormalization`]: crate::models::SpectralNormalization
 
+mod callbacks;
 mod fit;
 mod loss;
 mod networks;
 mod saving;
 mod step;
 
-pub use fit::{GanCallback, GanFit, GanState};
+pub use callbacks::{GanCallback, GanState};
+pub use fit::GanFit;
 pub use loss::GanLoss;
 pub use networks::{Discriminator, Generator};
 pub use step::DiscriminatorStep;
@@ -279,6 +281,16 @@ impl<F: Scalar> Gan<F> {
     /// How many steps the generator has made.
     pub fn steps(&self) -> u64 {
         self.steps
+    }
+
+    /// The learning rate of the generator's next step.
+    pub fn generator_learning_rate(&self) -> f64 {
+        self.generator_driver.learning_rate()
+    }
+
+    /// The learning rate of the discriminator's next step.
+    pub fn discriminator_learning_rate(&self) -> f64 {
+        self.discriminator_driver.learning_rate()
     }
 
     /// Computes on exactly `count` threads; see [`Model::set_threads`].

@@ -119,7 +119,7 @@ impl Figure {
         self.panels.push(plot.into());
         self
     }
-    /// How many stand side by side. Default: up to three.
+    /// How many stand side by side. Default: up to three, four plots as two rows of two.
     pub fn columns(mut self, columns: usize) -> Self {
         self.columns = Some(columns.max(1));
         self
@@ -158,7 +158,10 @@ impl Figure {
     }
 
     fn grid(&self) -> (usize, usize) {
-        let columns = self.columns.unwrap_or(self.panels.len().min(3));
+        let columns = self.columns.unwrap_or(match self.panels.len() {
+            4 => 2,
+            count => count.min(3),
+        });
         (self.panels.len().div_ceil(columns), columns)
     }
 

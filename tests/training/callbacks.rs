@@ -338,3 +338,25 @@ fn tensorboard_gets_the_figures_of_epochs_batches_and_validation() -> gradus::Re
     std::fs::remove_dir_all(folder).ok();
     Ok(())
 }
+
+#[cfg(feature = "tensorboard")]
+#[test]
+fn tensorboard_gets_the_figures_of_both_networks_of_a_game() -> gradus::Result<()> {
+    use gradus::gan::GanFit;
+    let folder = std::env::temp_dir().join(format!("gradus-tensorboard-game-{}", std::process::id()));
+    let game = || Gan::new(Generator::mlp(2, &[2], 0)?, Discriminator::mlp(&[2], 1)?).build();
+    let fit = || GanFit::new().batch_size(4).epochs(2).verbose(0);
+    // Two batches an epoch; the third is the first of the second epoch.
+    let x = Array2::from_shape_fn((8, 2), |(i, j)| (i + j) as f32 / 9.0);
+    game()?.fit(&x, fit().callback(TensorBoard::new(folder.join("run")).update_freq(3)))?;
+    let names = ["d_loss", "g_loss", "d_real", "d_fake", "generator_learning_rate", "discriminator_learning_rate"];
+    let epoch = |epoch| names.map(|name| format!("epoch_{name} {epoch}")).to_vec();
+    let batch = names[..4].iter().map(|name| format!("batch_{name} 3")).collect();
+    assert_eq!(tags(&folder.join("run/train")), [epoch(0), batch, epoch(1)].concat());
+    assert!(!folder.join("run/validation").exists());
+
+    let refused = game()?.fit(&x, fit().callback(TensorBoard::new(&folder).update_freq(0))).unwrap_err();
+    assert!(refused.to_string().contains("`update_freq` must be at least 1"), "{refused}");
+    std::fs::remove_dir_all(folder).ok();
+    Ok(())
+}

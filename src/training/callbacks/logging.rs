@@ -54,17 +54,8 @@ impl CSVLogger {
         self
     }
 
-    fn write(&mut self, line: &str) -> Result<()> {
-        let path = &self.path;
-        let io = |source| Error::Io { path: path.clone(), source };
-        self.file
-            .as_mut()
-            .map_or(Ok(()), |file| file.write_all(line.as_bytes()).and_then(|()| file.flush()).map_err(io))
-    }
-}
-
-impl<F: Scalar> Callback<F> for CSVLogger {
-    fn on_train_begin(&mut self, _: &mut EpochState<'_, F>) -> Result<()> {
+    /// Begins the file, or goes on with one that is there.
+    pub(crate) fn open(&mut self) -> Result<()> {
         let io = |source| Error::Io { path: self.path.clone(), source };
         self.names.clear();
         if self.append && self.path.exists() {
@@ -79,7 +70,8 @@ impl<F: Scalar> Callback<F> for CSVLogger {
         Ok(())
     }
 
-    fn on_epoch_end(&mut self, state: &mut EpochState<'_, F>, logs: &Logs) -> Result<()> {
+    /// Adds the line of an epoch.
+    pub(crate) fn add(&mut self, epoch: usize, logs: &Logs) -> Result<()> {
         if self.names.is_empty() {
             self.names = logs.names();
             self.names.sort();
@@ -87,12 +79,35 @@ impl<F: Scalar> Callback<F> for CSVLogger {
             self.write(&format!("{}\n", header.join(&self.separator)))?;
         }
         let value = |name: &String| logs.get(name).map_or_else(|| "NA".into(), |value| value.to_string());
-        let line: Vec<String> = [state.epoch.to_string()].into_iter().chain(self.names.iter().map(value)).collect();
+        let line: Vec<String> = [epoch.to_string()].into_iter().chain(self.names.iter().map(value)).collect();
         self.write(&format!("{}\n", line.join(&self.separator)))
     }
 
-    fn on_train_end(&mut self, _: &mut EpochState<'_, F>) -> Result<()> {
+    /// Lets go of the file.
+    pub(crate) fn close(&mut self) {
         self.file = None;
+    }
+
+    fn write(&mut self, line: &str) -> Result<()> {
+        let path = &self.path;
+        let io = |source| Error::Io { path: path.clone(), source };
+        self.file
+            .as_mut()
+            .map_or(Ok(()), |file| file.write_all(line.as_bytes()).and_then(|()| file.flush()).map_err(io))
+    }
+}
+
+impl<F: Scalar> Callback<F> for CSVLogger {
+    fn on_train_begin(&mut self, _: &mut EpochState<'_, F>) -> Result<()> {
+        self.open()
+    }
+
+    fn on_epoch_end(&mut self, state: &mut EpochState<'_, F>, logs: &Logs) -> Result<()> {
+        self.add(state.epoch, logs)
+    }
+
+    fn on_train_end(&mut self, _: &mut EpochState<'_, F>) -> Result<()> {
+        self.close();
         Ok(())
     }
 }

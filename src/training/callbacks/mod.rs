@@ -410,19 +410,31 @@ impl ModelCheckpoint {
     pub fn best(&self) -> Option<f64> {
         self.best
     }
+
+    /// Where an epoch is to be saved, if it is; `higher` says whether more of the monitored figure is better.
+    pub(crate) fn due(
+        &mut self,
+        epoch: usize,
+        logs: &Logs,
+        higher: impl FnOnce(Monitor, &str) -> bool,
+    ) -> Result<Option<String>> {
+        if self.save_best_only {
+            let value = monitored("ModelCheckpoint", &self.monitor, logs)?;
+            let higher = higher(self.mode, &self.monitor);
+            if self.best.is_some_and(|best| if higher { value <= best } else { value >= best }) {
+                return Ok(None);
+            }
+            self.best = Some(value);
+        }
+        Ok(Some(self.path.to_string_lossy().replace("{epoch}", &(epoch + 1).to_string())))
+    }
 }
 
 impl<F: Scalar> Callback<F> for ModelCheckpoint {
     fn on_epoch_end(&mut self, state: &mut EpochState<'_, F>, logs: &Logs) -> Result<()> {
-        if self.save_best_only {
-            let value = monitored("ModelCheckpoint", &self.monitor, logs)?;
-            let higher = self.mode.higher_is_better(state, &self.monitor);
-            if self.best.is_some_and(|best| if higher { value <= best } else { value >= best }) {
-                return Ok(());
-            }
-            self.best = Some(value);
+        match self.due(state.epoch, logs, |mode, monitor| mode.higher_is_better(state, monitor))? {
+            Some(path) => state.model.checkpoint_file(state.compiled).write(path),
+            None => Ok(()),
         }
-        let path = self.path.to_string_lossy().replace("{epoch}", &(state.epoch + 1).to_string());
-        state.model.checkpoint_file(state.compiled).write(path)
     }
 }

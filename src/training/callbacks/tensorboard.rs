@@ -19,6 +19,10 @@ use crate::{Error, Result, Scalar};
 /// | `train` | with `update_freq`: `batch_loss`, the loss of the batch itself | batches, from 1 |
 /// | `train` | with `write_steps_per_second`: `epoch_steps_per_second` | epochs |
 ///
+/// Of a [game](crate::gan::Gan::fit) the run `train` has the figures of both networks and their rates instead:
+/// `epoch_d_loss`, `epoch_g_loss`, `epoch_d_real`, `epoch_d_fake`, `epoch_generator_learning_rate`,
+/// `epoch_discriminator_learning_rate`, and with `update_freq` `batch_d_loss` ….
+///
 /// Every training adds files: TensorBoard joins those of a folder, so that a training which was taken up again is one
 /// curve. A folder for each training below one folder sets them side by side.
 ///
@@ -74,6 +78,43 @@ impl TensorBoard {
         self
     }
 
+    /// Begins a training.
+    pub(crate) fn begin(&mut self) -> Result<()> {
+        if self.update_freq == Some(0) {
+            return Err(Error::option("update_freq", "at least 1", 0).within("TensorBoard"));
+        }
+        (self.train, self.validation, self.batches) = (None, None, 0);
+        Ok(())
+    }
+
+    /// Begins an epoch.
+    pub(crate) fn begin_epoch(&mut self) {
+        self.epoch_began = Some((Instant::now(), self.batches));
+    }
+
+    /// Counts a batch, and writes its figures if it is one of those to be written.
+    pub(crate) fn batch(&mut self, figures: impl FnOnce() -> Vec<(String, f64)>) -> Result<()> {
+        self.batches += 1;
+        if self.update_freq.is_some_and(|batches| self.batches.is_multiple_of(batches)) {
+            Self::run(&mut self.train, &self.log_dir, "train")?.scalars(self.batches, &figures())?;
+        }
+        Ok(())
+    }
+
+    /// Writes an epoch's figures of training.
+    pub(crate) fn trained(&mut self, epoch: usize, mut figures: Vec<(String, f64)>) -> Result<()> {
+        if let Some((began, batches)) = self.epoch_began.filter(|_| self.write_steps_per_second) {
+            let rate = (self.batches - batches) as f64 / began.elapsed().as_secs_f64();
+            figures.push(("epoch_steps_per_second".into(), rate));
+        }
+        Self::run(&mut self.train, &self.log_dir, "train")?.scalars(epoch as u64, &figures)
+    }
+
+    /// Lets go of the files.
+    pub(crate) fn close(&mut self) {
+        (self.train, self.validation) = (None, None);
+    }
+
     /// The file of a run, made when there is something to write.
     fn run<'a>(file: &'a mut Option<EventFile>, log_dir: &Path, name: &str) -> Result<&'a mut EventFile> {
         match file {
@@ -85,25 +126,16 @@ impl TensorBoard {
 
 impl<F: Scalar> Callback<F> for TensorBoard {
     fn on_train_begin(&mut self, _: &mut EpochState<'_, F>) -> Result<()> {
-        if self.update_freq == Some(0) {
-            return Err(Error::option("update_freq", "at least 1", 0).within("TensorBoard"));
-        }
-        (self.train, self.validation, self.batches) = (None, None, 0);
-        Ok(())
+        self.begin()
     }
 
     fn on_epoch_begin(&mut self, _: &mut EpochState<'_, F>) -> Result<()> {
-        self.epoch_began = Some((Instant::now(), self.batches));
+        self.begin_epoch();
         Ok(())
     }
 
     fn on_batch_end(&mut self, _: &mut EpochState<'_, F>, _: usize, loss: f64) -> Result<()> {
-        self.batches += 1;
-        if self.update_freq.is_some_and(|batches| self.batches.is_multiple_of(batches)) {
-            Self::run(&mut self.train, &self.log_dir, "train")?
-                .scalars(self.batches, &[("batch_loss".into(), loss)])?;
-        }
-        Ok(())
+        self.batch(|| vec![("batch_loss".into(), loss)])
     }
 
     fn on_epoch_end(&mut self, state: &mut EpochState<'_, F>, logs: &Logs) -> Result<()> {
@@ -118,22 +150,17 @@ impl<F: Scalar> Callback<F> for TensorBoard {
             }
         }
         trained.push(("epoch_learning_rate".into(), state.learning_rate()));
-        if let Some((began, batches)) = self.epoch_began.filter(|_| self.write_steps_per_second) {
-            let rate = (self.batches - batches) as f64 / began.elapsed().as_secs_f64();
-            trained.push(("epoch_steps_per_second".into(), rate));
-        }
-        let epoch = state.epoch as u64;
-        Self::run(&mut self.train, &self.log_dir, "train")?.scalars(epoch, &trained)?;
+        self.trained(state.epoch, trained)?;
         if !validated.is_empty() {
             let file = Self::run(&mut self.validation, &self.log_dir, "validation")?;
             file.scalars(state.compiled.driver.steps(), &evaluated)?;
-            file.scalars(epoch, &validated)?;
+            file.scalars(state.epoch as u64, &validated)?;
         }
         Ok(())
     }
 
     fn on_train_end(&mut self, _: &mut EpochState<'_, F>) -> Result<()> {
-        (self.train, self.validation) = (None, None);
+        self.close();
         Ok(())
     }
 }
