@@ -2,9 +2,31 @@
 //!
 //! w: weights, g: gradients; slots (m, v …) are the optimizer's own state, zero at first. All slices of a call have the
 //! length of `w`. What depends on the step but not on the element (bias correction, a schedule) comes in as a number.
+//!
+//! A mean of gradients that have vanished (a unit that is dead, a batch known by heart) shrinks step by step into the
+//! subnormal numbers and stays there, and some processors take a hundred times as long for each of them. So means and
+//! gradients too small to move a weight are taken for 0: below 2⁻⁵⁶ ≈ 10⁻¹⁷ in `f32`, their squares below 2⁻¹¹².
 
 use super::dispatch::kernel;
 use super::math::select;
+
+/// What gradients must reach to count: even their squares, times a factor of 2⁻¹⁴, are then no subnormal numbers.
+#[inline(always)]
+fn least<F: crate::Scalar>() -> F {
+    F::min_positive_value().sqrt() * F::of(128.0)
+}
+
+/// x, or 0 where |x| is below the least that counts.
+#[inline(always)]
+fn unless_vanished<F: crate::Scalar>(x: F, least: F) -> F {
+    select(x.abs() < least, F::zero(), x)
+}
+
+/// x ← x + (to − x)·rest: the mean of what comes in, the last one counting `rest`.
+#[inline(always)]
+fn move_mean<F: crate::Scalar>(mean: &mut F, to: F, rest: F, least: F) {
+    *mean = unless_vanished(*mean + (to - *mean) * rest, least);
+}
 
 kernel! {
     /// Stochastic gradient descent: w ← w − rate·g
@@ -24,14 +46,15 @@ kernel! {
     /// | Keras: the rate is inside the velocity | −rate | 1 |
     /// | PyTorch: outside of it | 1 − dampening (1 in the first step) | −rate |
     pub fn sgd_momentum<F, I>(w: &mut [F], g: &[F], v: &mut [F], momentum: F, a: F, b: F, nesterov: bool) {
+        let least = least::<F>();
         if nesterov {
             for ((w, &g), v) in w.iter_mut().zip(g).zip(v) {
-                *v = momentum * *v + a * g;
+                *v = unless_vanished(momentum * *v + a * g, least);
                 *w += b * (momentum * *v + a * g);
             }
         } else {
             for ((w, &g), v) in w.iter_mut().zip(g).zip(v) {
-                *v = momentum * *v + a * g;
+                *v = unless_vanished(momentum * *v + a * g, least);
                 *w += b * *v;
             }
         }
@@ -56,10 +79,11 @@ pub struct AdamStep<F> {
 kernel! {
     /// Adam: m ← m + (g − m)(1 − β₁), v ← v + (g² − v)(1 − β₂), then w ← w − decay·w − α·m / (√v + ε).
     pub fn adam<F, I>(w: &mut [F], g: &[F], m: &mut [F], v: &mut [F], step: AdamStep<F>) {
-        let (rest_1, rest_2) = (step.rest_1, step.rest_2);
+        let least = least::<F>();
         for (((w, &g), m), v) in w.iter_mut().zip(g).zip(m).zip(v) {
-            *m += (g - *m) * rest_1;
-            *v += (g * g - *v) * rest_2;
+            let g = unless_vanished(g, least);
+            move_mean(m, g, step.rest_1, least);
+            move_mean(v, g * g, step.rest_2, least * least);
             *w = *w - step.decay * *w - *m * step.alpha / (v.sqrt() + step.epsilon);
         }
     }
@@ -68,10 +92,11 @@ kernel! {
 kernel! {
     /// AMSGrad: [`adam`] with the largest v so far in its place, v̂ ← max(v̂, v).
     pub fn adam_amsgrad<F, I>(w: &mut [F], g: &[F], m: &mut [F], v: &mut [F], v_hat: &mut [F], step: AdamStep<F>) {
-        let (rest_1, rest_2) = (step.rest_1, step.rest_2);
+        let least = least::<F>();
         for ((((w, &g), m), v), v_hat) in w.iter_mut().zip(g).zip(m).zip(v).zip(v_hat) {
-            *m += (g - *m) * rest_1;
-            *v += (g * g - *v) * rest_2;
+            let g = unless_vanished(g, least);
+            move_mean(m, g, step.rest_1, least);
+            move_mean(v, g * g, step.rest_2, least * least);
             *v_hat = select(*v > *v_hat, *v, *v_hat);
             *w = *w - step.decay * *w - *m * step.alpha / (v_hat.sqrt() + step.epsilon);
         }
@@ -102,9 +127,10 @@ fn root<F: crate::Scalar>(v: F, step: &RmsPropStep<F>) -> F {
 kernel! {
     /// RMSprop: v ← ρ·v + (1 − ρ)·g², then w ← w − b·a·g / √(v + ε).
     pub fn rmsprop<F, I>(w: &mut [F], g: &[F], v: &mut [F], step: RmsPropStep<F>) {
-        let rest = F::one() - step.rho;
+        let (rest, least) = (F::one() - step.rho, least::<F>());
         for ((w, &g), v) in w.iter_mut().zip(g).zip(v) {
-            *v = step.rho * *v + rest * (g * g);
+            let g = unless_vanished(g, least);
+            *v = unless_vanished(step.rho * *v + rest * (g * g), least * least);
             *w -= step.b * (step.a * g / root(*v, &step));
         }
     }
@@ -113,10 +139,11 @@ kernel! {
 kernel! {
     /// RMSprop with momentum: v as in [`rmsprop`], u ← momentum·u + a·g / √(v + ε), then w ← w − b·u.
     pub fn rmsprop_momentum<F, I>(w: &mut [F], g: &[F], v: &mut [F], u: &mut [F], momentum: F, step: RmsPropStep<F>) {
-        let rest = F::one() - step.rho;
+        let (rest, least) = (F::one() - step.rho, least::<F>());
         for (((w, &g), v), u) in w.iter_mut().zip(g).zip(v).zip(u) {
-            *v = step.rho * *v + rest * (g * g);
-            *u = momentum * *u + step.a * g / root(*v, &step);
+            let g = unless_vanished(g, least);
+            *v = unless_vanished(step.rho * *v + rest * (g * g), least * least);
+            *u = unless_vanished(momentum * *u + step.a * g / root(*v, &step), least);
             *w -= step.b * *u;
         }
     }
@@ -125,10 +152,11 @@ kernel! {
 kernel! {
     /// Centered RMSprop: [`rmsprop`] with the variance v − m² for v, where m ← ρ·m + (1 − ρ)·g.
     pub fn rmsprop_centered<F, I>(w: &mut [F], g: &[F], v: &mut [F], m: &mut [F], step: RmsPropStep<F>) {
-        let rest = F::one() - step.rho;
+        let (rest, least) = (F::one() - step.rho, least::<F>());
         for (((w, &g), v), m) in w.iter_mut().zip(g).zip(v).zip(m) {
-            *v = step.rho * *v + rest * (g * g);
-            *m = step.rho * *m + rest * g;
+            let g = unless_vanished(g, least);
+            *v = unless_vanished(step.rho * *v + rest * (g * g), least * least);
+            *m = unless_vanished(step.rho * *m + rest * g, least);
             *w -= step.b * (step.a * g / root(*v - *m * *m, &step));
         }
     }
@@ -139,11 +167,12 @@ kernel! {
     pub fn rmsprop_centered_momentum<F, I>(
         w: &mut [F], g: &[F], v: &mut [F], m: &mut [F], u: &mut [F], momentum: F, step: RmsPropStep<F>
     ) {
-        let rest = F::one() - step.rho;
+        let (rest, least) = (F::one() - step.rho, least::<F>());
         for ((((w, &g), v), m), u) in w.iter_mut().zip(g).zip(v).zip(m).zip(u) {
-            *v = step.rho * *v + rest * (g * g);
-            *m = step.rho * *m + rest * g;
-            *u = momentum * *u + step.a * g / root(*v - *m * *m, &step);
+            let g = unless_vanished(g, least);
+            *v = unless_vanished(step.rho * *v + rest * (g * g), least * least);
+            *m = unless_vanished(step.rho * *m + rest * g, least);
+            *u = unless_vanished(momentum * *u + step.a * g / root(*v - *m * *m, &step), least);
             *w -= step.b * *u;
         }
     }
@@ -175,10 +204,11 @@ kernel! {
 kernel! {
     /// Adamax: m ← m + (g − m)(1 − β₁), u ← max(β₂·u, |g|), then w ← w − α·m / (u + ε), α = rate/(1 − β₁ᵗ).
     pub fn adamax<F>(w: &mut [F], g: &[F], m: &mut [F], u: &mut [F], rest_1: F, beta_2: F, alpha: F, epsilon: F) {
+        let least = least::<F>();
         for (((w, &g), m), u) in w.iter_mut().zip(g).zip(m).zip(u) {
-            *m += (g - *m) * rest_1;
+            move_mean(m, g, rest_1, least);
             let (decayed, own) = (beta_2 * *u, g.abs());
-            *u = select(own > decayed, own, decayed);
+            *u = unless_vanished(select(own > decayed, own, decayed), least);
             *w -= alpha * *m / (*u + epsilon);
         }
     }
@@ -204,9 +234,11 @@ pub struct NadamStep<F> {
 kernel! {
     /// Nadam: m and v as in [`adam`], then w ← w − (a·m + b·g) / (√(v/(1 − β₂ᵗ)) + ε): Adam with Nesterov's look-ahead.
     pub fn nadam<F>(w: &mut [F], g: &[F], m: &mut [F], v: &mut [F], step: NadamStep<F>) {
+        let least = least::<F>();
         for (((w, &g), m), v) in w.iter_mut().zip(g).zip(m).zip(v) {
-            *m += (g - *m) * step.rest_1;
-            *v += (g * g - *v) * step.rest_2;
+            let g = unless_vanished(g, least);
+            move_mean(m, g, step.rest_1, least);
+            move_mean(v, g * g, step.rest_2, least * least);
             *w -= (step.of_mean * *m + step.of_gradient * g) / ((*v * step.correction).sqrt() + step.epsilon);
         }
     }
@@ -215,10 +247,11 @@ kernel! {
 kernel! {
     /// Lion: w ← w − rate·sign(β₁·m + (1 − β₁)·g), then m ← β₂·m + (1 − β₂)·g.
     pub fn lion<F>(w: &mut [F], g: &[F], m: &mut [F], rate: F, beta_1: F, beta_2: F) {
+        let least = least::<F>();
         for ((w, &g), m) in w.iter_mut().zip(g).zip(m) {
             let mixed = *m * beta_1 + g * (F::one() - beta_1);
             *w -= select(mixed > F::zero(), rate, select(mixed < F::zero(), -rate, mixed));
-            *m = *m * beta_2 + g * (F::one() - beta_2);
+            *m = unless_vanished(*m * beta_2 + g * (F::one() - beta_2), least);
         }
     }
 }
@@ -233,10 +266,12 @@ kernel! {
     /// Lamb: m and v as in [`adam`], u = m̂/(√v̂ + ε), then w ← w − rate·(‖w‖/‖u‖)·u for a whole parameter w; the quotient
     /// is 1 where a norm is 0. Of the numbers, `of_mean` is 1/(1 − β₁ᵗ).
     pub fn lamb<F>(w: &mut [F], g: &[F], m: &mut [F], v: &mut [F], rate: F, step: NadamStep<F>) {
+        let least = least::<F>();
         let (mut w_squares, mut u_squares) = (F::zero(), F::zero());
         for (((w, &g), m), v) in w.iter().zip(g).zip(m.iter_mut()).zip(v.iter_mut()) {
-            *m += (g - *m) * step.rest_1;
-            *v += (g * g - *v) * step.rest_2;
+            let g = unless_vanished(g, least);
+            move_mean(m, g, step.rest_1, least);
+            move_mean(v, g * g, step.rest_2, least * least);
             let u = lamb_update(*m, *v, &step);
             w_squares += *w * *w;
             u_squares += u * u;
@@ -456,5 +491,41 @@ mod tests {
         moving_average(&mut average, &[3.0, 4.0], 0.75);
         scale(&mut average, 2.0);
         assert_eq!(average, [3.0, 5.0]);
+    }
+
+    #[test]
+    fn means_of_vanished_gradients_end_at_zero() {
+        let adam_step = AdamStep { rest_1: 0.1, rest_2: 0.001, alpha: 1e-3, epsilon: 1e-7, decay: 0.0 };
+        let nadam_step =
+            NadamStep { rest_1: 0.1, rest_2: 0.001, of_mean: 1e-3, of_gradient: 1e-4, correction: 1.0, epsilon: 1e-7 };
+        let rms_step = RmsPropStep { rho: 0.9, epsilon: 1e-7, epsilon_outside_root: false, a: 1e-3, b: 1.0 };
+        type Rule<'a> = &'a dyn Fn(&mut [f32], &[f32], [&mut [f32]; 3]);
+        let rules: [(&str, Rule<'_>); 8] = [
+            ("momentum", &|w, g, [v, ..]| sgd_momentum(w, g, v, 0.9, -1e-2, 1.0, false)),
+            ("adam", &|w, g, [m, v, _]| adam(w, g, m, v, adam_step)),
+            ("amsgrad", &|w, g, [m, v, v_hat]| adam_amsgrad(w, g, m, v, v_hat, adam_step)),
+            ("rmsprop", &|w, g, [m, v, u]| rmsprop_centered_momentum(w, g, v, m, u, 0.9, rms_step)),
+            ("adamax", &|w, g, [m, u, _]| adamax(w, g, m, u, 0.1, 0.999, 1e-3, 1e-7)),
+            ("nadam", &|w, g, [m, v, _]| nadam(w, g, m, v, nadam_step)),
+            ("lion", &|w, g, [m, ..]| lion(w, g, m, 1e-4, 0.9, 0.99)),
+            ("lamb", &|w, g, [m, v, _]| lamb(w, g, m, v, 1e-3, nadam_step)),
+        ];
+        on_every_isa(|isa| {
+            for (name, rule) in rules {
+                let mut w = [0.5; N];
+                let mut slots = [[0.0; N]; 3];
+                for t in 0..110_000 {
+                    // A batch known by heart: gradients that shrink to the least that there is, then none at all.
+                    let g = if t < 200 { [0.5f32.powi(t); N] } else { [0.0; N] };
+                    let [a, b, c] = &mut slots;
+                    rule(&mut w, &g, [a, b, c]);
+                    let subnormal = slots.as_flattened().iter().any(|x| x.is_subnormal());
+                    assert!(!subnormal, "{name}, {isa:?}, step {t}: {slots:?}");
+                }
+                let kept = if name == "amsgrad" { 2 } else { 3 };
+                assert_eq!(slots.as_flattened()[..kept * N], vec![0.0; kept * N], "{name}, {isa:?}");
+                assert!(w.iter().all(|w| w.is_finite()));
+            }
+        });
     }
 }
