@@ -183,6 +183,15 @@ impl Activation {
         }
     }
 
+    /// The last axis of a tensor, and how many of its values to copy and change at a time, so that they stay in the first
+    /// cache in between: some rows of that axis, or all that there is where sums run over another.
+    fn part(&self, shape: &[usize]) -> (usize, usize) {
+        const VALUES: usize = 2048;
+        let units = shape.last().copied().unwrap_or(1).max(1);
+        let whole = matches!(self, Self::SoftmaxOver { .. } | Self::LogSoftmaxOver { .. });
+        (units, if whole { volume(shape) } else { units * (VALUES / units).max(1) })
+    }
+
     /// Whether the derivative is computed from x; otherwise y = f(x) suffices.
     pub(crate) fn needs_input(&self) -> bool {
         use Activation::{Custom, Gelu, GeluTanh, HardSilu, HardTanh, Mish, ReluWith, Silu, TanhShrink};
@@ -319,8 +328,16 @@ impl<F: Scalar> Layer<F> for Activation {
     }
 
     fn forward(&self, x: View<'_, F>, mut y: ViewMut<'_, F>, (): &mut (), _: &Context<'_, F>) {
-        y.copy_from_slice(&x);
-        Self::forward(self, y);
+        let (units, part) = self.part(x.shape());
+        if part == x.len() {
+            y.copy_from_slice(&x);
+            Self::forward(self, y);
+        } else {
+            for (x, y) in x.chunks(part).zip(y.chunks_mut(part)) {
+                y.copy_from_slice(x);
+                Nonlinearity::forward(self, y, units);
+            }
+        }
     }
 
     fn backward(
@@ -333,11 +350,19 @@ impl<F: Scalar> Layer<F> for Activation {
         (): &mut (),
         cx: &Context<'_, F>,
     ) {
-        if let Some(mut grad_x) = grad_x {
-            if !cx.fused_loss {
-                Self::backward(self, &x, y, grad_y.lend());
-            }
+        let Some(mut grad_x) = grad_x else { return };
+        let (units, part) = self.part(x.shape());
+        if cx.fused_loss {
             grad_x.copy_from_slice(&grad_y);
+        } else if part == x.len() {
+            Self::backward(self, &x, y, grad_y.lend());
+            grad_x.copy_from_slice(&grad_y);
+        } else {
+            let parts = x.chunks(part).zip(y.chunks(part)).zip(grad_y.chunks(part)).zip(grad_x.chunks_mut(part));
+            for (((x, y), grad_y), grad_x) in parts {
+                grad_x.copy_from_slice(grad_y);
+                Nonlinearity::backward(self, x, y, grad_x, units);
+            }
         }
     }
 
