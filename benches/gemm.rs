@@ -11,10 +11,12 @@ fn main() {
 }
 
 /// rows × columns × depth, and which operand is stored transposed (N: none, T: transposed; left, then right).
-const SHAPES: [&str; 20] = [
+const SHAPES: [&str; 22] = [
     "128x128x784 NN mlp forward",
     "784x128x128 TN mlp kernel gradient",
     "128x784x128 NT mlp gradient of x",
+    "64x128x784 NN mlp forward, a shard",
+    "784x128x64 TN mlp kernel gradient, a shard",
     "128x10x128 NN last layer",
     "128x10x128 TN last layer kernel gradient",
     "128x128x10 NT last layer gradient of x",

@@ -204,8 +204,8 @@ const DEPTH: usize = 384;
 const HEIGHT: usize = 144;
 /// Columns of B in a block: at most 1024 × 384 scalars.
 const WIDTH: usize = 1024;
-/// With no more rows of A than this, copying B would take longer than reading it in place.
-const B_IN_PLACE_ROWS: usize = 24;
+/// With no more tiles of A than this above one another, copying B would take longer than reading it in place.
+const B_IN_PLACE_TILES: usize = 5;
 /// With fewer columns of B than this, copying A would take longer than reading it in place.
 const A_PACKED_COLS: usize = 512;
 
@@ -215,10 +215,10 @@ unsafe fn blocked<F: Elementary, I: Instructions<F>>(a: Matrix<'_, F>, b: Matrix
     let (m, n, k) = (a.rows, b.cols, a.cols);
     let panel = 2 * I::Vector::LEN;
     let a_in_place = n < A_PACKED_COLS || m <= I::TILE_ROWS;
-    let b_in_place = b.col_stride == 1 && m <= B_IN_PLACE_ROWS;
+    let b_in_place = b.col_stride == 1 && m <= B_IN_PLACE_TILES * I::TILE_ROWS;
 
     let (packed_a, packed_b) = pack::buffers::<F>();
-    for (p, depth) in cuts(k, DEPTH) {
+    for (p, depth) in depths(k) {
         let onto = if p == 0 { onto } else { Onto::C };
         for (j, width) in cuts(n, WIDTH) {
             // SAFETY: blocks lie inside the matrices, and fit the buffers by the constants above.
@@ -240,12 +240,13 @@ unsafe fn blocked<F: Elementary, I: Instructions<F>>(a: Matrix<'_, F>, b: Matrix
                         };
                         let cols = panel.min(width - col);
                         let onto = onto.at_column(j + col);
-                        for (row, rows) in tiles.clone() {
+                        for (number, (row, rows)) in tiles.clone().enumerate() {
                             let (a_panel, a_row, a_col) = if a_in_place {
                                 let first = (i + row) * a.row_stride + p * a.col_stride;
                                 (a.data.as_ptr().add(first), a.row_stride, a.col_stride)
                             } else {
-                                (packed_a.add(row * depth).cast_const(), 1, rows)
+                                let stride = pack::tile_stride::<F, I>();
+                                (packed_a.add(number * stride * depth).cast_const(), 1, stride)
                             };
                             let c = Rows { start: c.at(i + row, j + col), stride: c.stride };
                             let operands =
@@ -266,6 +267,16 @@ fn even_cuts(len: usize, most: usize) -> impl Iterator<Item = (usize, usize)> + 
     let parts = len.div_ceil(most).max(1);
     let (short, longer) = (len / parts, len % parts);
     (0..parts).map(move |i| (i * short + i.min(longer), short + usize::from(i < longer)))
+}
+
+/// Cuts the sums over 0..`k` into (start, length) of nearly the same length, at most [`DEPTH`] + 2.
+///
+/// Half of a length is odd: then panels of B, a row of which is a power of two of bytes, do not all begin in the same
+/// places of a cache, where writing one would drive out the others.
+#[inline(always)]
+fn depths(k: usize) -> impl Iterator<Item = (usize, usize)> {
+    let step = if k <= DEPTH { k.max(1) } else { (k.div_ceil(k.div_ceil(DEPTH)) + 2).div_ceil(4) * 4 - 2 };
+    (0..k.div_ceil(step).max(1)).map(move |i| (i * step, step.min(k - i * step)))
 }
 
 /// Cuts 0..`len` into (start, length) of nearly the same length, multiples of 32 but for the last.

@@ -36,8 +36,9 @@ pub fn buffers<F>() -> (*mut F, *mut F) {
 #[cold]
 fn allocate(buffers: &mut Buffers) {
     let lines = |scalars: usize| vec![Line([0; 64]); (scalars * size_of::<f64>()).div_ceil(64)];
-    buffers.a = lines(HEIGHT * DEPTH);
-    buffers.b = lines((WIDTH + 64) * DEPTH);
+    // The tiles of a block are filled up to less than twice their rows.
+    buffers.a = lines(2 * HEIGHT * (DEPTH + 2));
+    buffers.b = lines((WIDTH + 64) * (DEPTH + 2));
 }
 
 /// Packs columns `j`..`j + width` of B, rows `p0`..`p0 + depth`: panels two vectors wide, row after row, the last one
@@ -93,51 +94,40 @@ pub unsafe fn columns<F: Elementary, I: Instructions<F>>(
     }
 }
 
-/// Packs rows `i`..`i + height` of A, columns `p`..`p + depth`: for each tile its rows, column after column.
+/// How far apart the columns of a packed tile of A lie: its rows, filled up to whole blocks of a transposition.
+#[inline(always)]
+pub const fn tile_stride<F, I: Instructions<F>>() -> usize {
+    I::TILE_ROWS.next_multiple_of(I::Vector::BLOCK)
+}
+
+/// Packs rows `i`..`i + height` of A, columns `p`..`p + depth`: tile after tile, each column after column. What lies
+/// behind the rows of a tile is not to be read.
 #[inline(always)]
 pub unsafe fn rows<F: Elementary, I: Instructions<F>>(
     a: Matrix<'_, F>,
-    (p, depth): (usize, usize),
+    (p0, depth): (usize, usize),
     (i, height): (usize, usize),
     to: *mut F,
 ) {
-    for (row, rows) in even_cuts(height, I::TILE_ROWS) {
-        /// Tests the number of rows, so that each gets a loop of its own, without a loop inside.
-        macro_rules! by_rows {
-            ($($rows:literal)*) => {
-                match rows {
-                    // SAFETY: the caller promises a block inside A and a buffer for it.
-                    $($rows if const { $rows <= I::TILE_ROWS } => unsafe {
-                        let from = a.data.as_ptr().add((i + row) * a.row_stride + p * a.col_stride);
-                        tile_rows::<F, $rows>(from, a.row_stride, a.col_stride, depth, to.add(row * depth));
-                    },)*
-                    _ => unreachable!("a tile has 1 to TILE_ROWS rows"),
-                }
-            };
-        }
-        by_rows!(1 2 3 4 5 6 7 8 9 10 11 12 13 14);
-    }
-}
-
-/// Packs the rows of one tile: `to[p·ROWS + i] = from[i·row_stride + p·col_stride]`.
-#[inline(always)]
-unsafe fn tile_rows<F: Elementary, const ROWS: usize>(
-    from: *const F,
-    row_stride: usize,
-    col_stride: usize,
-    depth: usize,
-    to: *mut F,
-) {
-    for p in 0..depth {
-        // SAFETY: the caller promises ROWS rows and `depth` columns in both places.
+    let stride = tile_stride::<F, I>();
+    for (number, (row, rows)) in even_cuts(height, I::TILE_ROWS).enumerate() {
+        // SAFETY: the caller promises a block inside A and a buffer for it.
         unsafe {
-            let (from, to) = (from.add(p * col_stride), to.add(p * ROWS));
-            if row_stride == 1 {
-                to.cast::<[F; ROWS]>().write(from.cast::<[F; ROWS]>().read());
-            } else {
-                for i in 0..ROWS {
-                    *to.add(i) = *from.add(i * row_stride);
+            let from = a.data.as_ptr().add((i + row) * a.row_stride + p0 * a.col_stride);
+            let to = to.add(number * stride * depth);
+            if a.row_stride == 1 {
+                for p in 0..depth {
+                    for at in (0..rows).step_by(I::Vector::LEN) {
+                        let from = from.add(p * a.col_stride + at);
+                        let whole = rows - at >= I::Vector::LEN;
+                        let part = if whole { I::Vector::load(from) } else { I::Vector::load_first(from, rows - at) };
+                        part.store(to.add(p * stride + at));
+                    }
                 }
+            } else {
+                // Rows of the next tile are copied along where they fill a block.
+                let lines = stride.min(a.rows - (i + row));
+                transposed::<F, I>(from, a.row_stride, lines, depth, to, stride);
             }
         }
     }

@@ -128,17 +128,18 @@ pub unsafe fn sums<F: Elementary, V: Vector<F>, const ROWS: usize, const VECTORS
     let mut rest = of;
     // SAFETY: the caller promises k columns of A and k rows of B, readable for VECTORS vectors.
     unsafe {
-        for _ in 0..of.k / CHAINS {
-            for sums in &mut sums {
-                let b = rest.next_of_b();
-                rest.add_next(b, sums);
+        // Two steps a round, so that counting does not cost as much as a row of sums.
+        for _ in 0..of.k / (2 * CHAINS) {
+            for _ in 0..2 {
+                for sums in &mut sums {
+                    let b = rest.next_of_b();
+                    rest.add_next(b, sums);
+                }
             }
         }
-        if CHAINS > 1 {
-            for _ in 0..of.k % CHAINS {
-                let b = rest.next_of_b();
-                rest.add_next(b, &mut sums[0]);
-            }
+        for _ in 0..of.k % (2 * CHAINS) {
+            let b = rest.next_of_b();
+            rest.add_next(b, &mut sums[0]);
         }
     }
     total(sums)
