@@ -493,13 +493,14 @@ mod tests {
         assert_eq!(average, [3.0, 5.0]);
     }
 
+    type Rule<'a> = &'a dyn Fn(&mut [f32], &[f32], [&mut [f32]; 3]);
+
     #[test]
     fn means_of_vanished_gradients_end_at_zero() {
         let adam_step = AdamStep { rest_1: 0.1, rest_2: 0.001, alpha: 1e-3, epsilon: 1e-7, decay: 0.0 };
         let nadam_step =
             NadamStep { rest_1: 0.1, rest_2: 0.001, of_mean: 1e-3, of_gradient: 1e-4, correction: 1.0, epsilon: 1e-7 };
         let rms_step = RmsPropStep { rho: 0.9, epsilon: 1e-7, epsilon_outside_root: false, a: 1e-3, b: 1.0 };
-        type Rule<'a> = &'a dyn Fn(&mut [f32], &[f32], [&mut [f32]; 3]);
         let rules: [(&str, Rule<'_>); 8] = [
             ("momentum", &|w, g, [v, ..]| sgd_momentum(w, g, v, 0.9, -1e-2, 1.0, false)),
             ("adam", &|w, g, [m, v, _]| adam(w, g, m, v, adam_step)),

@@ -204,8 +204,9 @@ pub trait Layer<F: Scalar>: Send + Sync {
     /// `grad_x` ← ∂L/∂x and `grads` += ∂L/∂parameters, from `grad_y` = ∂L/∂y.
     ///
     /// `x` and `y` are the forward pass's. Nobody reads `grad_y` afterwards, so a layer may compute in its place.
-    /// `grad_x` is none where nobody needs it and holds stale values otherwise. A shared layer is called several
-    /// times in one pass, which is why gradients of parameters add up.
+    /// `grad_x` is none where nobody needs it and holds stale values otherwise. It is called once for a forward pass, and
+    /// may use up the cache. A shared layer is called several times in one pass, each with a cache of its own, which is why
+    /// gradients of parameters add up.
     #[allow(clippy::too_many_arguments)]
     fn backward(
         &self,

@@ -90,15 +90,20 @@ impl<F: Scalar> Model<F> {
     /// parameters, and those of the inputs if it was made for them.
     ///
     /// # Errors
-    /// If no forward pass went before, or a gradient does not have its output's shape.
+    /// If no forward pass went before, or one backward pass has followed it already; or if a gradient does not have its
+    /// output's shape.
     pub fn backward<'a>(&self, pass: &mut Pass<F>, grad_outputs: impl IntoInputs<'a, F>) -> Result<()> {
         let grads = grad_outputs.into_inputs();
-        let Some(mode) = pass.mode else {
-            return Err(Error::NotReady { call: "backward", needs: "run `forward` with this pass first" });
-        };
         if !Arc::ptr_eq(&pass.graph, &self.graph) {
             return Err(Error::NotReady { call: "backward", needs: OWN_PASS });
         }
+        // Layers may have used up what they had kept.
+        let Some(mode) = pass.mode.filter(|_| !pass.gone_back) else {
+            return Err(Error::NotReady {
+                call: "backward",
+                needs: "run `forward` with this pass before each `backward`",
+            });
+        };
         if grads.len() != self.graph.outputs.len() {
             let expected = format!("a gradient for each of {} outputs", self.graph.outputs.len());
             return Err(Error::data("backward", expected, format!("{}", grads.len())));

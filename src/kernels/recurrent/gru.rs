@@ -148,7 +148,7 @@ pub fn gru_backward<F: Scalar>(
     initial: bool,
     cache: &mut Cache<F>,
 ) {
-    let Sizes { rows, steps, features, units } = course.sizes;
+    let Sizes { rows, steps, units, .. } = course.sizes;
     let (n, width) = (rows * units, BLOCKS * units);
     let [recurrent, recurrent_h] = &mut cache.recurrents;
     let of_recurrent = |from: usize, cols| Matrix::with_row_stride(&weights.recurrent[from..], units, cols, 3 * units);
@@ -158,6 +158,11 @@ pub fn gru_backward<F: Scalar>(
         recurrent.pack(of_recurrent(0, 2 * units).t());
         recurrent_h.pack(of_recurrent(2 * units, units).t());
     }
+    // As in an LSTM.
+    let in_place = reset_after && matches!(course.nonlinearities, Nonlinearities::Usual);
+    if in_place {
+        std::mem::swap(&mut cache.gates, &mut cache.grad_gates);
+    }
     let grad_gates = room(&mut cache.grad_gates, steps * rows * width);
     cache.grad_h.resize(n, F::zero());
     cache.next.resize(n, F::zero());
@@ -166,7 +171,7 @@ pub fn gru_backward<F: Scalar>(
         let grad_h = &mut cache.grad_h;
         add_output_gradient(course, s, grad, grad_h);
         let of_step = s * rows * width..(s + 1) * rows * width;
-        let (z, grad_z) = (&cache.gates[of_step.clone()], &mut grad_gates[of_step.clone()]);
+        let grad_z = &mut grad_gates[of_step.clone()];
         let (before, next) = (&cache.h[s * n..][..n], &mut cache.next);
         if course.all_masked(s) {
             grad_z.fill(F::zero());
@@ -178,10 +183,11 @@ pub fn gru_backward<F: Scalar>(
             Nonlinearities::Usual => None,
             Nonlinearities::Other(activation, recurrent_activation) => Some((activation, recurrent_activation)),
         };
-        let sums = cache.sums.get(of_step).unwrap_or(&[]);
-        if let (None, true) = (other, reset_after) {
-            step_backward(z, before, grad_h, next, grad_z, units);
+        if in_place {
+            step_backward(grad_z, before, grad_h, next, units);
         } else {
+            let z = &cache.gates[of_step.clone()];
+            let sums = cache.sums.get(of_step).unwrap_or(&[]);
             // ∂z, and of ĥ; then of its sum.
             mix_backward(z, before, grad_h, next, grad_z, units);
             match other {
@@ -232,19 +238,27 @@ pub fn gru_backward<F: Scalar>(
             std::mem::swap(&mut cache.grad_h, &mut cache.next);
         }
     }
-    let count = steps * rows;
     if let Some(grads) = grads {
         add_weight_gradients(course, reset_after, grads, cache);
     }
-    let grads_of = |from: usize, cols| Matrix::with_row_stride(&cache.grad_gates[from..], count, cols, width);
     if let Some(grad_x) = grad_x {
-        let by_step = room(&mut cache.grad_x, count * features);
-        let of_kernel =
-            |from: usize, cols| Matrix::with_row_stride(&weights.kernel[from..], features, cols, 3 * units).t();
-        gemm(grads_of(units, 2 * units), of_kernel(0, 2 * units), Start::Zero, by_step, features);
-        gemm(grads_of(0, units), of_kernel(2 * units, units), Start::Add, by_step, features);
-        scatter_input_gradients(course, by_step, grad_x);
+        write_input_gradients(course, weights.kernel, grad_x, cache);
     }
+    if in_place {
+        std::mem::swap(&mut cache.gates, &mut cache.grad_gates);
+    }
+}
+
+/// The inputs' gradients: products over all steps.
+fn write_input_gradients<F: Scalar>(course: &Course<'_, F>, kernel: &[F], grad_x: &mut [F], cache: &mut Cache<F>) {
+    let Sizes { rows, steps, features, units } = course.sizes;
+    let (count, width) = (steps * rows, BLOCKS * units);
+    let grads_of = |from: usize, cols| Matrix::with_row_stride(&cache.grad_gates[from..], count, cols, width);
+    let of_kernel = |from: usize, cols| Matrix::with_row_stride(&kernel[from..], features, cols, 3 * units).t();
+    let by_step = room(&mut cache.grad_x, count * features);
+    gemm(grads_of(units, 2 * units), of_kernel(0, 2 * units), Start::Zero, by_step, features);
+    gemm(grads_of(0, units), of_kernel(2 * units, units), Start::Add, by_step, features);
+    scatter_input_gradients(course, by_step, grad_x);
 }
 
 /// The parameters' gradients: products over all steps.
@@ -312,12 +326,12 @@ kernel! {
 kernel! {
     /// Backward of [`step`]: the gradients of the four blocks, and `next` = ∂h·z.
     fn step_backward<F>(
-        z: &[F], before: &[F], grad_h: &[F], next: &mut [F], grad_z: &mut [F], units: usize,
+        z: &mut [F], before: &[F], grad_h: &[F], next: &mut [F], units: usize,
     ) {
         let one = F::one();
-        let rows = z.chunks_exact(BLOCKS * units).zip(grad_z.chunks_exact_mut(BLOCKS * units));
+        let rows = z.chunks_exact_mut(BLOCKS * units);
         let grads = grad_h.chunks_exact(units).zip(next.chunks_exact_mut(units));
-        for (((row, grad_row), before), (grad_h, next)) in rows.zip(before.chunks_exact(units)).zip(grads) {
+        for ((row, before), (grad_h, next)) in rows.zip(before.chunks_exact(units)).zip(grads) {
             for (at, n) in blocks(units) {
                 let [mut g, mut z] = [load(row, at, n), load(row, units + at, n)];
                 let [mut r, mut q] = [load(row, 2 * units + at, n), load(row, 3 * units + at, n)];
@@ -329,10 +343,10 @@ kernel! {
                     (g[k], z[k]) = (of_g, of_z);
                     (q[k], r[k]) = (of_g * r[k], of_g * q[k] * (r[k] * (one - r[k])));
                 }
-                store(&g, grad_row, at, n);
-                store(&z, grad_row, units + at, n);
-                store(&r, grad_row, 2 * units + at, n);
-                store(&q, grad_row, 3 * units + at, n);
+                store(&g, row, at, n);
+                store(&z, row, units + at, n);
+                store(&r, row, 2 * units + at, n);
+                store(&q, row, 3 * units + at, n);
                 store(&of_h, next, at, n);
             }
         }

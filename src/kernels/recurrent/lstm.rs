@@ -97,6 +97,11 @@ pub fn lstm_backward<F: Scalar>(
     let (n, width) = (rows * units, GATES * units);
     let [_, recurrent] = &mut cache.recurrents;
     recurrent.pack(Matrix::new(weights.recurrent, units, width).t());
+    // Gradients in the place of the gates: what a pass moves between memory and processor costs as well as its arithmetic.
+    let in_place = matches!(course.nonlinearities, Nonlinearities::Usual);
+    if in_place {
+        std::mem::swap(&mut cache.gates, &mut cache.grad_gates);
+    }
     let grad_gates = room(&mut cache.grad_gates, steps * rows * width);
     for (memory, from) in [&mut cache.grad_h, &mut cache.grad_c].into_iter().zip(grad.states) {
         memory.resize(n, F::zero());
@@ -107,18 +112,18 @@ pub fn lstm_backward<F: Scalar>(
         let (grad_h, grad_c) = (&mut cache.grad_h, &mut cache.grad_c);
         add_output_gradient(course, s, grad, grad_h);
         let of_step = s * rows * width..(s + 1) * rows * width;
-        let (z, grad_z) = (&cache.gates[of_step.clone()], &mut grad_gates[of_step.clone()]);
+        let grad_z = &mut grad_gates[of_step.clone()];
         let (c_before, c_after) = (&cache.c[s * n..][..n], &cache.c[(s + 1) * n..][..n]);
         let scratch = &mut cache.scratch;
         if let Nonlinearities::Other(activation, _) = course.nonlinearities {
             // ∂L/∂c by way of h = o·f(c).
             let through = room(&mut scratch[0], n);
-            gated(z, grad_h, through, units);
+            gated(&cache.gates[of_step.clone()], grad_h, through, units);
             activation.backward(c_after, &cache.a[s * n..][..n], through, units);
         }
         course.runs(s, |run, counted| {
             let (block, run) = (run.start * width..run.end * width, run.start * units..run.end * units);
-            let (z, grad_z) = (&z[block.clone()], &mut grad_z[block.clone()]);
+            let grad_z = &mut grad_z[block.clone()];
             let (c_before, c_after) = (&c_before[run.clone()], &c_after[run.clone()]);
             if !counted {
                 grad_z.fill(F::zero());
@@ -126,10 +131,11 @@ pub fn lstm_backward<F: Scalar>(
             }
             let (grad_h, grad_c) = (&grad_h[run.clone()], &mut grad_c[run.clone()]);
             match course.nonlinearities {
-                Nonlinearities::Usual => step_backward(z, c_before, c_after, grad_h, grad_c, grad_z, units),
+                Nonlinearities::Usual => step_backward(grad_z, c_before, c_after, grad_h, grad_c, units),
                 Nonlinearities::Other(activation, recurrent_activation) => {
                     let [through, from, to] = scratch;
                     let a = &cache.a[s * n..][..n][run.clone()];
+                    let z = &cache.gates[of_step.clone()][block.clone()];
                     parts_backward(z, c_before, a, grad_h, &through[run.clone()], grad_c, grad_z, units);
                     let sums = cache.sums.get(of_step.clone()).map_or(&[][..], |sums| &sums[block]);
                     let scratch = [room(from, run.len()), room(to, run.len())];
@@ -147,6 +153,9 @@ pub fn lstm_backward<F: Scalar>(
     }
     if let Some(grad_x) = grad_x {
         input_gradients(course, grad_gates, weights.kernel, &mut cache.grad_x, grad_x);
+    }
+    if in_place {
+        std::mem::swap(&mut cache.gates, &mut cache.grad_gates);
     }
 }
 
@@ -179,15 +188,16 @@ kernel! {
 }
 
 kernel! {
-    /// Backward of [`step`]: the gradients of the gates' sums, and of the carry before in the place of the carry's.
+    /// Backward of [`step`]: the gradients of the gates' sums in the place of the gates, and of the carry before in the
+    /// place of the carry's.
     fn step_backward<F, I>(
-        gates: &[F], c_before: &[F], c: &[F], grad_h: &[F], grad_c: &mut [F], grad_gates: &mut [F], units: usize,
+        gates: &mut [F], c_before: &[F], c: &[F], grad_h: &[F], grad_c: &mut [F], units: usize,
     ) {
         let one = F::one();
-        let rows = gates.chunks_exact(GATES * units).zip(grad_gates.chunks_exact_mut(GATES * units));
+        let rows = gates.chunks_exact_mut(GATES * units);
         let states = c_before.chunks_exact(units).zip(c.chunks_exact(units));
         let grads = grad_h.chunks_exact(units).zip(grad_c.chunks_exact_mut(units));
-        for (((z, grad_z), (c_before, c)), (grad_h, grad_c)) in rows.zip(states).zip(grads) {
+        for ((z, (c_before, c)), (grad_h, grad_c)) in rows.zip(states).zip(grads) {
             for (at, n) in blocks(units) {
                 let [mut i, mut f] = [load(z, at, n), load(z, units + at, n)];
                 let [mut g, mut o] = [load(z, 2 * units + at, n), load(z, 3 * units + at, n)];
@@ -203,10 +213,10 @@ kernel! {
                     i[k] = through * g[k] * (i[k] * (one - i[k]));
                     g[k] = of_g;
                 }
-                store(&i, grad_z, at, n);
-                store(&f, grad_z, units + at, n);
-                store(&g, grad_z, 2 * units + at, n);
-                store(&o, grad_z, 3 * units + at, n);
+                store(&i, z, at, n);
+                store(&f, z, units + at, n);
+                store(&g, z, 2 * units + at, n);
+                store(&o, z, 3 * units + at, n);
                 store(&of_c, grad_c, at, n);
             }
         }

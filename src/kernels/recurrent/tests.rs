@@ -189,8 +189,7 @@ impl Problem {
             keep,
         };
         let params = Weights { kernel, recurrent, bias: Some(bias) };
-        let mut losses = [0.0; 2];
-        for (loss, keep) in losses.iter_mut().zip([false, true]) {
+        let forward = |keep: bool, cache: &mut Cache<F>| {
             let mut y = vec![F::nan(); weights[0].len()];
             let output = Output::Sequence { y: &mut y, zero_masked: self.zero_masked };
             match self.kind {
@@ -201,12 +200,13 @@ impl Problem {
                 }
             }
             let dot = |a: &[F], b: &[F]| a.iter().zip(b).map(|(&a, &b)| (a * b).f64()).sum::<f64>();
-            *loss = dot(&y, &weights[0]) + dot(cache.last_state(sizes, keep), &weights[1]);
+            let mut loss = dot(&y, &weights[0]) + dot(cache.last_state(sizes, keep), &weights[1]);
             if self.kind == Kind::Lstm {
-                *loss += dot(cache.last_carry(sizes, keep), &weights[2]);
+                loss += dot(cache.last_carry(sizes, keep), &weights[2]);
             }
-        }
-        let [without, loss] = losses;
+            loss
+        };
+        let [without, loss] = [false, true].map(|keep| forward(keep, cache));
         assert!((loss - without).abs() <= F::epsilon().f64() * 100.0, "keeping nothing: {without}, {loss}");
         let mut grads = values.each_ref().map(|values| vec![F::zero(); values.len()]);
         let [grad_x, grad_kernel, grad_recurrent, grad_bias, grad_h, grad_c] = &mut grads;
@@ -215,8 +215,11 @@ impl Problem {
             zero_masked: self.zero_masked,
             states: [Some(&weights[1]), Some(&weights[2])],
         };
-        // Twice: what a forward pass leaves, a backward pass does not use up. Gradients of parameters add up.
-        for _ in 0..2 {
+        // Twice, since gradients of parameters add up, and the second pass finds memory that the first has used.
+        for pass in 0..2 {
+            if pass > 0 {
+                assert_eq!(forward(true, cache), loss);
+            }
             let into = Some(GradWeights { kernel: grad_kernel, recurrent: grad_recurrent, bias: Some(grad_bias) });
             let course = course(true);
             match self.kind {
