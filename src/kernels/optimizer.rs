@@ -4,8 +4,9 @@
 //! length of `w`. What depends on the step but not on the element (bias correction, a schedule) comes in as a number.
 //!
 //! A mean of gradients that have vanished (a unit that is dead, a batch known by heart) shrinks step by step into the
-//! subnormal numbers and stays there, and some processors take a hundred times as long for each of them. So means and
-//! gradients too small to move a weight are taken for 0: below 2⁻⁵⁶ ≈ 10⁻¹⁷ in `f32`, their squares below 2⁻¹¹².
+//! subnormal numbers and stays there, and some processors take many times as long for each of them. So means and
+//! gradients too small to move a weight are taken for 0: below 2⁻⁵⁶ ≈ 10⁻¹⁷ in `f32`, their squares below 2⁻¹¹². (Keras's
+//! backends set the processor to take all subnormal numbers for 0.)
 
 use super::dispatch::kernel;
 use super::math::select;

@@ -200,9 +200,9 @@ impl<F> Onto<F> {
 /// Columns of A, and rows of B, in a block: a panel of B, two vectors wide, then takes 24 KiB of the first cache (twice
 /// that with AVX-512).
 const DEPTH: usize = 384;
-/// Rows of A in a block, which stays in the second cache: at most 144 × 384 scalars.
-const HEIGHT: usize = 144;
-/// Columns of B in a block: at most 1024 × 384 scalars.
+/// Rows of A in a block, which stays in the second cache: at most 160 × 386 scalars.
+const HEIGHT: usize = 160;
+/// Columns of B in a block: at most 1024 × 386 scalars.
 const WIDTH: usize = 1024;
 /// With no more tiles of A than this above one another, copying B would take longer than reading it in place.
 const B_IN_PLACE_TILES: usize = 5;
@@ -279,7 +279,7 @@ fn depths(k: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..k.div_ceil(step).max(1)).map(move |i| (i * step, step.min(k - i * step)))
 }
 
-/// Cuts 0..`len` into (start, length) of nearly the same length, multiples of 32 but for the last.
+/// Cuts 0..`len` into (start, length) of nearly the same length, multiples of 32 but for the last; so is `most`.
 #[inline(always)]
 fn cuts(len: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
     let parts = len.div_ceil(most).max(1);

@@ -110,6 +110,7 @@ pub unsafe fn rows<F: Elementary, I: Instructions<F>>(
     to: *mut F,
 ) {
     let stride = tile_stride::<F, I>();
+    debug_assert!(height.div_ceil(I::TILE_ROWS) * stride * depth <= 2 * HEIGHT * (DEPTH + 2), "fits the buffer");
     for (number, (row, rows)) in even_cuts(height, I::TILE_ROWS).enumerate() {
         // SAFETY: the caller promises a block inside A and a buffer for it.
         unsafe {

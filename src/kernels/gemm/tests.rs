@@ -95,6 +95,11 @@ fn is_the_three_loops_over_several_blocks() {
 }
 
 #[test]
+fn the_largest_blocks_fit_their_buffers() {
+    on_every_isa(|_| check::<f64>((289, 520, 384), 0, 0, 0));
+}
+
+#[test]
 fn nan_and_infinity_pass() {
     let (a, b) = ([f32::NAN, 1.0, f32::INFINITY, 0.0], [1.0f32, 0.0, 2.0, 0.0]);
     let mut c = [0.0; 4];
