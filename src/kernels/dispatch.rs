@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use super::vector::Vector;
+use super::vector::{FUSED, Vector};
 
 /// The vector instructions that a kernel is compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,8 +138,6 @@ macro_rules! instructions {
         }
     };
 }
-/// Whether the target itself, not a version of ours, has a fused multiply-add.
-pub const FUSED: bool = cfg!(any(target_arch = "aarch64", target_feature = "fma"));
 instructions!(Portable, f32, super::vector::Array<f32>, 4, FUSED);
 instructions!(Portable, f64, super::vector::Array<f64>, 4, FUSED);
 #[cfg(target_arch = "x86_64")]

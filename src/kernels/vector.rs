@@ -48,6 +48,9 @@ pub trait Vector<F>: Copy {
     const BLOCK: usize;
 }
 
+/// Whether the target itself, not a version of ours, has a fused multiply-add.
+pub const FUSED: bool = cfg!(any(target_arch = "aarch64", target_feature = "fma"));
+
 /// Four scalars, on which the compiler does what the target can do.
 #[derive(Clone, Copy)]
 pub struct Array<F>([F; 4]);
@@ -64,7 +67,7 @@ impl<F: Scalar> Vector<F> for Array<F> {
     #[inline(always)]
     fn mul_add(self, b: Self, c: Self) -> Self {
         let fused = |i: usize| {
-            if super::dispatch::FUSED { self.0[i].mul_add(b.0[i], c.0[i]) } else { self.0[i] * b.0[i] + c.0[i] }
+            if FUSED { self.0[i].mul_add(b.0[i], c.0[i]) } else { self.0[i] * b.0[i] + c.0[i] }
         };
         Array([fused(0), fused(1), fused(2), fused(3)])
     }

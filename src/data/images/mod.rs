@@ -37,5 +37,5 @@ pub use file::{ColorMode, read, write_animation, write_png};
 pub use folder::{ImageFiles, ImageFolder};
 #[cfg(feature = "images")]
 pub use picture::{Pixel, draw_rectangle, enlarge, grayscale_to_rgb, grid, resize, stretch, to_bytes};
-pub use resize::{Resampling, Resize};
-pub use transform::{center_crop, crop, flip_left_right, flip_up_down, pad, rgb_to_grayscale, rot90, rot180};
+pub use resize::{Resampling, Resize, center_crop};
+pub use transform::{crop, flip_left_right, flip_up_down, pad, rgb_to_grayscale, rot90, rot180};

@@ -176,6 +176,31 @@ impl Resize {
     }
 }
 
+/// The middle of images, of `size` (height, width): it begins at ⌊(whole − part) / 2⌋. Images that are smaller are enlarged
+/// instead, cut to the part's proportions and [resized](Resize).
+///
+/// # Errors
+/// As [`flip_left_right`](super::flip_left_right); a size or images without pixels.
+/// # Example
+/// ```
+/// use gradus::data::images;
+/// use ndarray::array;
+/// assert_eq!(images::center_crop(&array![[[1.0f32], [2.0], [3.0]]], [1, 1])?, array![[[2.0]]]);
+/// # Ok::<(), gradus::Error>(())
+/// ```
+/// # Source
+/// Keras `CenterCrop`.
+pub fn center_crop<F: Scalar, D: RemoveAxis>(images: &ArrayRef<F, D>, size: [usize; 2]) -> Result<Array<F, D>> {
+    let whole = super::transform::size(images, plane("center_crop", images)?);
+    if size.contains(&0) {
+        return Err(Error::option("size", "at least one pixel", show(&size)).within("center_crop"));
+    }
+    if whole[0] < size[0] || whole[1] < size[1] {
+        return Resize::new(size).crop_to_aspect_ratio(true).apply(images);
+    }
+    crop(images, [(whole[0] - size[0]) / 2, (whole[1] - size[1]) / 2], size)
+}
+
 /// Keys's kernel: 1 − (5x² − 3x³)/2 up to 1, then (−x³ + 5x² − 8x + 4)/2 up to 2.
 fn cubic(x: f64) -> f64 {
     if x < 1.0 { (1.5 * x - 2.5) * x * x + 1.0 } else { ((-0.5 * x + 2.5) * x - 4.0) * x + 2.0 }

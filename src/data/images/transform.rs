@@ -2,9 +2,8 @@
 //!
 //! Each takes one image (height, width, channels) or several (n, height, width, channels).
 
-use ndarray::{Array, ArrayRef, Axis, Dimension, RemoveAxis, Slice};
+use ndarray::{Array, ArrayRef, Axis, Dimension, Slice};
 
-use super::resize::Resize;
 use crate::error::show;
 use crate::{Error, Result, Scalar};
 
@@ -130,31 +129,6 @@ pub fn crop<T: Clone, D: Dimension>(
         part.slice_axis_inplace(plane[i], Slice::from(corner[i]..end));
     }
     Ok(part.as_standard_layout().into_owned())
-}
-
-/// The middle of images, of `size` (height, width): it begins at ⌊(whole − part) / 2⌋. Images that are smaller are enlarged
-/// instead, cut to the part's proportions and [resized](Resize).
-///
-/// # Errors
-/// As [`flip_left_right`]; a size or images without pixels.
-/// # Example
-/// ```
-/// use gradus::data::images;
-/// use ndarray::array;
-/// assert_eq!(images::center_crop(&array![[[1.0f32], [2.0], [3.0]]], [1, 1])?, array![[[2.0]]]);
-/// # Ok::<(), gradus::Error>(())
-/// ```
-/// # Source
-/// Keras `CenterCrop`.
-pub fn center_crop<F: Scalar, D: RemoveAxis>(images: &ArrayRef<F, D>, size: [usize; 2]) -> Result<Array<F, D>> {
-    let whole = self::size(images, plane("center_crop", images)?);
-    if size.contains(&0) {
-        return Err(Error::option("size", "at least one pixel", show(&size)).within("center_crop"));
-    }
-    if whole[0] < size[0] || whole[1] < size[1] {
-        return Resize::new(size).crop_to_aspect_ratio(true).apply(images);
-    }
-    crop(images, [(whole[0] - size[0]) / 2, (whole[1] - size[1]) / 2], size)
 }
 
 /// Images with a border of `value`: `padding` is [[above, below], [left, right]] in pixels.
