@@ -6,7 +6,7 @@
 //! | command | `cargo run --release --all-features --example gan_mnist` (`-- --long --seed N --epochs N --threads N --smoke`) |
 //! | expected | seeds 0, 1, 2: 0.59, 0.60, 0.60 sure, smallest class 0.056, 0.059, 0.073, Fréchet distance 0.142, 0.139, 0.140 of the anchor |
 //! | | `--long`, seed 0: 0.70 sure, smallest class 0.038, Fréchet distance 0.121 of the anchor |
-//! | time | 4½ minutes of processor time, the judge's included (AMD EPYC, one thread); of `--long`, by default 14 epochs, 12 minutes (Intel Xeon), somewhat more than half of that on two free cores |
+//! | time | 4½ minutes of processor time, the judge's included (AMD EPYC, one thread); of `--long`, by default 14 epochs, 12 minutes (Intel Xeon; 31 s an epoch on two free cores) |
 //! | writes | `target/pictures/gan_mnist/epoch_N.png`, `progress.png`, an animation of the same noise after each epoch, `losses.png` |
 
 mod arguments;

@@ -5,8 +5,8 @@
 //!
 //! A mean of gradients that have vanished (a unit that is dead, a batch known by heart) shrinks step by step into the
 //! subnormal numbers and stays there, and some processors take many times as long for each of them. So means and
-//! gradients too small to move a weight are taken for 0: below 2⁻⁵⁶ ≈ 10⁻¹⁷ in `f32`, their squares below 2⁻¹¹². (Keras's
-//! backends set the processor to take all subnormal numbers for 0.)
+//! gradients too small to move a weight are taken for 0: below 2⁻⁵⁶ ≈ 10⁻¹⁷ in `f32`, their squares below 2⁻¹¹². (TensorFlow
+//! and JAX take all subnormal numbers for 0.)
 
 use super::dispatch::kernel;
 use super::math::select;
@@ -192,11 +192,12 @@ kernel! {
 kernel! {
     /// Adadelta: a ← ρ·a + (1 − ρ)·g², d = −g·√(u + ε)/√(a + ε), u ← ρ·u + (1 − ρ)·d², then w ← w + rate·d.
     pub fn adadelta<F>(w: &mut [F], g: &[F], a: &mut [F], u: &mut [F], rate: F, rho: F, epsilon: F) {
-        let rest = F::one() - rho;
+        let (rest, least) = (F::one() - rho, least::<F>());
         for (((w, &g), a), u) in w.iter_mut().zip(g).zip(a).zip(u) {
-            *a = rho * *a + rest * (g * g);
+            let g = unless_vanished(g, least);
+            *a = unless_vanished(rho * *a + rest * (g * g), least * least);
             let d = -(g * (*u + epsilon).sqrt() / (*a + epsilon).sqrt());
-            *u = rho * *u + rest * (d * d);
+            *u = unless_vanished(rho * *u + rest * (d * d), least * least);
             *w += rate * d;
         }
     }
@@ -502,11 +503,12 @@ mod tests {
         let nadam_step =
             NadamStep { rest_1: 0.1, rest_2: 0.001, of_mean: 1e-3, of_gradient: 1e-4, correction: 1.0, epsilon: 1e-7 };
         let rms_step = RmsPropStep { rho: 0.9, epsilon: 1e-7, epsilon_outside_root: false, a: 1e-3, b: 1.0 };
-        let rules: [(&str, Rule<'_>); 8] = [
+        let rules: [(&str, Rule<'_>); 9] = [
             ("momentum", &|w, g, [v, ..]| sgd_momentum(w, g, v, 0.9, -1e-2, 1.0, false)),
             ("adam", &|w, g, [m, v, _]| adam(w, g, m, v, adam_step)),
             ("amsgrad", &|w, g, [m, v, v_hat]| adam_amsgrad(w, g, m, v, v_hat, adam_step)),
             ("rmsprop", &|w, g, [m, v, u]| rmsprop_centered_momentum(w, g, v, m, u, 0.9, rms_step)),
+            ("adadelta", &|w, g, [a, u, _]| adadelta(w, g, a, u, 1.0, 0.95, 1e-7)),
             ("adamax", &|w, g, [m, u, _]| adamax(w, g, m, u, 0.1, 0.999, 1e-3, 1e-7)),
             ("nadam", &|w, g, [m, v, _]| nadam(w, g, m, v, nadam_step)),
             ("lion", &|w, g, [m, ..]| lion(w, g, m, 1e-4, 0.9, 0.99)),

@@ -311,7 +311,8 @@ pub trait MultiLayer<F: Scalar>: Send + Sync {
     /// outputs ← f(inputs), keeping in `cache` what [`backward`](Self::backward) needs.
     fn forward(&self, inputs: Inputs<'_, F>, outputs: &mut [Tensor<F>], cache: &mut Self::Cache, cx: &Context<'_, F>);
 
-    /// Gradients of the inputs, written through `grad_inputs`, and `grads` += those of the parameters.
+    /// Gradients of the inputs, written through `grad_inputs`, and `grads` += those of the parameters; once for a forward
+    /// pass, as in [`Layer`].
     #[allow(clippy::too_many_arguments)]
     fn backward(
         &self,

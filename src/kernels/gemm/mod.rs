@@ -200,9 +200,9 @@ impl<F> Onto<F> {
 /// Columns of A, and rows of B, in a block: a panel of B, two vectors wide, then takes 24 KiB of the first cache (twice
 /// that with AVX-512).
 const DEPTH: usize = 384;
-/// Rows of A in a block, which stays in the second cache: at most 160 × 386 scalars.
+/// Rows of A in a block, which stays in the second cache: at most 160 × 384 scalars.
 const HEIGHT: usize = 160;
-/// Columns of B in a block: at most 1024 × 386 scalars.
+/// Columns of B in a block: at most 1024 × 384 scalars.
 const WIDTH: usize = 1024;
 /// With no more tiles of A than this above one another, copying B would take longer than reading it in place.
 const B_IN_PLACE_TILES: usize = 5;
@@ -218,7 +218,7 @@ unsafe fn blocked<F: Elementary, I: Instructions<F>>(a: Matrix<'_, F>, b: Matrix
     let b_in_place = b.col_stride == 1 && m <= B_IN_PLACE_TILES * I::TILE_ROWS;
 
     let (packed_a, packed_b) = pack::buffers::<F>();
-    for (p, depth) in depths(k) {
+    for (p, depth) in cuts(k, DEPTH) {
         let onto = if p == 0 { onto } else { Onto::C };
         for (j, width) in cuts(n, WIDTH) {
             // SAFETY: blocks lie inside the matrices, and fit the buffers by the constants above.
@@ -267,16 +267,6 @@ fn even_cuts(len: usize, most: usize) -> impl Iterator<Item = (usize, usize)> + 
     let parts = len.div_ceil(most).max(1);
     let (short, longer) = (len / parts, len % parts);
     (0..parts).map(move |i| (i * short + i.min(longer), short + usize::from(i < longer)))
-}
-
-/// Cuts the sums over 0..`k` into (start, length) of nearly the same length, at most [`DEPTH`] + 2.
-///
-/// Half of a length is odd: then panels of B, a row of which is a power of two of bytes, do not all begin in the same
-/// places of a cache, where writing one would drive out the others.
-#[inline(always)]
-fn depths(k: usize) -> impl Iterator<Item = (usize, usize)> {
-    let step = if k <= DEPTH { k.max(1) } else { (k.div_ceil(k.div_ceil(DEPTH)) + 2).div_ceil(4) * 4 - 2 };
-    (0..k.div_ceil(step).max(1)).map(move |i| (i * step, step.min(k - i * step)))
 }
 
 /// Cuts 0..`len` into (start, length) of nearly the same length, multiples of 32 but for the last; so is `most`.

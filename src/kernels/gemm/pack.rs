@@ -37,8 +37,8 @@ pub fn buffers<F>() -> (*mut F, *mut F) {
 fn allocate(buffers: &mut Buffers) {
     let lines = |scalars: usize| vec![Line([0; 64]); (scalars * size_of::<f64>()).div_ceil(64)];
     // The tiles of a block are filled up to less than twice their rows.
-    buffers.a = lines(2 * HEIGHT * (DEPTH + 2));
-    buffers.b = lines((WIDTH + 64) * (DEPTH + 2));
+    buffers.a = lines(2 * HEIGHT * DEPTH);
+    buffers.b = lines((WIDTH + 64) * DEPTH);
 }
 
 /// Packs columns `j`..`j + width` of B, rows `p0`..`p0 + depth`: panels two vectors wide, row after row, the last one
@@ -110,7 +110,7 @@ pub unsafe fn rows<F: Elementary, I: Instructions<F>>(
     to: *mut F,
 ) {
     let stride = tile_stride::<F, I>();
-    debug_assert!(height.div_ceil(I::TILE_ROWS) * stride * depth <= 2 * HEIGHT * (DEPTH + 2), "fits the buffer");
+    debug_assert!(height.div_ceil(I::TILE_ROWS) * stride * depth <= 2 * HEIGHT * DEPTH, "fits the buffer");
     for (number, (row, rows)) in even_cuts(height, I::TILE_ROWS).enumerate() {
         // SAFETY: the caller promises a block inside A and a buffer for it.
         unsafe {

@@ -1,6 +1,6 @@
 //! A right side that many products share: packed once, as a recurrent layer's weights for all its timesteps.
 
-use super::{HEIGHT, Matrix, Onto, Rows, Start, check_fits, cuts, depths, even_cuts, pack, tile};
+use super::{DEPTH, HEIGHT, Matrix, Onto, Rows, Start, check_fits, cuts, even_cuts, pack, tile};
 use crate::kernels::dispatch::kernel;
 use crate::kernels::vector::Vector;
 
@@ -30,7 +30,7 @@ kernel! {
         if b.cols == 0 {
             return;
         }
-        for (p, depth) in depths(b.rows) {
+        for (p, depth) in cuts(b.rows, DEPTH) {
             // SAFETY: a block of all columns of B; the buffer has room for its panels behind those of the blocks before.
             unsafe { pack::columns::<F, I>(b, (p, depth), (0, b.cols), packed.panels.as_mut_ptr().add(p * width)) }
         }
@@ -65,7 +65,7 @@ kernel! {
                 Start::Add => Onto::C,
                 Start::Bias(bias) => Onto::Bias(bias.as_ptr()),
             };
-            for (p, depth) in depths(k) {
+            for (p, depth) in cuts(k, DEPTH) {
                 let onto = if p == 0 { onto } else { Onto::C };
                 for (i, height) in cuts(m, HEIGHT) {
                     for col in (0..n).step_by(panel) {

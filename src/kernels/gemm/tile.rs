@@ -128,16 +128,17 @@ pub unsafe fn sums<F: Elementary, V: Vector<F>, const ROWS: usize, const VECTORS
     let mut rest = of;
     // SAFETY: the caller promises k columns of A and k rows of B, readable for VECTORS vectors.
     unsafe {
-        // Two steps a round, so that counting does not cost as much as a row of sums.
-        for _ in 0..of.k / (2 * CHAINS) {
-            for _ in 0..2 {
+        // At least two steps a round: counting and branching take as long as a row of sums.
+        let times = if CHAINS > 1 { 1 } else { 2 };
+        for _ in 0..of.k / (CHAINS * times) {
+            for _ in 0..times {
                 for sums in &mut sums {
                     let b = rest.next_of_b();
                     rest.add_next(b, sums);
                 }
             }
         }
-        for _ in 0..of.k % (2 * CHAINS) {
+        for _ in 0..of.k % (CHAINS * times) {
             let b = rest.next_of_b();
             rest.add_next(b, &mut sums[0]);
         }

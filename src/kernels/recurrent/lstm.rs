@@ -97,7 +97,7 @@ pub fn lstm_backward<F: Scalar>(
     let (n, width) = (rows * units, GATES * units);
     let [_, recurrent] = &mut cache.recurrents;
     recurrent.pack(Matrix::new(weights.recurrent, units, width).t());
-    // Gradients in the place of the gates: what a pass moves between memory and processor costs as well as its arithmetic.
+    // Gradients take the gates' place: a pass that touches less memory waits less.
     let in_place = matches!(course.nonlinearities, Nonlinearities::Usual);
     if in_place {
         std::mem::swap(&mut cache.gates, &mut cache.grad_gates);

@@ -121,7 +121,7 @@ pub struct GradOutput<'a, F> {
 pub struct Cache<F> {
     /// (steps, rows, features): the inputs after dropout, in the order of the steps.
     x: Vec<F>,
-    /// (steps, rows, blocks·units): gates after their nonlinearities.
+    /// (steps, rows, blocks·units): gates after their nonlinearities; after a backward pass perhaps their gradients.
     gates: Vec<F>,
     /// The same before, where a derivative is computed from it.
     sums: Vec<F>,
