@@ -183,13 +183,12 @@ impl Activation {
         }
     }
 
-    /// The last axis of a tensor, and how many of its values to copy and change at a time, so that they stay in the first
-    /// cache in between: some rows of that axis, or all that there is where sums run over another.
-    fn part(&self, shape: &[usize]) -> (usize, usize) {
+    /// How many values to copy and change at a time, so that they stay in the first cache in between: some rows of the last
+    /// axis, of `units` values. None where sums run over another axis: then it is all of them.
+    fn part(&self, units: usize) -> Option<usize> {
         const VALUES: usize = 2048;
-        let units = shape.last().copied().unwrap_or(1).max(1);
         let whole = matches!(self, Self::SoftmaxOver { .. } | Self::LogSoftmaxOver { .. });
-        (units, if whole { volume(shape) } else { units * (VALUES / units).max(1) })
+        (!whole && units > 0).then(|| units * (VALUES / units).max(1))
     }
 
     /// Whether the derivative is computed from x; otherwise y = f(x) suffices.
@@ -328,15 +327,14 @@ impl<F: Scalar> Layer<F> for Activation {
     }
 
     fn forward(&self, x: View<'_, F>, mut y: ViewMut<'_, F>, (): &mut (), _: &Context<'_, F>) {
-        let (units, part) = self.part(x.shape());
-        if part == x.len() {
+        let units = y.last_axis();
+        let Some(part) = self.part(units) else {
             y.copy_from_slice(&x);
-            Self::forward(self, y);
-        } else {
-            for (x, y) in x.chunks(part).zip(y.chunks_mut(part)) {
-                y.copy_from_slice(x);
-                Nonlinearity::forward(self, y, units);
-            }
+            return Self::forward(self, y);
+        };
+        for (x, y) in x.chunks(part).zip(y.chunks_mut(part)) {
+            y.copy_from_slice(x);
+            Nonlinearity::forward(self, y, units);
         }
     }
 
@@ -351,18 +349,18 @@ impl<F: Scalar> Layer<F> for Activation {
         cx: &Context<'_, F>,
     ) {
         let Some(mut grad_x) = grad_x else { return };
-        let (units, part) = self.part(x.shape());
         if cx.fused_loss {
-            grad_x.copy_from_slice(&grad_y);
-        } else if part == x.len() {
+            return grad_x.copy_from_slice(&grad_y);
+        }
+        let units = y.last_axis();
+        let Some(part) = self.part(units) else {
             Self::backward(self, &x, y, grad_y.lend());
-            grad_x.copy_from_slice(&grad_y);
-        } else {
-            let parts = x.chunks(part).zip(y.chunks(part)).zip(grad_y.chunks(part)).zip(grad_x.chunks_mut(part));
-            for (((x, y), grad_y), grad_x) in parts {
-                grad_x.copy_from_slice(grad_y);
-                Nonlinearity::backward(self, x, y, grad_x, units);
-            }
+            return grad_x.copy_from_slice(&grad_y);
+        };
+        let parts = x.chunks(part).zip(y.chunks(part)).zip(grad_y.chunks(part)).zip(grad_x.chunks_mut(part));
+        for (((x, y), grad_y), grad_x) in parts {
+            grad_x.copy_from_slice(grad_y);
+            Nonlinearity::backward(self, x, y, grad_x, units);
         }
     }
 
