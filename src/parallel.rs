@@ -31,6 +31,16 @@ impl Threads {
         Ok(Self { pool: Some(std::sync::Arc::new(pool)), asked: Some(count) })
     }
 
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        match (&self.pool, self.asked) {
+            (Some(pool), _) => pool.current_num_threads(),
+            (None, Some(count)) => count,
+            (None, None) if alone::is_asked() => 1,
+            (None, None) => default_pool().current_num_threads(),
+        }
+    }
+
     /// Runs `work` where [`for_each`] may spread over these threads. Entered once for a whole training.
     pub fn enter<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
         match (&self.pool, self.asked) {
@@ -153,6 +163,10 @@ impl Threads {
             return Err(crate::Error::option("threads", "at least 1", count));
         }
         Ok(Self {})
+    }
+
+    pub fn count(&self) -> usize {
+        1
     }
 
     pub fn enter<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {

@@ -1,9 +1,11 @@
 //! Inference without allocation.
 
+use std::ops::Range;
+
 use ndarray::ArrayD;
 
 use super::Model;
-use super::graph::Graph;
+use super::graph::{Graph, Node};
 use super::inputs::{Given, check_batch};
 use super::pass::shard_rows;
 use super::plan::{Plan, Wanted};
@@ -12,18 +14,23 @@ use crate::layers::{Feeds, Mode};
 use crate::tensor::volume;
 use crate::{Error, Result, Scalar, Tensor, parallel};
 
-/// Rows that one shard of an inference takes, at most: few enough that its values stay in a core's cache.
-const SHARD_ROWS: usize = 64;
-/// Values that all layers give for the rows of one shard, at most where one row has fewer: large images come in small
-/// shards.
-const SHARD_VALUES: usize = 1 << 22;
-/// Shards of a prediction of many rows that have memory of their own; the rows go through them piece by piece.
-const SHARDS: usize = 16;
+/// Rows that go through the graph together, at most.
+const MOST_ROWS: usize = 64;
+/// And at least, where they are many: a product over fewer is slow.
+const FEWEST_ROWS: usize = 8;
+/// Values that one layer reads and writes for rows that go together, at most: they stay in a core's cache.
+const CACHED_VALUES: usize = 1 << 18;
+/// Pieces of a prediction of any number of rows after which its outputs are fetched.
+const PIECES: usize = 64;
 
-/// How many rows a shard takes.
-fn rows_a_shard<F: Scalar>(graph: &Graph<F>) -> usize {
-    let values: usize = graph.shapes.iter().map(|shape| volume(shape)).sum();
-    (SHARD_VALUES / values.max(1)).clamp(1, SHARD_ROWS)
+/// How many rows go through a graph together.
+fn rows_a_piece<F: Scalar>(graph: &Graph<F>) -> usize {
+    let len = |slot: usize| volume(&graph.shapes[slot]);
+    let values = |node: &Node| -> usize {
+        node.inputs.iter().map(|input| len(input.slot)).chain(node.outputs.clone().map(len)).sum()
+    };
+    let most = graph.nodes.iter().map(values).max().unwrap_or(0);
+    (CACHED_VALUES / most.max(1)).clamp(FEWEST_ROWS, MOST_ROWS)
 }
 
 /// What lies in `slots` for every row of checked inputs.
@@ -34,23 +41,23 @@ pub(crate) fn predict_rows<F: Scalar>(
     rows: usize,
 ) -> Result<Vec<ArrayD<F>>> {
     let scalars: Vec<_> = inputs.iter().map(Given::scalars).collect();
-    // A batch of a fixed size is one piece.
-    let piece = model.graph.batch().unwrap_or_else(|| SHARDS * rows_a_shard(&model.graph));
-    let mut predictor = Predictor::new(model, slots, piece.min(rows));
-    let mut outputs = predictor.outputs.clone();
+    // A batch of a fixed size goes as it is.
+    let at_once = model.graph.batch().unwrap_or_else(|| PIECES * rows_a_piece(&model.graph));
+    let mut predictor = Predictor::new(model, slots, at_once.min(rows));
+    let mut outputs = predictor.workers[0].outputs.clone();
     for output in &mut outputs {
         output.set_rows(rows);
     }
     model.threads.enter(|| {
-        for start in (0..rows).step_by(piece) {
-            let part = start..rows.min(start + piece);
+        for start in (0..rows).step_by(at_once) {
+            let part = start..rows.min(start + at_once);
             let cut = |len: usize| part.start * len..part.end * len;
             let feeds: Vec<&[F]> =
                 scalars.iter().zip(inputs).map(|(scalars, given)| &scalars[cut(given.row_len())]).collect();
             predictor.run_many(&feeds, part.len())?;
-            for (output, of_part) in outputs.iter_mut().zip(&predictor.outputs) {
-                let cut = cut(of_part.view().row_len());
-                output.data_mut()[cut].copy_from_slice(of_part.data());
+            for (i, output) in outputs.iter_mut().enumerate() {
+                let cut = cut(output.view().row_len());
+                predictor.fetch(i, &mut output.data_mut()[cut]);
             }
         }
         Ok(())
@@ -73,10 +80,11 @@ pub struct Predictor<'m, F: Scalar> {
     model: &'m Model<F>,
     plan: Plan,
     slots: Vec<usize>,
-    shards: Vec<Shard<F>>,
-    outputs: Vec<Tensor<F>>,
+    workers: Vec<Worker<F>>,
+    /// How many of the workers the last run used.
+    used: usize,
     most_rows: usize,
-    shard_rows: usize,
+    piece_rows: usize,
     /// The parameters with the states of stateful layers as the runs before left them; none where there are no such.
     carried: Option<Vec<F>>,
 }
@@ -86,17 +94,23 @@ impl<'m, F: Scalar> Predictor<'m, F> {
         let graph = &model.graph;
         let frozen = vec![false; graph.layers.len()];
         let plan = Plan::new(graph, false, &frozen, Wanted::PARAMETERS, &vec![false; graph.outputs.len()]);
-        let outputs = slots.iter().map(|&slot| Tensor::without_rows(&graph.shapes[slot])).collect();
-        let shard_rows = rows_a_shard(graph);
-        let shards = (0..most_rows.div_ceil(shard_rows).max(1)).map(|number| Shard::new(number, graph)).collect();
         let carried = graph.carries_state().then(|| model.params.clone());
-        Self { model, plan, slots, shards, outputs, most_rows, shard_rows, carried }
+        let piece_rows = rows_a_piece(graph);
+        let pieces = most_rows.div_ceil(piece_rows).max(1);
+        // A worker keeps the states of the last rows that it took: where states are carried, of all.
+        let count = if carried.is_some() { pieces } else { pieces.min(model.threads.count()) };
+        let workers = (0..count).map(|number| Worker {
+            shard: Shard::new(number, graph),
+            outputs: slots.iter().map(|&slot| Tensor::without_rows(&graph.shapes[slot])).collect(),
+        });
+        let workers = workers.collect();
+        Self { model, plan, slots, workers, used: 0, most_rows, piece_rows, carried }
     }
 
-    /// Takes all memory now, that of the layers too: every shard runs once, on as many rows of zeros as it ever will.
+    /// Takes all memory now, that of the layers too: every worker runs once, on as many rows of zeros as it ever will.
     pub(crate) fn warmed_up(mut self) -> Self {
         let graph = &self.model.graph;
-        let rows = self.most_rows.min(self.shard_rows);
+        let rows = self.most_rows.min(self.piece_rows);
         let zeros: Vec<Vec<F>> =
             graph.inputs.iter().map(|input| vec![F::zero(); rows * volume(&input.shape)]).collect();
         let feeds: Vec<&[F]> = zeros.iter().map(Vec::as_slice).collect();
@@ -108,12 +122,12 @@ impl<'m, F: Scalar> Predictor<'m, F> {
             batch: rows,
             penalties: false,
         };
-        for shard in &mut self.shards {
-            shard.set_rows(&run, 0..rows);
-            shard.forward(&run, 0..graph.nodes.len(), Feeds::Batch(&feeds), &[]);
-        }
-        for output in &mut self.outputs {
-            output.set_rows(self.most_rows);
+        let rows_a_worker = self.most_rows.div_ceil(self.workers.len()).max(rows);
+        for worker in &mut self.workers {
+            worker.run(&run, &self.slots, &feeds, 0..rows, rows.max(1));
+            for output in &mut worker.outputs {
+                output.set_rows(rows_a_worker);
+            }
         }
         self
     }
@@ -158,18 +172,28 @@ impl<'m, F: Scalar> Predictor<'m, F> {
                 return Err(Error::data("Predictor::run", format!("room for {len} values"), format!("{}", out.len())));
             }
         }
-        if rows <= self.shard_rows {
+        if rows <= self.piece_rows {
             self.run_many(inputs, rows)?;
         } else {
             self.model.threads.enter(|| self.run_many(inputs, rows))?;
         }
-        for (out, output) in outputs.iter_mut().zip(&self.outputs) {
-            out.copy_from_slice(output.data());
+        for (i, out) in outputs.iter_mut().enumerate() {
+            self.fetch(i, out);
         }
         Ok(())
     }
 
-    /// Runs checked inputs; the results lie in `self.outputs`.
+    /// Writes output `i` of the last run to `out`.
+    fn fetch(&self, i: usize, out: &mut [F]) {
+        let mut start = 0;
+        for worker in &self.workers[..self.used] {
+            let part = worker.outputs[i].data();
+            out[start..start + part.len()].copy_from_slice(part);
+            start += part.len();
+        }
+    }
+
+    /// Runs checked inputs: each worker its share of the rows. The results lie in the workers' outputs.
     fn run_many(&mut self, feeds: &[&[F]], rows: usize) -> Result<()> {
         let model = self.model;
         let run = Run {
@@ -180,34 +204,25 @@ impl<'m, F: Scalar> Predictor<'m, F> {
             batch: rows,
             penalties: false,
         };
-        let count = rows.div_ceil(self.shard_rows).max(1);
-        let nodes = model.graph.nodes.len();
-        let shards = &mut self.shards[..count];
-        let work = |shard: &mut Shard<F>| {
-            shard.set_rows(&run, shard_rows(rows, shard.number, count));
-            shard.forward(&run, 0..nodes, Feeds::Batch(feeds), &[]);
+        let count = self.workers.len().min(rows.div_ceil(self.piece_rows)).max(1);
+        self.used = count;
+        let (slots, piece_rows) = (&self.slots, self.piece_rows);
+        let work = |worker: &mut Worker<F>| {
+            let own = shard_rows(rows, worker.shard.number, count);
+            worker.run(&run, slots, feeds, own, piece_rows);
         };
-        if let [shard] = shards {
-            work(shard);
-        } else {
-            parallel::for_each(shards, &work);
+        match &mut self.workers[..count] {
+            [worker] => work(worker),
+            workers => parallel::for_each(workers, &work),
         }
-        if let Some(error) = shards.iter().find_map(|shard| shard.refusal(&model.graph, None)) {
+        if let Some(error) = self.workers[..count].iter().find_map(|worker| worker.shard.refusal(&model.graph, None)) {
             return Err(error);
-        }
-        for (output, &slot) in self.outputs.iter_mut().zip(&self.slots) {
-            output.set_rows(rows);
-            for shard in &self.shards[..count] {
-                let value = shard.value(&run, slot, Feeds::Batch(feeds));
-                let len = value.row_len();
-                output.data_mut()[shard.rows.start * len..shard.rows.end * len].copy_from_slice(&value);
-            }
         }
         if let Some(carried) = &mut self.carried {
             let (graph, plan, mode) = (&model.graph, &self.plan, Mode::Inference);
             let run = Run { graph, params: &[], plan, mode, batch: rows, penalties: false };
-            for shard in &self.shards[..count] {
-                shard.update_state(&run, carried, Feeds::Batch(feeds));
+            for worker in &self.workers[..count] {
+                worker.shard.update_state(&run, carried, Feeds::Batch(feeds));
             }
         }
         Ok(())
@@ -217,6 +232,35 @@ impl<'m, F: Scalar> Predictor<'m, F> {
     pub fn reset_states(&mut self) {
         if let Some(carried) = &mut self.carried {
             carried.copy_from_slice(&self.model.params);
+        }
+    }
+}
+
+/// The memory of one of the workers of a prediction.
+struct Worker<F: Scalar> {
+    shard: Shard<F>,
+    outputs: Vec<Tensor<F>>,
+}
+
+impl<F: Scalar> Worker<F> {
+    /// Takes the rows `rows` through the graph, so many at a time.
+    fn run(&mut self, run: &Run<'_, F>, slots: &[usize], feeds: &[&[F]], rows: Range<usize>, at_a_time: usize) {
+        for output in &mut self.outputs {
+            output.set_rows(rows.len());
+        }
+        let pieces = rows.len().div_ceil(at_a_time).max(1);
+        for piece in 0..pieces {
+            let within = shard_rows(rows.len(), piece, pieces);
+            self.shard.set_rows(run, rows.start + within.start..rows.start + within.end);
+            self.shard.forward(run, 0..run.graph.nodes.len(), Feeds::Batch(feeds), &[]);
+            if self.shard.has_refused() {
+                return;
+            }
+            for (output, &slot) in self.outputs.iter_mut().zip(slots) {
+                let value = self.shard.value(run, slot, Feeds::Batch(feeds));
+                let len = value.row_len();
+                output.data_mut()[within.start * len..within.end * len].copy_from_slice(&value);
+            }
         }
     }
 }

@@ -84,6 +84,11 @@ impl<F: Scalar> Shard<F> {
         self.refused = None;
     }
 
+    /// Whether a layer refused a value of the last forward pass.
+    pub fn has_refused(&self) -> bool {
+        self.refused.is_some()
+    }
+
     /// The error of a value that a layer refused; `rows` tells the numbers of the batch's rows where they came from.
     pub fn refusal(&self, graph: &Graph<F>, rows: Option<&[usize]>) -> Option<Error> {
         let (layer, value) = self.refused.as_ref()?;
