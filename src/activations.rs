@@ -10,7 +10,7 @@ use crate::config::{self, Config, Setting};
 use crate::kernels::activation as kernels;
 use crate::kernels::recurrent::Nonlinearity;
 use crate::kernels::softmax;
-use crate::layers::{Context, Description, Grads, Layer, ParamBuilder};
+use crate::layers::{Context, Description, GradInputs, Grads, InPlace, Inputs, Layer, ParamBuilder};
 use crate::tensor::volume;
 use crate::{Error, Result, Scalar, View, ViewMut};
 
@@ -372,8 +372,25 @@ impl<F: Scalar> Layer<F> for Activation {
         description
     }
 
+    fn in_place(&self) -> Option<&dyn InPlace<F>> {
+        (!self.needs_input()).then_some(self)
+    }
+
     fn output_activation(&self) -> Option<Activation> {
         Some(self.clone())
+    }
+}
+
+/// Where the derivative is computed from y alone.
+impl<F: Scalar> InPlace<F> for Activation {
+    fn forward(&self, _: usize, _: Inputs<'_, F>, y: ViewMut<'_, F>, _: &Context<'_, F>) {
+        Self::forward(self, y);
+    }
+
+    fn backward(&self, _: usize, y: View<'_, F>, grad: ViewMut<'_, F>, _: &mut GradInputs<'_, F>, cx: &Context<'_, F>) {
+        if !cx.fused_loss {
+            Self::backward(self, &[], y, grad);
+        }
     }
 }
 

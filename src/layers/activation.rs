@@ -1,7 +1,7 @@
 //! Activations that Keras has as layers of their own. [`Activation`] is a layer too, with more of them.
 
 use super::axes::Axes;
-use super::{Context, Description, Grads, Layer, ParamBuilder};
+use super::{Context, Description, GradInputs, Grads, InPlace, Inputs, Layer, ParamBuilder};
 use crate::config::layer_options;
 use crate::kernels::{reorder, softmax};
 use crate::tensor::volume;
@@ -44,8 +44,29 @@ macro_rules! is_activation {
                 Layer::backward(&self.activation(), x, y, grad_y, grad_x, grads, cache, cx);
             }
 
+            fn in_place(&self) -> Option<&dyn InPlace<F>> {
+                (!self.activation().needs_input()).then_some(self)
+            }
+
             fn describe(&self) -> Description {
                 Description::of(self)
+            }
+        }
+
+        impl<F: Scalar> InPlace<F> for $layer {
+            fn forward(&self, over: usize, inputs: Inputs<'_, F>, y: ViewMut<'_, F>, cx: &Context<'_, F>) {
+                InPlace::forward(&self.activation(), over, inputs, y, cx);
+            }
+
+            fn backward(
+                &self,
+                over: usize,
+                y: View<'_, F>,
+                grad: ViewMut<'_, F>,
+                grad_inputs: &mut GradInputs<'_, F>,
+                cx: &Context<'_, F>,
+            ) {
+                InPlace::backward(&self.activation(), over, y, grad, grad_inputs, cx);
             }
         }
     };

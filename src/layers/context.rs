@@ -266,6 +266,16 @@ impl<'a, F: Scalar> GradInputs<'a, F> {
         }
     }
 
+    /// How many inputs there are.
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
     /// Whether anybody needs the gradient of input number `i`.
     ///
     /// # Panics

@@ -128,6 +128,10 @@ impl<F: Scalar> Layer<F> for Dense {
         }
     }
 
+    fn backward_reads_output(&self) -> bool {
+        !matches!(self.activation, Activation::Linear)
+    }
+
     fn describe(&self) -> Description {
         Description::of(self).activity_regularizer(self.activity_regularizer.as_ref())
     }

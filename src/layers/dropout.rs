@@ -126,6 +126,10 @@ macro_rules! in_training {
                 if $cx_out.training() $backward else { $grad_x.copy_from_slice(&$grad_y) }
             }
 
+            fn backward_reads_output(&self) -> bool {
+                false
+            }
+
             fn describe(&self) -> Description {
                 Description::of(self)
             }

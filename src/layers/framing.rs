@@ -122,6 +122,10 @@ macro_rules! framing {
                 resample::$back(frame, channels, &grad_y, &mut grad_x);
             }
 
+            fn backward_reads_output(&self) -> bool {
+                false
+            }
+
             fn describe(&self) -> Description {
                 Description::of(self)
             }

@@ -1,12 +1,12 @@
 //! Layers that make one tensor of several.
 
 use super::axes::{self, Axes};
-use super::{Context, Description, GradInputs, Grads, Inputs, MaskRule, MultiLayer, ParamBuilder};
+use super::{Context, Description, GradInputs, Grads, InPlace, Inputs, MaskRule, MultiLayer, ParamBuilder};
 use crate::config::layer_options;
 use crate::error::show;
 use crate::kernels::dot::{self, Operand};
 use crate::kernels::{broadcast, elementwise, reorder};
-use crate::{Error, Result, Scalar, Tensor};
+use crate::{Error, Result, Scalar, Tensor, View, ViewMut};
 
 /// What an elementwise merge makes of the values in one place.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -68,8 +68,7 @@ impl Merge {
             let x = inputs.get(number);
             let from = x.shape();
             match self {
-                Self::Sum | Self::Mean => broadcast::add(&x, from, to, y),
-                Self::Difference => broadcast::subtract(&x, from, to, y),
+                Self::Sum | Self::Mean | Self::Difference => self.join(x, to, y),
                 Self::Product => broadcast::multiply(&x, from, to, y),
                 Self::Largest | Self::Smallest => {
                     // There are no 2³² inputs.
@@ -98,11 +97,7 @@ impl Merge {
                 match self {
                     Self::Sum | Self::Mean | Self::Difference => {
                         broadcast::sum_back(grad_y, from, to, grad_x);
-                        if self == Self::Mean {
-                            elementwise::scale(F::one() / F::of(inputs.len() as f64), grad_x);
-                        } else if self == Self::Difference && number == 1 {
-                            elementwise::scale(-F::one(), grad_x);
-                        }
+                        self.scale_back(number, inputs.len(), grad_x);
                     }
                     Self::Product => {
                         part.clear();
@@ -122,6 +117,64 @@ impl Merge {
                 }
             });
         }
+    }
+}
+
+/// The merges of which every input's gradient is the output's but for a factor.
+impl Merge {
+    /// y ← y ± x
+    fn join<F: Scalar>(self, x: View<'_, F>, to: &[usize], y: &mut [F]) {
+        if self == Self::Difference {
+            broadcast::subtract(&x, x.shape(), to, y);
+        } else {
+            broadcast::add(&x, x.shape(), to, y);
+        }
+    }
+
+    /// `grad` ← `grad` times the factor of input `number` of `inputs`.
+    fn scale_back<F: Scalar>(self, number: usize, inputs: usize, grad: &mut [F]) {
+        if self == Self::Mean {
+            elementwise::scale(F::one() / F::of(inputs as f64), grad);
+        } else if self == Self::Difference && number == 1 {
+            elementwise::scale(-F::one(), grad);
+        }
+    }
+}
+
+impl<F: Scalar> InPlace<F> for Merge {
+    /// Over the first, or over either of two numbers whose order does not matter.
+    fn may_overwrite(&self, over: usize, inputs: usize) -> bool {
+        over == 0 || inputs == 2 && *self != Self::Difference
+    }
+
+    fn forward(&self, over: usize, inputs: Inputs<'_, F>, y: ViewMut<'_, F>, _: &Context<'_, F>) {
+        let (to, y) = y.into_parts();
+        for number in (0..inputs.len()).filter(|&number| number != over) {
+            self.join(inputs.get(number), to, y);
+        }
+        if *self == Self::Mean {
+            elementwise::scale(F::one() / F::of(inputs.len() as f64), y);
+        }
+    }
+
+    fn backward(
+        &self,
+        over: usize,
+        _: View<'_, F>,
+        grad: ViewMut<'_, F>,
+        grad_inputs: &mut GradInputs<'_, F>,
+        _: &Context<'_, F>,
+    ) {
+        let (to, grad) = grad.into_parts();
+        let inputs = grad_inputs.len();
+        for number in (0..inputs).filter(|&number| number != over) {
+            grad_inputs.write(number, |grad_x| {
+                let (from, grad_x) = grad_x.into_parts();
+                broadcast::sum_back(grad, from, to, grad_x);
+                self.scale_back(number, inputs, grad_x);
+            });
+        }
+        self.scale_back(over, inputs, grad);
     }
 }
 
@@ -161,6 +214,17 @@ macro_rules! merge_layer {
                 _: &Context<'_, F>,
             ) {
                 $merge.backward(inputs, &grad_outputs[0], grad_inputs, cache);
+            }
+
+            fn backward_reads_output(&self) -> bool {
+                false
+            }
+
+            fn in_place(&self) -> Option<&dyn InPlace<F>> {
+                match $merge {
+                    Merge::Sum | Merge::Mean | Merge::Difference => Some(&$merge),
+                    Merge::Product | Merge::Largest | Merge::Smallest => None,
+                }
             }
 
             fn describe(&self) -> Description {

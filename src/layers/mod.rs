@@ -15,6 +15,7 @@ mod dropout;
 mod embedding;
 mod framing;
 mod global_pool;
+mod in_place;
 mod masking;
 mod merge;
 mod normalization;
@@ -47,6 +48,7 @@ pub use framing::{Cropping1D, Cropping2D, Cropping3D, ZeroPadding1D, ZeroPadding
 pub use global_pool::{
     GlobalAvgPool1D, GlobalAvgPool2D, GlobalAvgPool3D, GlobalMaxPool1D, GlobalMaxPool2D, GlobalMaxPool3D,
 };
+pub use in_place::InPlace;
 pub use masking::{Masking, WithMask};
 pub use merge::{Add, Average, Concatenate, Dot, Maximum, Minimum, Multiply, Subtract};
 pub use normalization::{
@@ -229,6 +231,17 @@ pub trait Layer<F: Scalar>: Send + Sync {
         false
     }
 
+    /// Whether [`backward`](Self::backward) reads the y that it is given. Where it does not, the next layer may compute in
+    /// y's place.
+    fn backward_reads_output(&self) -> bool {
+        true
+    }
+
+    /// The layer as one that can write its output over its input.
+    fn in_place(&self) -> Option<&dyn InPlace<F>> {
+        None
+    }
+
     /// True if the layer does nothing outside training, and the executor may pass over it there.
     fn only_in_training(&self) -> bool {
         false
@@ -328,6 +341,16 @@ pub trait MultiLayer<F: Scalar>: Send + Sync {
     /// Class, name and options. The default tells the type's name only: such a layer runs but cannot be saved.
     fn describe(&self) -> Description {
         Description::of_type::<Self>()
+    }
+
+    /// Whether [`backward`](Self::backward) reads the outputs that it is given, as in [`Layer`].
+    fn backward_reads_output(&self) -> bool {
+        true
+    }
+
+    /// The layer as one that can write its output over an input.
+    fn in_place(&self) -> Option<&dyn InPlace<F>> {
+        None
     }
 
     /// What becomes of the masks beside the inputs, for output number `output`: with [`MaskRule::Pass`] it has the first

@@ -58,6 +58,10 @@ impl<F: Scalar> Layer<F> for Rescaling {
         }
     }
 
+    fn backward_reads_output(&self) -> bool {
+        false
+    }
+
     fn describe(&self) -> Description {
         Description::of(self)
     }

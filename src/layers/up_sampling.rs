@@ -91,6 +91,10 @@ macro_rules! up_sampling {
                 $backward;
             }
 
+            fn backward_reads_output(&self) -> bool {
+                false
+            }
+
             fn describe(&self) -> Description {
                 Description::of(self)
             }

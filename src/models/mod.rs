@@ -4,6 +4,7 @@ mod architecture;
 pub(crate) mod distributed;
 mod functional;
 pub(crate) mod graph;
+mod in_place;
 pub(crate) mod inputs;
 mod low_level;
 mod model;

@@ -4,7 +4,8 @@ use std::any::Any;
 use std::sync::Arc;
 
 use crate::layers::{
-    BadValue, Context, Coupling, Description, GradInputs, Grads, Inputs, Layer, MaskRule, MultiLayer, ParamBuilder,
+    BadValue, Context, Coupling, Description, GradInputs, Grads, InPlace, Inputs, Layer, MaskRule, MultiLayer,
+    ParamBuilder,
 };
 use crate::models::Model;
 use crate::{Activation, Result, Scalar, Tensor, View};
@@ -32,6 +33,12 @@ pub(crate) trait Operation<F: Scalar>: Send + Sync {
     fn mask_rule(&self, output: usize) -> MaskRule;
     fn update_state(&self, state: &mut Grads<'_, F>, cache: &AnyCache, cx: &Context<'_, F>);
 
+    fn backward_reads_output(&self) -> bool {
+        true
+    }
+    fn in_place(&self) -> Option<&dyn InPlace<F>> {
+        None
+    }
     fn is_reshape(&self) -> bool {
         false
     }
@@ -132,6 +139,12 @@ impl<F: Scalar, L: Layer<F>> Operation<F> for Single<L> {
     fn update_state(&self, state: &mut Grads<'_, F>, cache: &AnyCache, cx: &Context<'_, F>) {
         self.0.update_state(state, cache.downcast_ref().expect(OWN_CACHE), cx);
     }
+    fn backward_reads_output(&self) -> bool {
+        self.0.backward_reads_output()
+    }
+    fn in_place(&self) -> Option<&dyn InPlace<F>> {
+        self.0.in_place()
+    }
     fn is_reshape(&self) -> bool {
         self.0.is_reshape()
     }
@@ -203,6 +216,12 @@ impl<F: Scalar, L: MultiLayer<F>> Operation<F> for Several<L> {
     }
     fn mask_rule(&self, output: usize) -> MaskRule {
         self.0.mask_rule(output)
+    }
+    fn backward_reads_output(&self) -> bool {
+        self.0.backward_reads_output()
+    }
+    fn in_place(&self) -> Option<&dyn InPlace<F>> {
+        self.0.in_place()
     }
     fn make_mask(&self, inputs: Inputs<'_, F>, mask: &mut [bool]) {
         self.0.make_mask(inputs, mask);

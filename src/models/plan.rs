@@ -1,6 +1,7 @@
 //! Which gradients a backward pass computes, worked out once and walked many times.
 
 use super::graph::Graph;
+use super::in_place::Places;
 use crate::Scalar;
 use crate::layers::InputSlot;
 
@@ -38,6 +39,8 @@ impl Wanted {
 #[derive(Clone, Debug)]
 pub(crate) struct NodePlan {
     pub runs: bool,
+    /// The input that its output is written over, if it is.
+    pub over: Option<usize>,
     pub inputs: Vec<InputSlot>,
     /// Whether the gradients of the layer's parameters are wanted.
     pub learns: bool,
@@ -60,7 +63,11 @@ impl Plan {
     /// The plan for a graph whose outputs all bring gradients, with layers trained as `trains` says. `fused` tells which
     /// outputs' losses include the last activation.
     pub fn new<F: Scalar>(graph: &Graph<F>, training: bool, trains: &[bool], wanted: Wanted, fused: &[bool]) -> Self {
-        let memory = if training { &graph.memory } else { &graph.memory_inference };
+        let Places { memory, over } = if training {
+            Places::of(graph)
+        } else {
+            Places { memory: graph.memory_inference.clone(), over: vec![None; graph.nodes.len()] }
+        };
         let count = graph.shapes.len();
         let trained = |layer: Option<usize>| layer.is_some_and(|layer| trains[layer]);
         // Forwards: a gradient is needed where something upstream is trained or wanted.
@@ -91,17 +98,23 @@ impl Plan {
             .collect();
         let mut nodes: Vec<NodePlan> = Vec::with_capacity(graph.nodes.len());
         let mut zeros = Vec::new();
-        for node in graph.nodes.iter().rev() {
+        for (node, over) in graph.nodes.iter().zip(over).rev() {
             let owns_memory = node.outputs.clone().all(|slot| memory[slot] == slot);
-            let runs = node.layer.is_some() && owns_memory && needed[node.outputs.start];
+            let runs = node.layer.is_some() && (owns_memory || over.is_some()) && needed[node.outputs.start];
             if runs {
-                zeros.extend(node.outputs.clone().filter(|&slot| !written[slot]));
+                for place in node.outputs.clone().map(|slot| memory[slot]) {
+                    if !std::mem::replace(&mut written[place], true) {
+                        zeros.push(place);
+                    }
+                }
             }
             let inputs = node
                 .inputs
                 .iter()
-                .map(|input| {
-                    let wanted = runs && needed[input.slot];
+                .enumerate()
+                .map(|(i, input)| {
+                    // The gradient of an input that was written over comes to lie where the output's was.
+                    let wanted = runs && needed[input.slot] && over != Some(i);
                     let memory = memory[input.slot];
                     let adds = wanted && std::mem::replace(&mut written[memory], true);
                     InputSlot { adds, wanted, ..input.clone() }
@@ -109,7 +122,7 @@ impl Plan {
                 .collect();
             let learns = wanted.parameters && trained(node.layer);
             let fused_loss = graph.outputs.iter().zip(fused).any(|(slot, &fused)| fused && node.outputs.contains(slot));
-            nodes.push(NodePlan { runs, inputs, learns, fused_loss });
+            nodes.push(NodePlan { runs, over, inputs, learns, fused_loss });
         }
         nodes.reverse();
         // An input that nothing differentiable uses has gradient zero.
@@ -124,6 +137,6 @@ impl Plan {
                         .is_some_and(|layer| layer.operation.coupling(&graph.shapes[node.inputs[0].slot]).is_some())
             })
             .collect();
-        Self { memory: memory.clone(), nodes, has_grad, zeros, seeds, seams }
+        Self { memory, nodes, has_grad, zeros, seeds, seams }
     }
 }

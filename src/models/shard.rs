@@ -176,9 +176,13 @@ impl<F: Scalar> Shard<F> {
         for number in nodes {
             let node = &run.graph.nodes[number];
             let Some(layer) = run.graph.layer(node) else { continue };
-            if memory[node.outputs.start] != node.outputs.start {
+            let over = run.plan.nodes[number].over;
+            let place = memory[node.outputs.start];
+            if place != node.outputs.start && over.is_none() {
                 continue; // a reshape, or a layer that does nothing here: its output is its input's memory
             }
+            // Where an input is written over, its values are taken out from among the others.
+            let mut own = over.map(|_| std::mem::take(&mut self.values[place]));
             let (before, after) = self.values.split_at_mut(node.outputs.start);
             let outputs = &mut after[..node.outputs.len()];
             let cache = self.caches[number].as_mut().expect("a node with a layer has a cache");
@@ -197,7 +201,15 @@ impl<F: Scalar> Shard<F> {
             {
                 self.refused.get_or_insert((node.layer.unwrap_or_default(), value));
             }
-            layer.operation.forward(inputs, outputs, cache, &cx);
+            if let (Some(over), Some(own)) = (over, &mut own) {
+                let layer = layer.operation.in_place().expect(IN_PLACE);
+                layer.forward(over, inputs, ViewMut::new(outputs[0].shape(), own.data_mut()), &cx);
+            } else {
+                layer.operation.forward(inputs, outputs, cache, &cx);
+            }
+            if let Some(own) = own {
+                self.values[place] = own;
+            }
         }
     }
 
@@ -232,6 +244,20 @@ impl<F: Scalar> Shard<F> {
                 continue;
             }
             let layer = run.graph.layer(node).expect("only layers run backward");
+            if let Some(over) = plan.over {
+                let place = memory[node.outputs.start];
+                let mut grad = std::mem::take(&mut self.grads[place]);
+                let fed = Values { outputs: &self.values, memory, masks: &self.masks, feeds, rows: &self.rows };
+                let inputs = Inputs::new(&node.inputs, fed);
+                let cx = context(run, number, self.number, &self.rows, inputs).with_fused_loss(plan.fused_loss);
+                let mut grad_inputs =
+                    GradInputs::new(&plan.inputs, &mut self.grads, &self.values, memory, &mut self.scratch);
+                let y = fed.view(node.outputs.start);
+                let in_place = layer.operation.in_place().expect(IN_PLACE);
+                in_place.backward(over, y, ViewMut::new(y.axes(), grad.data_mut()), &mut grad_inputs, &cx);
+                self.grads[place] = grad;
+                continue;
+            }
             let (values, outputs) = self.values.split_at(node.outputs.start);
             let outputs = &outputs[..node.outputs.len()];
             let (grads, grad_outputs) = self.grads.split_at_mut(node.outputs.start);
@@ -308,6 +334,8 @@ impl<F: Scalar> Shard<F> {
         }
     }
 }
+
+const IN_PLACE: &str = "only a layer that can writes over its input";
 
 fn context<'a, F: Scalar>(
     run: &Run<'a, F>,

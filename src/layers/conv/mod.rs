@@ -333,6 +333,10 @@ macro_rules! conv_passes {
             $way.backward(&geometry, &self.activation, (x, y), grad_y, grad_x, grads, cache, cx);
         }
 
+        fn backward_reads_output(&self) -> bool {
+            !matches!(self.activation, Activation::Linear)
+        }
+
         fn describe(&self) -> Description {
             Description::of(self).activity_regularizer(self.activity_regularizer.as_ref())
         }

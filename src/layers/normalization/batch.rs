@@ -278,6 +278,10 @@ impl<F: Scalar> Layer<F> for BatchNormalization {
         }
     }
 
+    fn backward_reads_output(&self) -> bool {
+        false
+    }
+
     fn describe(&self) -> Description {
         Description::of(self)
     }

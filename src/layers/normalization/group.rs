@@ -190,6 +190,10 @@ impl<F: Scalar> Layer<F> for GroupNormalization {
         }
     }
 
+    fn backward_reads_output(&self) -> bool {
+        false
+    }
+
     fn describe(&self) -> Description {
         Description::of(self)
     }

@@ -219,6 +219,10 @@ impl<F: Scalar> Layer<F> for LayerNormalization {
         }
     }
 
+    fn backward_reads_output(&self) -> bool {
+        false
+    }
+
     fn describe(&self) -> Description {
         Description::of(self)
     }
@@ -285,6 +289,10 @@ impl<F: Scalar> Layer<F> for RMSNormalization {
         }
     }
 
+    fn backward_reads_output(&self) -> bool {
+        false
+    }
+
     fn describe(&self) -> Description {
         Description::of(self)
     }
@@ -344,6 +352,10 @@ impl<F: Scalar> Layer<F> for UnitNormalization {
         _: &Context<'_, F>,
     ) {
         backward(Kind::Unit, &self.axis, None, x, &grad_y, grad_x, false, kept);
+    }
+
+    fn backward_reads_output(&self) -> bool {
+        false
     }
 
     fn describe(&self) -> Description {

@@ -1,0 +1,75 @@
+//! Which outputs of a graph are written over an input, in training.
+
+use super::graph::{Graph, Node};
+use crate::Scalar;
+use crate::layers::MaskRule;
+
+/// Where values lie in training.
+pub(super) struct Places {
+    /// In whose memory each output lies.
+    pub memory: Vec<usize>,
+    /// For each node, which of its inputs its output is written over.
+    pub over: Vec<Option<usize>>,
+}
+
+impl Places {
+    /// Walks the graph in running order. A memory may be overwritten when all that lies in it, an output and its
+    /// reshapes, has been read for the last time: by its one consumer, the layer that writes over it or a reshape of it.
+    pub fn of<F: Scalar>(graph: &Graph<F>) -> Self {
+        let count = graph.shapes.len();
+        let mut uses = vec![0; count];
+        let taken = graph.nodes.iter().flat_map(|node| &node.inputs).map(|input| input.slot);
+        // What the model gives out is read by whoever called it: once more than one.
+        let given = graph.outputs.iter().flat_map(|&slot| [slot, slot]);
+        taken.chain(given).for_each(|slot| uses[slot] += 1);
+
+        let mut memory: Vec<usize> = (0..count).collect();
+        let mut over = vec![None; graph.nodes.len()];
+        // Whether what lies in a memory has to stay there.
+        let mut stays = vec![true; count];
+        for (node, over) in graph.nodes.iter().zip(&mut over) {
+            *over = (0..node.inputs.len()).find(|&i| {
+                let place = memory[node.inputs[i].slot];
+                !stays[place] && may_overwrite(graph, node, i) && graph.shapes[place] == shape_of(graph, node)
+            });
+            for slot in node.outputs.clone() {
+                let reshape_of = graph.memory[slot];
+                let read_again = uses[slot] != 1 || is_read_backward(graph, node);
+                memory[slot] = match *over {
+                    Some(i) => memory[node.inputs[i].slot],
+                    None if reshape_of != slot => memory[reshape_of],
+                    None => slot,
+                };
+                let place = &mut stays[memory[slot]];
+                *place = read_again || (*place && reshape_of != slot);
+            }
+        }
+        Self { memory, over }
+    }
+}
+
+/// The shape of a node's first output.
+fn shape_of<'a, F: Scalar>(graph: &'a Graph<F>, node: &Node) -> &'a [usize] {
+    &graph.shapes[node.outputs.start]
+}
+
+/// Whether the node's layer can write its output over input number `over`.
+fn may_overwrite<F: Scalar>(graph: &Graph<F>, node: &Node, over: usize) -> bool {
+    let Some(layer) = graph.layer(node) else { return false };
+    let operation = &layer.operation;
+    operation.in_place().is_some_and(|it| it.may_overwrite(over, node.inputs.len()))
+        && node.outputs.len() == 1
+        && layer.specs.is_empty()
+        && operation.mask_rule(0) != MaskRule::Make
+        && !operation.checks_values()
+        && layer.description.activity_regularizer.is_none()
+        && graph.shapes[node.inputs[over].slot] == *shape_of(graph, node)
+}
+
+/// Whether a node reads what it gave out when it goes back, or the loss does: a penalty.
+fn is_read_backward<F: Scalar>(graph: &Graph<F>, node: &Node) -> bool {
+    // The values of a model's inputs are not its own.
+    let Some(layer) = graph.layer(node) else { return true };
+    let reshapes = graph.memory[node.outputs.start] != node.outputs.start;
+    !reshapes && layer.operation.backward_reads_output() || layer.description.activity_regularizer.is_some()
+}
