@@ -5,7 +5,7 @@
 
 use super::plan::{Gather, Plans, Weights};
 use super::tile::{Onto, Piece, Product, Rows, tile_each, tile_rows};
-use super::weights::{pad, rows_of_output};
+use super::weights::{pad, pieces_of_tap, rows_of_output};
 use super::{Finish, Geometry, Workspace, aligned};
 use crate::Scalar;
 use crate::kernels::dispatch::kernel;
@@ -104,8 +104,11 @@ pub fn grad_kernel<F: Scalar>(
         } else {
             x
         };
-        workspace.pieces.clear();
-        rows_of_output(&own, plan, 0, &mut workspace.pieces);
+        workspace.stretches.clear();
+        rows_of_output(&own, plan, 0, [0; 3], &mut workspace.stretches);
+        let size = if plan.pads { plan.padded } else { own.input };
+        let (stride, channels) = (own.strides[2], own.channels);
+        pieces_of_tap(&workspace.stretches, [0; 3], size, stride, channels, &mut workspace.pieces);
         weights(&own, plan, source, grad_y, &workspace.pieces, grad_kernel);
     }
 }

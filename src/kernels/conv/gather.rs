@@ -1,7 +1,7 @@
 //! The output of a convolution, and the gradient of its input: for each pixel a sum over taps.
 
 use super::plan::Gather;
-use super::tile::{Onto, Product, Rows, tile, tile_dots, tile_rows};
+use super::tile::{Onto, Product, Rows, tile_along, tile_dots, tile_rows};
 use super::{Finish, Geometry};
 use crate::Scalar;
 use crate::kernels::dispatch::kernel;
@@ -148,7 +148,7 @@ kernel! {
                                     let b = packed.as_ptr().add((group * panels + number) * rows_of_b * panel);
                                     let product = Product { pieces: &class.pieces, a_step: 1, b, b_step: panel };
                                     let onto = bias.map_or(Onto::Zero, |bias| Onto::Bias(bias.as_ptr().add(column)));
-                                    tile::<F, I>(product, rows, column, cols, onto, finish);
+                                    tile_along::<F, I>(product, rows, column, cols, onto, finish);
                                 }
                             }
                             rows.count = 0;

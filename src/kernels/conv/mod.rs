@@ -79,6 +79,12 @@ impl Geometry {
         self.kernel.iter().product()
     }
 
+    /// Tap number `tap` along the three axes.
+    fn tap(&self, tap: usize) -> [usize; 3] {
+        let [_, height, width] = self.kernel;
+        [tap / width / height, tap / width % height, tap % width]
+    }
+
     /// Values of the kernel.
     pub fn kernel_len(&self) -> usize {
         self.taps() * (self.channels / self.groups) * self.filters
@@ -139,6 +145,7 @@ pub struct Workspace<F> {
     padded: Vec<F>,
     /// A sample with a channel for each filter (`depthwise`).
     spread: Vec<F>,
+    stretches: Vec<weights::Stretch>,
     pieces: Vec<tile::Piece>,
     winograd: winograd::Memory<F>,
 }
@@ -150,6 +157,7 @@ impl<F> Default for Workspace<F> {
             packed: Vec::new(),
             padded: Vec::new(),
             spread: Vec::new(),
+            stretches: Vec::new(),
             pieces: Vec::new(),
             winograd: winograd::Memory::default(),
         }
@@ -275,5 +283,6 @@ pub fn grad_kernel<F: Scalar>(
     let plan = &workspace.plans.as_ref().expect("made above").weights;
     let padded = aligned(&mut workspace.padded, plan.padded_len());
     let packed = aligned(&mut workspace.packed, plan.packed_len(gather::panel::<F>()));
-    weights::grad_kernel(geometry, plan, x, grad_y, padded, packed, &mut workspace.pieces, grad_kernel);
+    let (stretches, pieces) = (&mut workspace.stretches, &mut workspace.pieces);
+    weights::grad_kernel(geometry, plan, x, grad_y, padded, packed, stretches, pieces, grad_kernel);
 }

@@ -65,12 +65,36 @@ impl<F> Rows<F> {
         (self.a[self.count], self.c[self.count]) = (a, c);
         self.count += 1;
     }
+
+    /// Whether there are `count` rows, and their elements of a column lie side by side.
+    #[inline(always)]
+    fn are_neighbours(&self, count: usize) -> bool {
+        self.count == count && (1..count).all(|i| self.a[i] == self.a[0].wrapping_add(i))
+    }
 }
 
-/// C = finish(onto + Σ A·B) for `rows` (1 to `tile_rows`) and `cols` ≤ two vectors of C, `shift` behind the rows' places.
+/// C = finish(onto + Σ A·B) for `rows` (1 to `tile_rows`) and `cols` ≤ two vectors of C, `shift` behind the rows' places,
+/// where the columns of A are neighbours: `a_step` is 1.
 ///
 /// # Safety
 /// The rows' addresses with the pieces behind them are readable; B for whole vectors; C for `cols` columns.
+#[inline(always)]
+pub unsafe fn tile_along<F: Elementary, I: Instructions<F>>(
+    product: Product<'_, F>,
+    rows: &Rows<F>,
+    shift: usize,
+    cols: usize,
+    onto: Onto<F>,
+    finish: Finish,
+) {
+    // SAFETY: the caller's promise.
+    unsafe { wide::<F, I, ALONG>(product, rows, shift, cols, onto, finish) }
+}
+
+/// The same for columns of A that lie `a_step` apart.
+///
+/// # Safety
+/// As [`tile_along`].
 #[inline(always)]
 pub unsafe fn tile<F: Elementary, I: Instructions<F>>(
     product: Product<'_, F>,
@@ -82,10 +106,31 @@ pub unsafe fn tile<F: Elementary, I: Instructions<F>>(
 ) {
     // SAFETY: the caller's promise.
     unsafe {
-        if cols <= I::Vector::LEN {
-            sized::<F, I, 1, SPREAD>(product, rows, shift, cols, onto, finish);
+        if product.a_step == 1 {
+            wide::<F, I, ALONG>(product, rows, shift, cols, onto, finish);
+        } else if rows.are_neighbours(tile_rows::<F, I>()) {
+            wide::<F, I, BESIDE>(product, rows, shift, cols, onto, finish);
         } else {
-            sized::<F, I, 2, SPREAD>(product, rows, shift, cols, onto, finish);
+            wide::<F, I, SPREAD>(product, rows, shift, cols, onto, finish);
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn wide<F: Elementary, I: Instructions<F>, const KIND: u8>(
+    product: Product<'_, F>,
+    rows: &Rows<F>,
+    shift: usize,
+    cols: usize,
+    onto: Onto<F>,
+    finish: Finish,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if cols <= I::Vector::LEN {
+            sized::<F, I, 1, KIND>(product, rows, shift, cols, onto, finish);
+        } else {
+            sized::<F, I, 2, KIND>(product, rows, shift, cols, onto, finish);
         }
     }
 }
@@ -94,7 +139,7 @@ pub unsafe fn tile<F: Elementary, I: Instructions<F>>(
 /// of A is `cols` scalars at its address, `shift` behind.
 ///
 /// # Safety
-/// As [`tile`]; A and B are readable for `cols` columns, which are two vectors, one, or less.
+/// As [`tile_along`]; A and B are readable for `cols` columns, which are two vectors, one, or less.
 #[inline(always)]
 pub unsafe fn tile_each<F: Elementary, I: Instructions<F>>(
     product: Product<'_, F>,
@@ -116,10 +161,18 @@ pub unsafe fn tile_each<F: Elementary, I: Instructions<F>>(
 
 /// One scalar of A counts for all columns.
 const SPREAD: u8 = 0;
+/// The same, where the columns of A are neighbours. An address for each row and what is added to it are then the same for
+/// several columns, which are taken in one round; else counting costs as much as a third of the sums.
+const ALONG: u8 = 1;
+/// The same, where the rows of A are neighbours: one address serves them all.
+const BESIDE: u8 = 2;
 /// A has whole vectors.
-const EACH: u8 = 1;
+const EACH: u8 = 3;
 /// A and B have part of a vector.
-const EACH_PART: u8 = 2;
+const EACH_PART: u8 = 4;
+
+/// Columns of A in one round of [`ALONG`].
+const ROUND: usize = 4;
 
 /// A tile with missing rows computes the last one again, and does not store it: a loop for each number of rows would be
 /// many times the code, for tiles that are few.
@@ -171,7 +224,7 @@ impl<F: Elementary, I: Instructions<F>, const ROWS: usize, const VECTORS: usize,
             let mut rows = [std::ptr::null(); ROWS];
             for (i, row) in rows.iter_mut().enumerate() {
                 *row = self.rows.a[i.min(self.rows.count - 1)];
-                if KIND != SPREAD {
+                if KIND == EACH || KIND == EACH_PART {
                     *row = row.wrapping_add(self.shift);
                 }
             }
@@ -181,26 +234,17 @@ impl<F: Elementary, I: Instructions<F>, const ROWS: usize, const VECTORS: usize,
                     *a = a.wrapping_add(piece.a);
                 }
                 let mut b = b.wrapping_add(piece.b * b_step);
-                let mut at = 0;
-                for _ in 0..piece.len {
-                    let mut row_of_b = [I::Vector::splat(F::zero()); VECTORS];
-                    for (v, vector) in row_of_b.iter_mut().enumerate() {
-                        let b = b.add(v * I::Vector::LEN);
-                        *vector =
-                            if KIND == EACH_PART { I::Vector::load_first(b, self.cols) } else { I::Vector::load(b) };
+                let (mut at, mut left) = (0, piece.len);
+                while KIND == ALONG && left >= ROUND {
+                    for column in 0..ROUND {
+                        self.add_column(&mut sums, a, at + column, b.wrapping_add(column * b_step));
                     }
-                    for (sums, a) in sums.iter_mut().zip(a) {
-                        let a = a.add(at);
-                        for (v, (sum, b)) in sums.iter_mut().zip(row_of_b).enumerate() {
-                            let a = match KIND {
-                                SPREAD => I::Vector::splat(*a),
-                                EACH => I::Vector::load(a.add(v * I::Vector::LEN)),
-                                _ => I::Vector::load_first(a, self.cols),
-                            };
-                            *sum = a.mul_add(b, *sum);
-                        }
-                    }
-                    at += a_step;
+                    (at, left) = (at + ROUND, left - ROUND);
+                    b = b.wrapping_add(ROUND * b_step);
+                }
+                for _ in 0..left {
+                    self.add_column(&mut sums, a, at, b);
+                    at += if KIND == ALONG { 1 } else { a_step };
                     b = b.wrapping_add(b_step);
                 }
             }
@@ -212,6 +256,30 @@ impl<F: Elementary, I: Instructions<F>, const ROWS: usize, const VECTORS: usize,
 impl<F: Elementary, I: Instructions<F>, const ROWS: usize, const VECTORS: usize, const KIND: u8>
     Tile<'_, F, I, ROWS, VECTORS, KIND>
 {
+    /// sums += A\[·, p\]·B\[p\], where the rows' elements of column p lie `at` behind `a`, and B\[p\] at `b`.
+    #[inline(always)]
+    unsafe fn add_column(&self, sums: &mut [[I::Vector; VECTORS]; ROWS], a: [*const F; ROWS], at: usize, b: *const F) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let mut row_of_b = [I::Vector::splat(F::zero()); VECTORS];
+            for (v, vector) in row_of_b.iter_mut().enumerate() {
+                let b = b.wrapping_add(v * I::Vector::LEN);
+                *vector = if KIND == EACH_PART { I::Vector::load_first(b, self.cols) } else { I::Vector::load(b) };
+            }
+            for (i, sums) in sums.iter_mut().enumerate() {
+                let a = if KIND == BESIDE { a[0].wrapping_add(at + i) } else { a[i].wrapping_add(at) };
+                for (v, (sum, b)) in sums.iter_mut().zip(row_of_b).enumerate() {
+                    let a = match KIND {
+                        EACH => I::Vector::load(a.wrapping_add(v * I::Vector::LEN)),
+                        EACH_PART => I::Vector::load_first(a, self.cols),
+                        _ => I::Vector::splat(*a),
+                    };
+                    *sum = a.mul_add(b, *sum);
+                }
+            }
+        }
+    }
+
     /// c = finish(onto + sums)
     #[inline(always)]
     unsafe fn store(&self, sums: [[I::Vector; VECTORS]; ROWS]) {
@@ -306,7 +374,7 @@ unsafe fn store<F: Elementary>(sum: F, col: usize, onto: Onto<F>, finish: Finish
 /// `len` scalars lie together in A as in B.
 ///
 /// # Safety
-/// As [`tile`]; B is readable where the pieces say.
+/// As [`tile_along`]; B is readable where the pieces say.
 #[inline(always)]
 pub unsafe fn tile_dots<F: Elementary, I: Instructions<F>>(
     product: Product<'_, F>,
