@@ -11,6 +11,7 @@ mod axes;
 mod context;
 mod conv;
 mod dense;
+mod dot;
 mod dropout;
 mod embedding;
 mod framing;
@@ -40,6 +41,7 @@ pub use conv::{
     SeparableConv1D, SeparableConv2D,
 };
 pub use dense::Dense;
+pub use dot::Dot;
 pub use dropout::{
     AlphaDropout, Dropout, GaussianDropout, GaussianNoise, SpatialDropout1D, SpatialDropout2D, SpatialDropout3D,
 };
@@ -50,7 +52,7 @@ pub use global_pool::{
 };
 pub use in_place::InPlace;
 pub use masking::{Masking, WithMask};
-pub use merge::{Add, Average, Concatenate, Dot, Maximum, Minimum, Multiply, Subtract};
+pub use merge::{Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract};
 pub use normalization::{
     BatchNormalization, FeatureStatistics, GroupNormalization, LayerNormalization, Normalization, RMSNormalization,
     UnitNormalization,

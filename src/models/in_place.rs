@@ -73,3 +73,61 @@ fn is_read_backward<F: Scalar>(graph: &Graph<F>, node: &Node) -> bool {
     let reshapes = graph.memory[node.outputs.start] != node.outputs.start;
     !reshapes && layer.operation.backward_reads_output() || layer.description.activity_regularizer.is_some()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Places;
+    use crate::prelude::*;
+
+    /// Which layers of a model are written over an input, by name, and over which.
+    fn written_over(inputs: &[&Symbol<f32>], outputs: &[&Symbol<f32>]) -> Vec<(String, usize)> {
+        let model = ModelBuilder::new(inputs.iter().copied(), outputs.iter().copied()).build().expect("it builds");
+        let over = Places::of(&model.graph).over;
+        let name = |number: usize| model.graph.layer(&model.graph.nodes[number]).expect("a layer").name.clone();
+        over.iter().enumerate().filter_map(|(number, over)| over.map(|over| (name(number), over))).collect()
+    }
+
+    fn dense() -> Dense {
+        Dense::new(4)
+    }
+
+    #[test]
+    fn what_is_read_again_stays() {
+        let x = Input::new([4]);
+        let none: [(String, usize); 0] = [];
+        // The model's input is the caller's.
+        assert_eq!(written_over(&[&x], &[&x.apply(Relu)]), none);
+        // The derivative of tanh is computed from its output, that of gelu from its input.
+        assert_eq!(written_over(&[&x], &[&x.apply(dense().activation(Tanh)).apply(Relu)]), none);
+        assert_eq!(written_over(&[&x], &[&x.apply(dense()).apply(Gelu)]), none);
+        // Another layer takes it, or the model gives it out.
+        let hidden = x.apply(dense());
+        assert_eq!(written_over(&[&x], &[&hidden.apply(Relu), &hidden.apply(dense())]), none);
+        assert_eq!(written_over(&[&x], &[&hidden.apply(Relu), &hidden]), none);
+        assert_eq!(written_over(&[&x], &[&call(Add::new(), [&hidden, &hidden])]), none);
+        let reshaped = hidden.apply(Reshape::new([2, 2]));
+        assert_eq!(written_over(&[&x], &[&hidden.apply(Relu), &reshaped]), none);
+        // A penalty is computed from it.
+        let penalized = x.apply(dense().activity_regularizer(Regularizer::L2(0.1)));
+        assert_eq!(written_over(&[&x], &[&penalized.apply(Relu)]), none);
+    }
+
+    #[test]
+    fn what_nobody_reads_again_is_written_over() {
+        let x = Input::new([4]);
+        let relu = x.apply(dense()).apply(Relu);
+        assert_eq!(written_over(&[&x], &[&relu]), [("activation".into(), 0)]);
+        // A residual block: the sum is written over the branch, whichever input that is, and relu over the sum.
+        for order in [[0, 1], [1, 0]] {
+            let inside = relu.apply(dense()).apply(BatchNormalization::new());
+            let both = [&inside, &relu];
+            let sum = call(Add::new(), order.map(|i| both[i])).apply(Relu);
+            let over = order.iter().position(|&i| i == 0).expect("the branch");
+            let expected = [("activation".into(), 0), ("add".into(), over), ("activation_1".into(), 0)];
+            assert_eq!(written_over(&[&x], &[&sum]), expected);
+        }
+        // Differences do not commute.
+        let difference = call(Subtract::new(), [&x, &x.apply(dense())]);
+        assert_eq!(written_over(&[&x], &[&difference]), []);
+    }
+}

@@ -1,5 +1,6 @@
 //! Everything that a layer must hold, in one call.
 
+mod in_place;
 mod storage;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -32,6 +33,7 @@ use crate::{Error, Result, Scalar, random};
 /// | stale values | nothing is left of an earlier, larger batch full of NaN |
 /// | wanted gradients | leaving out those that nobody wants changes no others; frozen parameters get none |
 /// | shared layers | the gradients of two calls add up |
+/// | in place | where the layer tells of it: written over an input, the same output and gradients; its own output written over, the same gradients |
 /// | refusal | inputs of other ranks and empty axes give an error or work, but never a panic |
 /// | weights | taken out of one model and put into another they give the same outputs |
 /// | configuration | written and read, it makes a layer that says and does the same |
@@ -219,7 +221,7 @@ fn narrow(value: f64) -> f32 {
 /// What is checked, in order.
 type Property<'a> = (&'static str, fn(&Subject<'a>) -> Result<(), String>);
 
-fn properties<'a>() -> [Property<'a>; 13] {
+fn properties<'a>() -> [Property<'a>; 15] {
     [
         ("configuration", Subject::configuration),
         ("output shape", Subject::output_shape),
@@ -231,6 +233,8 @@ fn properties<'a>() -> [Property<'a>; 13] {
         ("no stale values", Subject::stale),
         ("gradients that nobody wants", Subject::wanted),
         ("gradients of a shared layer add up", Subject::shared),
+        ("written over its input", Subject::in_place),
+        ("its output written over", Subject::unread),
         ("refusal of inputs", Subject::refusal),
         ("weights into another model", Subject::weights),
         ("a file", Subject::file),

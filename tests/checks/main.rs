@@ -1,5 +1,7 @@
 //! The checks find what they are there to find, and nothing else.
 
+mod in_place;
+
 use gradus::check::{GradientCheck, LayerCheck};
 use gradus::layers::{Coupling, Description};
 use gradus::losses::LossContext;
