@@ -79,25 +79,29 @@ pub unsafe fn tile<F: Elementary, I: Instructions<F>>(
 ) {
     /// Tests the number of rows, so that each gets a loop of its own, with all sums in registers.
     macro_rules! by_rows {
-        ($vectors:literal: $($rows:literal)*) => {
+        ($vectors:literal $neighbours:literal: $($rows:literal)*) => {
             match rows {
                 // SAFETY: the caller's promise.
                 $($rows if const { $rows <= I::TILE_ROWS } => unsafe {
-                    I::apart(Tile::<F, I, $rows, $vectors> { operands, cols, onto, c, instructions: PhantomData });
+                    I::apart(Tile::<F, I, $rows, $vectors, $neighbours> {
+                        operands, cols, onto, c, instructions: PhantomData,
+                    });
                 },)*
                 _ => unreachable!("a tile has 1 to TILE_ROWS rows"),
             }
         };
     }
-    if cols <= I::Vector::LEN {
-        by_rows!(1: 1 2 3 4 5 6 7 8 9 10 11 12 13 14);
-    } else {
-        by_rows!(2: 1 2 3 4 5 6 7 8 9 10 11 12 13 14);
+    match (cols <= I::Vector::LEN, operands.a_row == 1) {
+        (true, true) => by_rows!(1 true: 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
+        (true, false) => by_rows!(1 false: 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
+        (false, true) => by_rows!(2 true: 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
+        (false, false) => by_rows!(2 false: 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
     }
 }
 
-/// A tile with its size in the type.
-struct Tile<F, I, const ROWS: usize, const VECTORS: usize> {
+/// A tile with its size in the type, and whether the elements of a column of A are neighbours: then one address serves them
+/// all, where else one is worked out after the other.
+struct Tile<F, I, const ROWS: usize, const VECTORS: usize, const NEIGHBOURS: bool> {
     operands: Operands<F>,
     cols: usize,
     onto: Onto<F>,
@@ -105,12 +109,15 @@ struct Tile<F, I, const ROWS: usize, const VECTORS: usize> {
     instructions: PhantomData<I>,
 }
 
-impl<F: Elementary, I: Instructions<F>, const ROWS: usize, const VECTORS: usize> Work for Tile<F, I, ROWS, VECTORS> {
+impl<F: Elementary, I: Instructions<F>, const ROWS: usize, const VECTORS: usize, const NEIGHBOURS: bool> Work
+    for Tile<F, I, ROWS, VECTORS, NEIGHBOURS>
+{
     #[inline(always)]
     unsafe fn run(self) {
+        let a_row = if NEIGHBOURS { 1 } else { self.operands.a_row };
         // SAFETY: who makes a tile promises what its parts ask for.
         unsafe {
-            let sums = sums::<F, I::Vector, ROWS, VECTORS, 1>(self.operands);
+            let sums = sums::<F, I::Vector, ROWS, VECTORS, 1>(Operands { a_row, ..self.operands });
             store::<F, I, ROWS, VECTORS>(sums, self.cols, self.onto, self.c);
         }
     }

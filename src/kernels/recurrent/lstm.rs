@@ -149,7 +149,8 @@ pub fn lstm_backward<F: Scalar>(
     }
     let before = if course.recurrent_dropout.is_some() { &cache.dropped } else { &cache.h };
     if let Some(grads) = grads {
-        weight_gradients(course, grad_gates, [&cache.x, before], grads);
+        let [_, packed] = &mut cache.kernels;
+        weight_gradients(course, grad_gates, [&cache.x, before], grads, packed);
     }
     if let Some(grad_x) = grad_x {
         input_gradients(course, grad_gates, weights.kernel, &mut cache.grad_x, grad_x);

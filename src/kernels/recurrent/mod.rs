@@ -278,21 +278,29 @@ fn gradient_before<F: Scalar>(
     std::mem::swap(grad_h, next);
 }
 
-/// The gradients of all weights, one product each over all steps: `grad_z` (steps, rows, sums), beside the inputs x and
-/// the states before each step.
+/// The gradients of all weights, sums over all steps: of products of `grad_z` (steps, rows, sums) with the inputs x and the
+/// states before each step. Some rows of `grad_z` are copied at a time, into the order in which both products read them.
 fn weight_gradients<F: Scalar>(
     course: &Course<'_, F>,
     grad_z: &[F],
     [x, before]: [&[F]; 2],
-    grads: GradWeights<'_, F>,
+    mut grads: GradWeights<'_, F>,
+    packed: &mut Packed<F>,
 ) {
     let Sizes { rows, steps, features, units } = course.sizes;
-    let width = grad_z.len() / (steps * rows).max(1);
-    let all = Matrix::new(grad_z, steps * rows, width);
-    gemm(Matrix::new(before, steps * rows, units).t(), all, Start::Add, grads.recurrent, width);
-    gemm(Matrix::new(x, steps * rows, features).t(), all, Start::Add, grads.kernel, width);
-    if let Some(bias) = grads.bias {
-        add_column_sums(grad_z, bias);
+    let count = steps * rows;
+    let width = grad_z.len() / count.max(1);
+    for first in (0..count).step_by(ROWS_AT_ONCE) {
+        let some = ROWS_AT_ONCE.min(count - first);
+        let grad_z = &grad_z[first * width..][..some * width];
+        packed.pack(Matrix::new(grad_z, some, width));
+        let states = Matrix::new(&before[first * units..], some, units);
+        gemm_packed(states.t(), packed, Start::Add, grads.recurrent, width);
+        let inputs = Matrix::new(&x[first * features..], some, features);
+        gemm_packed(inputs.t(), packed, Start::Add, grads.kernel, width);
+        if let Some(bias) = &mut grads.bias {
+            add_column_sums(grad_z, bias);
+        }
     }
 }
 

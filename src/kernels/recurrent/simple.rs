@@ -108,7 +108,8 @@ pub fn simple_backward<F: Scalar>(
     }
     let before = if course.recurrent_dropout.is_some() { &cache.dropped } else { &cache.h };
     if let Some(grads) = grads {
-        weight_gradients(course, grad_sums, [&cache.x, before], grads);
+        let [_, packed] = &mut cache.kernels;
+        weight_gradients(course, grad_sums, [&cache.x, before], grads, packed);
     }
     if let Some(grad_x) = grad_x {
         input_gradients(course, grad_sums, weights.kernel, &mut cache.grad_x, grad_x);
