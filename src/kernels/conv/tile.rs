@@ -73,6 +73,31 @@ impl<F> Rows<F> {
     }
 }
 
+/// A tile with so few rows has a loop of its own.
+const FEW_ROWS: usize = 2;
+
+/// Runs a tile with the size of its rows in the type: all, or few. One with missing rows computes the last one again, and does
+/// not store it: a loop for each number of rows would be many times the code, for tiles that are few.
+macro_rules! sized {
+    ($rows:expr, few: $few:expr, |$ROWS:ident| $work:expr) => {
+        sized!(2 4 6 8; $rows, $few, $ROWS, $work)
+    };
+    ($($size:literal)*; $rows:expr, $few:expr, $ROWS:ident, $work:expr) => {
+        match if $few && $rows <= FEW_ROWS { FEW_ROWS } else { tile_rows::<F, I>() } {
+            $($size if const { $few && $size == FEW_ROWS || is_full::<F, I>($size) } => {
+                const $ROWS: usize = $size;
+                I::apart($work);
+            },)*
+            _ => unreachable!("a tile has 4, 6 or 8 rows"),
+        }
+    };
+}
+
+/// Whether so many rows are what [`tile_rows`] says.
+const fn is_full<F, I: Instructions<F>>(rows: usize) -> bool {
+    rows == if I::TILE_ROWS < MOST_ROWS { I::TILE_ROWS } else { MOST_ROWS }
+}
+
 /// C = finish(onto + Σ A·B) for `rows` (1 to `tile_rows`) and `cols` ≤ two vectors of C, `shift` behind the rows' places,
 /// where the columns of A are neighbours: `a_step` is 1.
 ///
@@ -117,6 +142,29 @@ pub unsafe fn tile<F: Elementary, I: Instructions<F>>(
 }
 
 #[inline(always)]
+unsafe fn of_width<F: Elementary, I: Instructions<F>, const VECTORS: usize, const KIND: u8>(
+    product: Product<'_, F>,
+    rows: &Rows<F>,
+    shift: usize,
+    cols: usize,
+    onto: Onto<F>,
+    finish: Finish,
+) {
+    // SAFETY: the caller's promise. Rows that are neighbours are all of a tile's.
+    unsafe {
+        sized!(rows.count, few: KIND != SPREAD && KIND != BESIDE, |ROWS| Tile::<F, I, ROWS, VECTORS, KIND> {
+            product,
+            rows,
+            shift,
+            cols,
+            onto,
+            finish,
+            instructions: PhantomData,
+        });
+    }
+}
+
+#[inline(always)]
 unsafe fn wide<F: Elementary, I: Instructions<F>, const KIND: u8>(
     product: Product<'_, F>,
     rows: &Rows<F>,
@@ -128,9 +176,9 @@ unsafe fn wide<F: Elementary, I: Instructions<F>, const KIND: u8>(
     // SAFETY: the caller's promise.
     unsafe {
         if cols <= I::Vector::LEN {
-            sized::<F, I, 1, KIND>(product, rows, shift, cols, onto, finish);
+            of_width::<F, I, 1, KIND>(product, rows, shift, cols, onto, finish);
         } else {
-            sized::<F, I, 2, KIND>(product, rows, shift, cols, onto, finish);
+            of_width::<F, I, 2, KIND>(product, rows, shift, cols, onto, finish);
         }
     }
 }
@@ -152,9 +200,9 @@ pub unsafe fn tile_each<F: Elementary, I: Instructions<F>>(
     // SAFETY: the caller's promise.
     unsafe {
         match cols.cmp(&I::Vector::LEN) {
-            Ordering::Less => sized::<F, I, 1, EACH_PART>(product, rows, shift, cols, onto, finish),
-            Ordering::Equal => sized::<F, I, 1, EACH>(product, rows, shift, cols, onto, finish),
-            Ordering::Greater => sized::<F, I, 2, EACH>(product, rows, shift, cols, onto, finish),
+            Ordering::Less => of_width::<F, I, 1, EACH_PART>(product, rows, shift, cols, onto, finish),
+            Ordering::Equal => of_width::<F, I, 1, EACH>(product, rows, shift, cols, onto, finish),
+            Ordering::Greater => of_width::<F, I, 2, EACH>(product, rows, shift, cols, onto, finish),
         }
     }
 }
@@ -173,33 +221,6 @@ const EACH_PART: u8 = 4;
 
 /// Columns of A in one round of [`ALONG`].
 const ROUND: usize = 4;
-
-/// A tile with missing rows computes the last one again, and does not store it: a loop for each number of rows would be
-/// many times the code, for tiles that are few.
-#[inline(always)]
-unsafe fn sized<F: Elementary, I: Instructions<F>, const VECTORS: usize, const KIND: u8>(
-    product: Product<'_, F>,
-    rows: &Rows<F>,
-    shift: usize,
-    cols: usize,
-    onto: Onto<F>,
-    finish: Finish,
-) {
-    macro_rules! of_rows {
-        ($($rows:literal)*) => {
-            match if rows.count <= 2 { 2 } else { tile_rows::<F, I>() } {
-                // SAFETY: the caller's promise.
-                $($rows if const { $rows <= I::TILE_ROWS } => unsafe {
-                    I::apart(Tile::<F, I, $rows, VECTORS, KIND> {
-                        product, rows, shift, cols, onto, finish, instructions: PhantomData,
-                    });
-                },)*
-                _ => unreachable!("a tile has 4, 6 or 8 rows"),
-            }
-        };
-    }
-    of_rows!(2 4 6 8);
-}
 
 /// A tile with its size in the type.
 struct Tile<'a, F, I, const ROWS: usize, const VECTORS: usize, const KIND: u8> {
@@ -383,18 +404,17 @@ pub unsafe fn tile_dots<F: Elementary, I: Instructions<F>>(
     onto: Onto<F>,
     finish: Finish,
 ) {
-    macro_rules! of_rows {
-        ($($rows:literal)*) => {
-            match if rows.count <= 2 { 2 } else { tile_rows::<F, I>() } {
-                // SAFETY: the caller's promise.
-                $($rows if const { $rows <= I::TILE_ROWS } => unsafe {
-                    I::apart(Dots::<F, I::Vector, $rows> { product, rows, shift, onto, finish, vector: PhantomData });
-                },)*
-                _ => unreachable!("a tile has 4, 6 or 8 rows"),
-            }
-        };
+    // SAFETY: the caller's promise.
+    unsafe {
+        sized!(rows.count, few: true, |ROWS| Dots::<F, I::Vector, ROWS> {
+            product,
+            rows,
+            shift,
+            onto,
+            finish,
+            vector: PhantomData,
+        });
     }
-    of_rows!(2 4 6 8);
 }
 
 /// A column of a tile, with its size in the type.
