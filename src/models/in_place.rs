@@ -1,10 +1,10 @@
-//! Which outputs of a graph are written over an input, in training.
+//! Which outputs of a graph are written over an input.
 
 use super::graph::{Graph, Node};
 use crate::Scalar;
 use crate::layers::MaskRule;
 
-/// Where values lie in training.
+/// Where values lie.
 pub(super) struct Places {
     /// In whose memory each output lies.
     pub memory: Vec<usize>,
@@ -13,9 +13,15 @@ pub(super) struct Places {
 }
 
 impl Places {
-    /// Walks the graph in running order. A memory may be overwritten when all that lies in it, an output and its
-    /// reshapes, has been read for the last time: by its one consumer, the layer that writes over it or a reshape of it.
-    pub fn of<F: Scalar>(graph: &Graph<F>) -> Self {
+    /// With every output apart, but for reshapes: `memory` says of which.
+    pub fn apart<F: Scalar>(graph: &Graph<F>, memory: &[usize]) -> Self {
+        Self { memory: memory.to_vec(), over: vec![None; graph.nodes.len()] }
+    }
+
+    /// Walks the graph in running order; `reshapes` says which outputs are others in another shape. A memory may be
+    /// overwritten when all that lies in it, an output and its reshapes, has been read for the last time: by its one
+    /// consumer, the layer that writes over it or a reshape of it.
+    pub fn of<F: Scalar>(graph: &Graph<F>, reshapes: &[usize]) -> Self {
         let count = graph.shapes.len();
         let mut uses = vec![0; count];
         let taken = graph.nodes.iter().flat_map(|node| &node.inputs).map(|input| input.slot);
@@ -28,13 +34,14 @@ impl Places {
         // Whether what lies in a memory has to stay there.
         let mut stays = vec![true; count];
         for (node, over) in graph.nodes.iter().zip(&mut over) {
-            *over = (0..node.inputs.len()).find(|&i| {
+            let is_reshape = node.outputs.clone().any(|slot| reshapes[slot] != slot);
+            *over = (0..node.inputs.len()).filter(|_| !is_reshape).find(|&i| {
                 let place = memory[node.inputs[i].slot];
                 !stays[place] && may_overwrite(graph, node, i) && graph.shapes[place] == shape_of(graph, node)
             });
             for slot in node.outputs.clone() {
-                let reshape_of = graph.memory[slot];
-                let read_again = uses[slot] != 1 || is_read_backward(graph, node);
+                let reshape_of = reshapes[slot];
+                let read_again = uses[slot] != 1 || is_read_backward(graph, node, reshape_of != slot);
                 memory[slot] = match *over {
                     Some(i) => memory[node.inputs[i].slot],
                     None if reshape_of != slot => memory[reshape_of],
@@ -67,10 +74,9 @@ fn may_overwrite<F: Scalar>(graph: &Graph<F>, node: &Node, over: usize) -> bool 
 }
 
 /// Whether a node reads what it gave out when it goes back, or the loss does: a penalty.
-fn is_read_backward<F: Scalar>(graph: &Graph<F>, node: &Node) -> bool {
+fn is_read_backward<F: Scalar>(graph: &Graph<F>, node: &Node, reshapes: bool) -> bool {
     // The values of a model's inputs are not its own.
     let Some(layer) = graph.layer(node) else { return true };
-    let reshapes = graph.memory[node.outputs.start] != node.outputs.start;
     !reshapes && layer.operation.backward_reads_output() || layer.description.activity_regularizer.is_some()
 }
 
@@ -82,7 +88,7 @@ mod tests {
     /// Which layers of a model are written over an input, by name, and over which.
     fn written_over(inputs: &[&Symbol<f32>], outputs: &[&Symbol<f32>]) -> Vec<(String, usize)> {
         let model = ModelBuilder::new(inputs.iter().copied(), outputs.iter().copied()).build().expect("it builds");
-        let over = Places::of(&model.graph).over;
+        let over = Places::of(&model.graph, &model.graph.memory).over;
         let name = |number: usize| model.graph.layer(&model.graph.nodes[number]).expect("a layer").name.clone();
         over.iter().enumerate().filter_map(|(number, over)| over.map(|over| (name(number), over))).collect()
     }

@@ -239,13 +239,13 @@ impl<F: Scalar> Model<F> {
 
     /// The same, with the gradients of the inputs too.
     pub fn pass_with_input_gradients(&self) -> Pass<F> {
-        self.new_pass(Wanted { parameters: true, inputs: true })
+        self.new_pass(Wanted { inputs: true, ..Wanted::PARAMETERS })
     }
 
     /// The same, for the gradients of the inputs alone: what a generator needs of its discriminator, which runs as in
     /// training but learns nothing from it.
     pub fn pass_of_input_gradients(&self) -> Pass<F> {
-        self.new_pass(Wanted { parameters: false, inputs: true })
+        self.new_pass(Wanted { parameters: false, inputs: true, ..Wanted::PARAMETERS })
     }
 
     fn new_pass(&self, wanted: Wanted) -> Pass<F> {

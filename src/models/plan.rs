@@ -22,18 +22,20 @@ pub(crate) struct Plan {
     pub seams: Vec<usize>,
 }
 
-/// What gradients a backward pass is to bring.
+/// What passes are to bring: gradients, and more values than the model's outputs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wanted {
     /// Of the parameters of layers that are trained.
     pub parameters: bool,
     /// Of the model's inputs.
     pub inputs: bool,
+    /// Whether the values of every layer's output are asked for, not the model's alone.
+    pub every_output: bool,
 }
 
 impl Wanted {
     /// The parameters' alone: what training needs.
-    pub const PARAMETERS: Self = Self { parameters: true, inputs: false };
+    pub const PARAMETERS: Self = Self { parameters: true, inputs: false, every_output: false };
 }
 
 #[derive(Clone, Debug)]
@@ -63,11 +65,9 @@ impl Plan {
     /// The plan for a graph whose outputs all bring gradients, with layers trained as `trains` says. `fused` tells which
     /// outputs' losses include the last activation.
     pub fn new<F: Scalar>(graph: &Graph<F>, training: bool, trains: &[bool], wanted: Wanted, fused: &[bool]) -> Self {
-        let Places { memory, over } = if training {
-            Places::of(graph)
-        } else {
-            Places { memory: graph.memory_inference.clone(), over: vec![None; graph.nodes.len()] }
-        };
+        let memory = if training { &graph.memory } else { &graph.memory_inference };
+        let places = if wanted.every_output { Places::apart } else { Places::of };
+        let Places { memory, over } = places(graph, memory);
         let count = graph.shapes.len();
         let trained = |layer: Option<usize>| layer.is_some_and(|layer| trains[layer]);
         // Forwards: a gradient is needed where something upstream is trained or wanted.

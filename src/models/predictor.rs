@@ -93,7 +93,8 @@ impl<'m, F: Scalar> Predictor<'m, F> {
     pub(crate) fn new(model: &'m Model<F>, slots: Vec<usize>, most_rows: usize) -> Self {
         let graph = &model.graph;
         let frozen = vec![false; graph.layers.len()];
-        let plan = Plan::new(graph, false, &frozen, Wanted::PARAMETERS, &vec![false; graph.outputs.len()]);
+        let wanted = Wanted { every_output: slots != graph.outputs, ..Wanted::PARAMETERS };
+        let plan = Plan::new(graph, false, &frozen, wanted, &vec![false; graph.outputs.len()]);
         let carried = graph.carries_state().then(|| model.params.clone());
         let piece_rows = rows_a_piece(graph);
         let pieces = most_rows.div_ceil(piece_rows).max(1);
@@ -114,14 +115,7 @@ impl<'m, F: Scalar> Predictor<'m, F> {
         let zeros: Vec<Vec<F>> =
             graph.inputs.iter().map(|input| vec![F::zero(); rows * volume(&input.shape)]).collect();
         let feeds: Vec<&[F]> = zeros.iter().map(Vec::as_slice).collect();
-        let run = Run {
-            graph,
-            params: &self.model.params,
-            plan: &self.plan,
-            mode: Mode::Inference,
-            batch: rows,
-            penalties: false,
-        };
+        let run = inference(self.model, &self.plan, None, rows);
         let rows_a_worker = self.most_rows.div_ceil(self.workers.len()).max(rows);
         for worker in &mut self.workers {
             worker.run(&run, &self.slots, &feeds, 0..rows, rows.max(1));
@@ -173,13 +167,28 @@ impl<'m, F: Scalar> Predictor<'m, F> {
             }
         }
         if rows <= self.piece_rows {
-            self.run_many(inputs, rows)?;
-        } else {
-            self.model.threads.enter(|| self.run_many(inputs, rows))?;
+            return self.run_few(inputs, rows, outputs);
         }
+        self.model.threads.enter(|| self.run_many(inputs, rows))?;
         for (i, out) in outputs.iter_mut().enumerate() {
             self.fetch(i, out);
         }
+        Ok(())
+    }
+
+    /// Runs checked inputs that go through the graph together, without detours: of a small network this is a good part.
+    fn run_few(&mut self, feeds: &[&[F]], rows: usize, outputs: &mut [&mut [F]]) -> Result<()> {
+        let run = inference(self.model, &self.plan, self.carried.as_deref(), rows);
+        let shard = &mut self.workers[0].shard;
+        shard.set_rows(&run, 0..rows);
+        shard.forward(&run, 0..run.graph.nodes.len(), Feeds::Batch(feeds), &[]);
+        if let Some(error) = shard.refusal(run.graph, None) {
+            return Err(error);
+        }
+        for (out, &slot) in outputs.iter_mut().zip(&self.slots) {
+            out.copy_from_slice(&shard.value(&run, slot, Feeds::Batch(feeds)));
+        }
+        self.carry(1, feeds, rows);
         Ok(())
     }
 
@@ -195,15 +204,7 @@ impl<'m, F: Scalar> Predictor<'m, F> {
 
     /// Runs checked inputs: each worker its share of the rows. The results lie in the workers' outputs.
     fn run_many(&mut self, feeds: &[&[F]], rows: usize) -> Result<()> {
-        let model = self.model;
-        let run = Run {
-            graph: &model.graph,
-            params: self.carried.as_deref().unwrap_or(&model.params),
-            plan: &self.plan,
-            mode: Mode::Inference,
-            batch: rows,
-            penalties: false,
-        };
+        let run = inference(self.model, &self.plan, self.carried.as_deref(), rows);
         let count = self.workers.len().min(rows.div_ceil(self.piece_rows)).max(1);
         self.used = count;
         let (slots, piece_rows) = (&self.slots, self.piece_rows);
@@ -215,17 +216,21 @@ impl<'m, F: Scalar> Predictor<'m, F> {
             [worker] => work(worker),
             workers => parallel::for_each(workers, &work),
         }
-        if let Some(error) = self.workers[..count].iter().find_map(|worker| worker.shard.refusal(&model.graph, None)) {
+        if let Some(error) = self.workers[..count].iter().find_map(|worker| worker.shard.refusal(run.graph, None)) {
             return Err(error);
         }
+        self.carry(count, feeds, rows);
+        Ok(())
+    }
+
+    /// Keeps the states that the first `count` workers left behind, for the next run.
+    fn carry(&mut self, count: usize, feeds: &[&[F]], rows: usize) {
         if let Some(carried) = &mut self.carried {
-            let (graph, plan, mode) = (&model.graph, &self.plan, Mode::Inference);
-            let run = Run { graph, params: &[], plan, mode, batch: rows, penalties: false };
+            let run = Run { params: &[], ..inference(self.model, &self.plan, None, rows) };
             for worker in &self.workers[..count] {
                 worker.shard.update_state(&run, carried, Feeds::Batch(feeds));
             }
         }
-        Ok(())
     }
 
     /// Sets the states of stateful layers, which go from run to run, back to what the model holds.
@@ -234,6 +239,12 @@ impl<'m, F: Scalar> Predictor<'m, F> {
             carried.copy_from_slice(&self.model.params);
         }
     }
+}
+
+/// A prediction of so many rows, with the states in `carried` if there are such.
+fn inference<'a, F: Scalar>(model: &'a Model<F>, plan: &'a Plan, carried: Option<&'a [F]>, rows: usize) -> Run<'a, F> {
+    let params = carried.unwrap_or(&model.params);
+    Run { graph: &model.graph, params, plan, mode: Mode::Inference, batch: rows, penalties: false }
 }
 
 /// The memory of one of the workers of a prediction.

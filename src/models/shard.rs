@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
-use super::graph::Graph;
+use super::graph::{Graph, Node};
 use super::operation::AnyCache;
 use super::plan::{Plan, Seed};
 use crate::kernels::elementwise;
 use crate::layers::{
-    BadValue, Context, Feeds, GradInputs, GradState, Grads, Inputs, MaskRule, Mode, NodeShared, Params, Values,
+    BadValue, Context, Feeds, GradInputs, GradState, Grads, InPlace, Inputs, MaskRule, Mode, NodeShared, Params, Values,
 };
 use crate::{Error, Scalar, Tensor, View, ViewMut};
 
@@ -176,13 +176,13 @@ impl<F: Scalar> Shard<F> {
         for number in nodes {
             let node = &run.graph.nodes[number];
             let Some(layer) = run.graph.layer(node) else { continue };
-            let over = run.plan.nodes[number].over;
-            let place = memory[node.outputs.start];
-            if place != node.outputs.start && over.is_none() {
-                continue; // a reshape, or a layer that does nothing here: its output is its input's memory
+            if memory[node.outputs.start] != node.outputs.start {
+                // A reshape, or a layer that does nothing here: its output is its input's memory. Or it is written there.
+                if let Some(over) = run.plan.nodes[number].over {
+                    self.forward_in_place(run, number, over, feeds);
+                }
+                continue;
             }
-            // Where an input is written over, its values are taken out from among the others.
-            let mut own = over.map(|_| std::mem::take(&mut self.values[place]));
             let (before, after) = self.values.split_at_mut(node.outputs.start);
             let outputs = &mut after[..node.outputs.len()];
             let cache = self.caches[number].as_mut().expect("a node with a layer has a cache");
@@ -201,16 +201,21 @@ impl<F: Scalar> Shard<F> {
             {
                 self.refused.get_or_insert((node.layer.unwrap_or_default(), value));
             }
-            if let (Some(over), Some(own)) = (over, &mut own) {
-                let layer = layer.operation.in_place().expect(IN_PLACE);
-                layer.forward(over, inputs, ViewMut::new(outputs[0].shape(), own.data_mut()), &cx);
-            } else {
-                layer.operation.forward(inputs, outputs, cache, &cx);
-            }
-            if let Some(own) = own {
-                self.values[place] = own;
-            }
+            layer.operation.forward(inputs, outputs, cache, &cx);
         }
+    }
+
+    /// Runs a node forward whose output is written over input number `over`.
+    fn forward_in_place(&mut self, run: &Run<'_, F>, number: usize, over: usize, feeds: Feeds<'_, F>) {
+        let (node, memory) = (&run.graph.nodes[number], &run.plan.memory);
+        let place = memory[node.outputs.start];
+        let mut own = std::mem::take(&mut self.values[place]);
+        let values = Values { outputs: &self.values, memory, masks: &self.masks, feeds, rows: &self.rows };
+        let inputs = Inputs::new(&node.inputs, values);
+        let cx = context(run, number, self.number, &self.rows, inputs);
+        let y = ViewMut::new(self.values[node.outputs.start].shape(), own.data_mut());
+        in_place(run, node).forward(over, inputs, y, &cx);
+        self.values[place] = own;
     }
 
     /// This shard's part of the sums that node `number` needs before its forward pass.
@@ -245,17 +250,7 @@ impl<F: Scalar> Shard<F> {
             }
             let layer = run.graph.layer(node).expect("only layers run backward");
             if let Some(over) = plan.over {
-                let place = memory[node.outputs.start];
-                let mut grad = std::mem::take(&mut self.grads[place]);
-                let fed = Values { outputs: &self.values, memory, masks: &self.masks, feeds, rows: &self.rows };
-                let inputs = Inputs::new(&node.inputs, fed);
-                let cx = context(run, number, self.number, &self.rows, inputs).with_fused_loss(plan.fused_loss);
-                let mut grad_inputs =
-                    GradInputs::new(&plan.inputs, &mut self.grads, &self.values, memory, &mut self.scratch);
-                let y = fed.view(node.outputs.start);
-                let in_place = layer.operation.in_place().expect(IN_PLACE);
-                in_place.backward(over, y, ViewMut::new(y.axes(), grad.data_mut()), &mut grad_inputs, &cx);
-                self.grads[place] = grad;
+                self.backward_in_place(run, number, over, feeds);
                 continue;
             }
             let (values, outputs) = self.values.split_at(node.outputs.start);
@@ -278,6 +273,21 @@ impl<F: Scalar> Shard<F> {
             let cache = self.caches[number].as_mut().expect("a node with a layer has a cache");
             layer.operation.backward(inputs, outputs, grad_outputs, &mut grad_inputs, &mut param_grads, cache, &cx);
         }
+    }
+
+    /// Runs a node backward whose output was written over input number `over`; so is the gradient.
+    fn backward_in_place(&mut self, run: &Run<'_, F>, number: usize, over: usize, feeds: Feeds<'_, F>) {
+        let (node, plan, memory) = (&run.graph.nodes[number], &run.plan.nodes[number], &run.plan.memory);
+        let place = memory[node.outputs.start];
+        let mut grad = std::mem::take(&mut self.grads[place]);
+        let values = Values { outputs: &self.values, memory, masks: &self.masks, feeds, rows: &self.rows };
+        let inputs = Inputs::new(&node.inputs, values);
+        let cx = context(run, number, self.number, &self.rows, inputs).with_fused_loss(plan.fused_loss);
+        let mut grad_inputs = GradInputs::new(&plan.inputs, &mut self.grads, &self.values, memory, &mut self.scratch);
+        let y = values.view(node.outputs.start);
+        let grad_y = ViewMut::new(y.axes(), grad.data_mut());
+        in_place(run, node).backward(over, y, grad_y, &mut grad_inputs, &cx);
+        self.grads[place] = grad;
     }
 
     /// This shard's part of the sums that node `number` needs before its backward pass.
@@ -335,7 +345,11 @@ impl<F: Scalar> Shard<F> {
     }
 }
 
-const IN_PLACE: &str = "only a layer that can writes over its input";
+/// What a node does that writes over an input.
+fn in_place<'a, F: Scalar>(run: &Run<'a, F>, node: &Node) -> &'a dyn InPlace<F> {
+    let layer = run.graph.layer(node).and_then(|layer| layer.operation.in_place());
+    layer.expect("only a layer that can writes over its input")
+}
 
 fn context<'a, F: Scalar>(
     run: &Run<'a, F>,
