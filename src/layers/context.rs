@@ -153,10 +153,14 @@ pub(crate) enum Feeds<'a, F> {
 }
 
 impl<'a, F: Scalar> Feeds<'a, F> {
-    /// The rows `rows` of input number `i`, each `row_len` values; none if the model has fewer inputs.
-    fn get(&self, i: usize, rows: &Range<usize>, row_len: usize) -> Option<&'a [F]> {
+    /// The rows `rows` of input number `i`, each of the shape `row`; none if the model has fewer inputs.
+    #[inline]
+    fn get(&self, i: usize, rows: &Range<usize>, row: &[usize]) -> Option<&'a [F]> {
         match self {
-            Self::Batch(feeds) => feeds.get(i).map(|feed| &feed[rows.start * row_len..rows.end * row_len]),
+            Self::Batch(feeds) => feeds.get(i).map(|feed| {
+                let len = volume(row);
+                &feed[rows.start * len..rows.end * len]
+            }),
             Self::Own(feeds) => feeds.get(i).map(Tensor::data),
         }
     }
@@ -182,7 +186,7 @@ impl<'a, F: Scalar> Values<'a, F> {
     pub fn view(&self, slot: usize) -> View<'a, F> {
         let memory = self.memory[slot];
         let shape = self.outputs[slot].shape();
-        let fed = self.feeds.get(memory, self.rows, volume(&shape[1..]));
+        let fed = self.feeds.get(memory, self.rows, &shape[1..]);
         View::new(shape, fed.unwrap_or_else(|| self.outputs[memory].data()))
     }
 }

@@ -180,7 +180,11 @@ impl<'m, F: Scalar> Predictor<'m, F> {
     fn run_few(&mut self, feeds: &[&[F]], rows: usize, outputs: &mut [&mut [F]]) -> Result<()> {
         let run = inference(self.model, &self.plan, self.carried.as_deref(), rows);
         let shard = &mut self.workers[0].shard;
-        shard.set_rows(&run, 0..rows);
+        if shard.rows == (0..rows) {
+            shard.forget_refusal();
+        } else {
+            shard.set_rows(&run, 0..rows);
+        }
         shard.forward(&run, 0..run.graph.nodes.len(), Feeds::Batch(feeds), &[]);
         if let Some(error) = shard.refusal(run.graph, None) {
             return Err(error);

@@ -84,6 +84,11 @@ impl<F: Scalar> Shard<F> {
         self.refused = None;
     }
 
+    /// For a further pass over as many rows.
+    pub fn forget_refusal(&mut self) {
+        self.refused = None;
+    }
+
     /// Whether a layer refused a value of the last forward pass.
     pub fn has_refused(&self) -> bool {
         self.refused.is_some()
