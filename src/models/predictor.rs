@@ -18,6 +18,8 @@ use crate::{Error, Result, Scalar, Tensor, parallel};
 const MOST_ROWS: usize = 64;
 /// And at least, where they are many: a product over fewer is slow.
 const FEWEST_ROWS: usize = 8;
+/// Values that all layers give for rows that go together, at most where one row has fewer: large images go one by one.
+const MOST_VALUES: usize = 1 << 22;
 /// Values that one layer reads and writes for rows that go together, at most: they stay in a core's cache.
 const CACHED_VALUES: usize = 1 << 18;
 /// Pieces of a prediction of any number of rows after which its outputs are fetched.
@@ -30,7 +32,9 @@ fn rows_a_piece<F: Scalar>(graph: &Graph<F>) -> usize {
         node.inputs.iter().map(|input| len(input.slot)).chain(node.outputs.clone().map(len)).sum()
     };
     let most = graph.nodes.iter().map(values).max().unwrap_or(0);
-    (CACHED_VALUES / most.max(1)).clamp(FEWEST_ROWS, MOST_ROWS)
+    let all: usize = (0..graph.shapes.len()).map(len).sum();
+    let fewest = (MOST_VALUES / all.max(1)).clamp(1, FEWEST_ROWS);
+    (CACHED_VALUES / most.max(1)).clamp(fewest, MOST_ROWS)
 }
 
 /// What lies in `slots` for every row of checked inputs.
