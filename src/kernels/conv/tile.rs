@@ -210,7 +210,7 @@ pub unsafe fn tile_each<F: Elementary, I: Instructions<F>>(
 /// One scalar of A counts for all columns.
 const SPREAD: u8 = 0;
 /// The same, where the columns of A are neighbours. An address for each row and what is added to it are then the same for
-/// several columns, which are taken in one round; else counting costs as much as a third of the sums.
+/// several columns, which are taken in one round; else there is as much counting as multiplying.
 const ALONG: u8 = 1;
 /// The same, where the rows of A are neighbours: one address serves them all.
 const BESIDE: u8 = 2;
