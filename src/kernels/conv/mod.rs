@@ -281,8 +281,7 @@ pub fn grad_kernel<F: Scalar>(
     }
     workspace.plans(geometry);
     let plan = &workspace.plans.as_ref().expect("made above").weights;
-    let padded = aligned(&mut workspace.padded, plan.padded_len());
     let packed = aligned(&mut workspace.packed, plan.packed_len(gather::panel::<F>()));
-    let (stretches, pieces) = (&mut workspace.stretches, &mut workspace.pieces);
+    let (padded, stretches, pieces) = (&mut workspace.padded, &mut workspace.stretches, &mut workspace.pieces);
     weights::grad_kernel(geometry, plan, x, grad_y, padded, packed, stretches, pieces, grad_kernel);
 }

@@ -2,7 +2,7 @@
 
 use super::plan::Weights;
 use super::tile::{Onto, Piece, Product, Rows, tile, tile_rows};
-use super::{Finish, Geometry};
+use super::{Finish, Geometry, aligned};
 use crate::Scalar;
 use crate::kernels::dispatch::{Instructions, kernel};
 use crate::kernels::gemm::{Matrix, pack};
@@ -29,14 +29,14 @@ kernel! {
     /// Where tiles have rows of one tap each, a tap's sums leave out the pixels where it meets padding. Else samples are
     /// copied with their padding around them, and all rows sum over all pixels.
     ///
-    /// `x` (samples, input, channels), `grad_y` (samples, output, filters), `grad_kernel` (rows, filters). `padded` has
-    /// room for some samples with their padding, `packed` for the gradients of some pixels.
+    /// `x` (samples, input, channels), `grad_y` (samples, output, filters), `grad_kernel` (rows, filters). `packed` has
+    /// room for the gradients of some pixels.
     pub fn grad_kernel<F, I>(
         geometry: &Geometry,
         plan: &Weights,
         x: &[F],
         grad_y: &[F],
-        padded: &mut [F],
+        padded: &mut Vec<F>,
         packed: &mut [F],
         stretches: &mut Vec<Stretch>,
         pieces: &mut Vec<Piece>,
@@ -46,12 +46,11 @@ kernel! {
         let (x_len, y_len) = (geometry.input_len(), geometry.output_len());
         let samples = grad_y.len().checked_div(y_len).unwrap_or(0);
         assert!(x.len() >= samples * x_len && grad_kernel.len() >= plan.rows.len() * filters);
-        assert!(padded.len() >= plan.padded_len() && packed.len() >= plan.packed_len(2 * I::Vector::LEN));
+        assert!(packed.len() >= plan.packed_len(2 * I::Vector::LEN));
         let by_tap = plan.pads && (geometry.channels / geometry.groups).is_multiple_of(tile_rows::<F, I>());
         let copies = plan.pads && !by_tap;
-        if copies {
-            padded.fill(F::zero());
-        }
+        let padded = aligned(padded, if copies { plan.padded_len() } else { 0 });
+        padded.fill(F::zero());
 
         for first in (0..samples).step_by(plan.samples) {
             let count = plan.samples.min(samples - first);
@@ -170,6 +169,9 @@ fn sum_over<F: crate::kernels::math::Elementary, I: Instructions<F>>(
     let (depth, columns) = (channels / groups, filters / groups);
     let pixels = grad_y.len() / filters;
     let matrix = Matrix::new(grad_y, pixels, filters);
+    if !source.by_tap {
+        pieces_of_tap(stretches, [0; 3], source.size, strides[2], channels, pieces);
+    }
     for group in 0..groups {
         for column in (0..columns).step_by(panel) {
             let cols = panel.min(columns - column);
@@ -207,7 +209,6 @@ fn sum_over<F: crate::kernels::math::Elementary, I: Instructions<F>>(
                     }
                     continue;
                 }
-                pieces_of_tap(stretches, [0; 3], source.size, strides[2], channels, pieces);
                 let mut rows = Rows::new();
                 for (row, &place) in plan.rows.iter().enumerate() {
                     let a = source.x.wrapping_add(place + group * depth);

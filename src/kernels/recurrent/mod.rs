@@ -3,7 +3,7 @@
 //! Inside, time comes first: what belongs to one timestep lies together, (timesteps, rows, …), in the order in which
 //! the steps are taken. The inputs' product with the kernel is taken for many steps at once; each step then adds the
 //! product of the state before it with the recurrent kernel, and goes through the gates in one fused loop. Backward,
-//! each step leaves its gates' gradients behind, and the gradients of both kernels are one product over all steps.
+//! each step leaves its gates' gradients behind, and the gradients of both kernels are products of many steps at once.
 //!
 //! What is kept for the backward pass grows linearly with the timesteps. Nothing is allocated from the second pass of
 //! the same size on.
