@@ -4,7 +4,7 @@
 //! first, a sample at a time, after which every filter has a channel of its own.
 
 use super::plan::{Gather, Plans, Weights};
-use super::tile::{Onto, Piece, Product, Rows, tile_each, tile_rows};
+use super::tile::{Onto, Piece, Product, Rows, Target, tile_each, tile_rows};
 use super::weights::{pad, pieces_of_tap, rows_of_output};
 use super::{Finish, Geometry, Workspace, aligned};
 use crate::Scalar;
@@ -171,7 +171,7 @@ kernel! {
                             let b = kernel.as_ptr().add(column);
                             let product = Product { pieces: &class.pieces, a_step: 1, b, b_step: n };
                             let onto = bias.map_or(Onto::Zero, |bias| Onto::Bias(bias.as_ptr().add(column)));
-                            tile_each::<F, I>(product, rows, column, cols, onto, finish);
+                            tile_each::<F, I>(product, Target { rows, shift: column, cols, onto, finish });
                         }
                         rows.count = 0;
                     };
@@ -218,7 +218,8 @@ kernel! {
                     if rows.count == full || tap + 1 == plan.rows.len() {
                         let (a_step, b) = (geometry.strides[2] * n, grad_y.as_ptr().add(column));
                         let product = Product { pieces, a_step, b, b_step: n };
-                        tile_each::<F, I>(product, &rows, column, cols, Onto::C, Finish::Linear);
+                        let (onto, finish) = (Onto::C, Finish::Linear);
+                        tile_each::<F, I>(product, Target { rows: &rows, shift: column, cols, onto, finish });
                         rows.count = 0;
                     }
                 }

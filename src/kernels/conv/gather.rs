@@ -1,7 +1,7 @@
 //! The output of a convolution, and the gradient of its input: for each pixel a sum over taps.
 
 use super::plan::Gather;
-use super::tile::{Onto, Product, Rows, tile_along, tile_dots, tile_rows};
+use super::tile::{Onto, Product, Rows, Target, tile_along, tile_dots, tile_rows};
 use super::{Finish, Geometry};
 use crate::Scalar;
 use crate::kernels::dispatch::kernel;
@@ -134,7 +134,8 @@ kernel! {
                                         let b = packed.as_ptr().add(column * rows_of_b);
                                         let product = Product { pieces: &class.pieces, a_step: 1, b, b_step: 1 };
                                         let onto = bias.map_or(Onto::Zero, |bias| Onto::Bias(bias.as_ptr().add(column)));
-                                        tile_dots::<F, I>(product, rows, column, onto, finish);
+                                        let target = Target { rows, shift: column, cols: 1, onto, finish };
+                                        tile_dots::<F, I>(product, target);
                                     }
                                 }
                                 rows.count = 0;
@@ -148,7 +149,8 @@ kernel! {
                                     let b = packed.as_ptr().add((group * panels + number) * rows_of_b * panel);
                                     let product = Product { pieces: &class.pieces, a_step: 1, b, b_step: panel };
                                     let onto = bias.map_or(Onto::Zero, |bias| Onto::Bias(bias.as_ptr().add(column)));
-                                    tile_along::<F, I>(product, rows, column, cols, onto, finish);
+                                    let target = Target { rows, shift: column, cols, onto, finish };
+                                    tile_along::<F, I>(product, target);
                                 }
                             }
                             rows.count = 0;

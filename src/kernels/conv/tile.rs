@@ -73,6 +73,16 @@ impl<F> Rows<F> {
     }
 }
 
+/// Where a tile's sums go: `cols` columns of `rows`, `shift` behind the rows' places.
+#[derive(Clone, Copy)]
+pub struct Target<'a, F> {
+    pub rows: &'a Rows<F>,
+    pub shift: usize,
+    pub cols: usize,
+    pub onto: Onto<F>,
+    pub finish: Finish,
+}
+
 /// A tile with so few rows has a loop of its own.
 const FEW_ROWS: usize = 2;
 
@@ -98,22 +108,15 @@ const fn is_full<F, I: Instructions<F>>(rows: usize) -> bool {
     rows == if I::TILE_ROWS < MOST_ROWS { I::TILE_ROWS } else { MOST_ROWS }
 }
 
-/// C = finish(onto + Σ A·B) for `rows` (1 to `tile_rows`) and `cols` ≤ two vectors of C, `shift` behind the rows' places,
-/// where the columns of A are neighbours: `a_step` is 1.
+/// C = finish(onto + Σ A·B) for 1 to `tile_rows` rows and no more columns than two vectors have, where the columns of A are
+/// neighbours: `a_step` is 1.
 ///
 /// # Safety
 /// The rows' addresses with the pieces behind them are readable; B for whole vectors; C for `cols` columns.
 #[inline(always)]
-pub unsafe fn tile_along<F: Elementary, I: Instructions<F>>(
-    product: Product<'_, F>,
-    rows: &Rows<F>,
-    shift: usize,
-    cols: usize,
-    onto: Onto<F>,
-    finish: Finish,
-) {
+pub unsafe fn tile_along<F: Elementary, I: Instructions<F>>(product: Product<'_, F>, target: Target<'_, F>) {
     // SAFETY: the caller's promise.
-    unsafe { wide::<F, I, ALONG>(product, rows, shift, cols, onto, finish) }
+    unsafe { wide::<F, I, ALONG>(product, target) }
 }
 
 /// The same for columns of A that lie `a_step` apart.
@@ -121,22 +124,15 @@ pub unsafe fn tile_along<F: Elementary, I: Instructions<F>>(
 /// # Safety
 /// As [`tile_along`].
 #[inline(always)]
-pub unsafe fn tile<F: Elementary, I: Instructions<F>>(
-    product: Product<'_, F>,
-    rows: &Rows<F>,
-    shift: usize,
-    cols: usize,
-    onto: Onto<F>,
-    finish: Finish,
-) {
+pub unsafe fn tile<F: Elementary, I: Instructions<F>>(product: Product<'_, F>, target: Target<'_, F>) {
     // SAFETY: the caller's promise.
     unsafe {
         if product.a_step == 1 {
-            wide::<F, I, ALONG>(product, rows, shift, cols, onto, finish);
-        } else if rows.are_neighbours(tile_rows::<F, I>()) {
-            wide::<F, I, BESIDE>(product, rows, shift, cols, onto, finish);
+            wide::<F, I, ALONG>(product, target);
+        } else if target.rows.are_neighbours(tile_rows::<F, I>()) {
+            wide::<F, I, BESIDE>(product, target);
         } else {
-            wide::<F, I, SPREAD>(product, rows, shift, cols, onto, finish);
+            wide::<F, I, SPREAD>(product, target);
         }
     }
 }
@@ -144,41 +140,26 @@ pub unsafe fn tile<F: Elementary, I: Instructions<F>>(
 #[inline(always)]
 unsafe fn of_width<F: Elementary, I: Instructions<F>, const VECTORS: usize, const KIND: u8>(
     product: Product<'_, F>,
-    rows: &Rows<F>,
-    shift: usize,
-    cols: usize,
-    onto: Onto<F>,
-    finish: Finish,
+    target: Target<'_, F>,
 ) {
     // SAFETY: the caller's promise. Rows that are neighbours are all of a tile's.
     unsafe {
-        sized!(rows.count, few: KIND != SPREAD && KIND != BESIDE, |ROWS| Tile::<F, I, ROWS, VECTORS, KIND> {
+        sized!(target.rows.count, few: KIND != SPREAD && KIND != BESIDE, |ROWS| Tile::<F, I, ROWS, VECTORS, KIND> {
             product,
-            rows,
-            shift,
-            cols,
-            onto,
-            finish,
+            target,
             instructions: PhantomData,
         });
     }
 }
 
 #[inline(always)]
-unsafe fn wide<F: Elementary, I: Instructions<F>, const KIND: u8>(
-    product: Product<'_, F>,
-    rows: &Rows<F>,
-    shift: usize,
-    cols: usize,
-    onto: Onto<F>,
-    finish: Finish,
-) {
+unsafe fn wide<F: Elementary, I: Instructions<F>, const KIND: u8>(product: Product<'_, F>, target: Target<'_, F>) {
     // SAFETY: the caller's promise.
     unsafe {
-        if cols <= I::Vector::LEN {
-            of_width::<F, I, 1, KIND>(product, rows, shift, cols, onto, finish);
+        if target.cols <= I::Vector::LEN {
+            of_width::<F, I, 1, KIND>(product, target);
         } else {
-            of_width::<F, I, 2, KIND>(product, rows, shift, cols, onto, finish);
+            of_width::<F, I, 2, KIND>(product, target);
         }
     }
 }
@@ -189,20 +170,13 @@ unsafe fn wide<F: Elementary, I: Instructions<F>, const KIND: u8>(
 /// # Safety
 /// As [`tile_along`]; A and B are readable for `cols` columns, which are two vectors, one, or less.
 #[inline(always)]
-pub unsafe fn tile_each<F: Elementary, I: Instructions<F>>(
-    product: Product<'_, F>,
-    rows: &Rows<F>,
-    shift: usize,
-    cols: usize,
-    onto: Onto<F>,
-    finish: Finish,
-) {
+pub unsafe fn tile_each<F: Elementary, I: Instructions<F>>(product: Product<'_, F>, target: Target<'_, F>) {
     // SAFETY: the caller's promise.
     unsafe {
-        match cols.cmp(&I::Vector::LEN) {
-            Ordering::Less => of_width::<F, I, 1, EACH_PART>(product, rows, shift, cols, onto, finish),
-            Ordering::Equal => of_width::<F, I, 1, EACH>(product, rows, shift, cols, onto, finish),
-            Ordering::Greater => of_width::<F, I, 2, EACH>(product, rows, shift, cols, onto, finish),
+        match target.cols.cmp(&I::Vector::LEN) {
+            Ordering::Less => of_width::<F, I, 1, EACH_PART>(product, target),
+            Ordering::Equal => of_width::<F, I, 1, EACH>(product, target),
+            Ordering::Greater => of_width::<F, I, 2, EACH>(product, target),
         }
     }
 }
@@ -225,11 +199,7 @@ const ROUND: usize = 4;
 /// A tile with its size in the type.
 struct Tile<'a, F, I, const ROWS: usize, const VECTORS: usize, const KIND: u8> {
     product: Product<'a, F>,
-    rows: &'a Rows<F>,
-    shift: usize,
-    cols: usize,
-    onto: Onto<F>,
-    finish: Finish,
+    target: Target<'a, F>,
     instructions: PhantomData<I>,
 }
 
@@ -244,9 +214,9 @@ impl<F: Elementary, I: Instructions<F>, const ROWS: usize, const VECTORS: usize,
         unsafe {
             let mut rows = [std::ptr::null(); ROWS];
             for (i, row) in rows.iter_mut().enumerate() {
-                *row = self.rows.a[i.min(self.rows.count - 1)];
+                *row = self.target.rows.a[i.min(self.target.rows.count - 1)];
                 if KIND == EACH || KIND == EACH_PART {
-                    *row = row.wrapping_add(self.shift);
+                    *row = row.wrapping_add(self.target.shift);
                 }
             }
             for piece in pieces {
@@ -285,14 +255,15 @@ impl<F: Elementary, I: Instructions<F>, const ROWS: usize, const VECTORS: usize,
             let mut row_of_b = [I::Vector::splat(F::zero()); VECTORS];
             for (v, vector) in row_of_b.iter_mut().enumerate() {
                 let b = b.wrapping_add(v * I::Vector::LEN);
-                *vector = if KIND == EACH_PART { I::Vector::load_first(b, self.cols) } else { I::Vector::load(b) };
+                *vector =
+                    if KIND == EACH_PART { I::Vector::load_first(b, self.target.cols) } else { I::Vector::load(b) };
             }
             for (i, sums) in sums.iter_mut().enumerate() {
                 let a = if KIND == BESIDE { a[0].wrapping_add(at + i) } else { a[i].wrapping_add(at) };
                 for (v, (sum, b)) in sums.iter_mut().zip(row_of_b).enumerate() {
                     let a = match KIND {
                         EACH => I::Vector::load(a.wrapping_add(v * I::Vector::LEN)),
-                        EACH_PART => I::Vector::load_first(a, self.cols),
+                        EACH_PART => I::Vector::load_first(a, self.target.cols),
                         _ => I::Vector::splat(*a),
                     };
                     *sum = a.mul_add(b, *sum);
@@ -304,12 +275,12 @@ impl<F: Elementary, I: Instructions<F>, const ROWS: usize, const VECTORS: usize,
     /// c = finish(onto + sums)
     #[inline(always)]
     unsafe fn store(&self, sums: [[I::Vector; VECTORS]; ROWS]) {
-        let (rows, shift, len) = (self.rows, self.shift, I::Vector::LEN);
+        let (Target { rows, shift, cols, onto, finish }, len) = (self.target, I::Vector::LEN);
         // SAFETY: rows beyond the count are not written, nor columns beyond `cols`.
         unsafe {
-            if self.cols == VECTORS * len {
+            if cols == VECTORS * len {
                 let mut start = [I::Vector::splat(F::zero()); VECTORS];
-                if let Onto::Bias(bias) = self.onto {
+                if let Onto::Bias(bias) = onto {
                     for (v, start) in start.iter_mut().enumerate() {
                         *start = I::Vector::load(bias.add(v * len));
                     }
@@ -318,9 +289,9 @@ impl<F: Elementary, I: Instructions<F>, const ROWS: usize, const VECTORS: usize,
                     if i < rows.count {
                         for (v, sum) in sums.into_iter().enumerate() {
                             let c = rows.c[i].add(shift + v * len);
-                            let start = if matches!(self.onto, Onto::C) { I::Vector::load(c) } else { start[v] };
+                            let start = if matches!(onto, Onto::C) { I::Vector::load(c) } else { start[v] };
                             let sum = start.add(sum);
-                            if self.finish == Finish::Relu { sum.relu() } else { sum }.store(c);
+                            if finish == Finish::Relu { sum.relu() } else { sum }.store(c);
                         }
                     }
                 }
@@ -334,15 +305,7 @@ impl<F: Elementary, I: Instructions<F>, const ROWS: usize, const VECTORS: usize,
                         sum.store(copy.add((i * VECTORS + v) * len));
                     }
                 }
-                I::apart(Part {
-                    sums: copy,
-                    sums_row: VECTORS * len,
-                    rows,
-                    shift,
-                    cols: self.cols,
-                    onto: self.onto,
-                    finish: self.finish,
-                });
+                I::apart(Part { sums: copy, sums_row: VECTORS * len, target: self.target });
             }
         }
     }
@@ -353,22 +316,19 @@ struct Part<'a, F> {
     sums: *const F,
     /// From one row of the sums to the next.
     sums_row: usize,
-    rows: &'a Rows<F>,
-    shift: usize,
-    cols: usize,
-    onto: Onto<F>,
-    finish: Finish,
+    target: Target<'a, F>,
 }
 
 impl<F: Elementary> Work for Part<'_, F> {
     #[inline(always)]
     unsafe fn run(self) {
-        for i in 0..self.rows.count {
-            for col in 0..self.cols {
+        let Target { rows, shift, cols, onto, finish } = self.target;
+        for i in 0..rows.count {
+            for col in 0..cols {
                 // SAFETY: who makes a part promises so many rows and columns.
                 unsafe {
-                    let (sum, c) = (*self.sums.add(i * self.sums_row + col), self.rows.c[i].add(self.shift + col));
-                    store(sum, col, self.onto, self.finish, c);
+                    let (sum, c) = (*self.sums.add(i * self.sums_row + col), rows.c[i].add(shift + col));
+                    store(sum, col, onto, finish, c);
                 }
             }
         }
@@ -391,51 +351,36 @@ unsafe fn store<F: Elementary>(sum: F, col: usize, onto: Onto<F>, finish: Finish
     }
 }
 
-/// c = finish(onto + Σ A·B) for one column of C, `shift` behind the rows' places: dot products along the pieces, of which
+/// c = finish(onto + Σ A·B) for one column of C: dot products along the pieces, of which
 /// `len` scalars lie together in A as in B.
 ///
 /// # Safety
 /// As [`tile_along`]; B is readable where the pieces say.
 #[inline(always)]
-pub unsafe fn tile_dots<F: Elementary, I: Instructions<F>>(
-    product: Product<'_, F>,
-    rows: &Rows<F>,
-    shift: usize,
-    onto: Onto<F>,
-    finish: Finish,
-) {
+pub unsafe fn tile_dots<F: Elementary, I: Instructions<F>>(product: Product<'_, F>, target: Target<'_, F>) {
     // SAFETY: the caller's promise.
     unsafe {
-        sized!(rows.count, few: true, |ROWS| Dots::<F, I::Vector, ROWS> {
-            product,
-            rows,
-            shift,
-            onto,
-            finish,
-            vector: PhantomData,
-        });
+        sized!(target.rows.count, few: true, |ROWS| Dots::<F, I::Vector, ROWS> { product, target, vector: PhantomData });
     }
 }
 
 /// A column of a tile, with its size in the type.
 struct Dots<'a, F, V, const ROWS: usize> {
     product: Product<'a, F>,
-    rows: &'a Rows<F>,
-    shift: usize,
-    onto: Onto<F>,
-    finish: Finish,
+    target: Target<'a, F>,
     vector: PhantomData<V>,
 }
 
 impl<F: Elementary, V: Vector<F>, const ROWS: usize> Work for Dots<'_, F, V, ROWS> {
     #[inline(always)]
     unsafe fn run(self) {
+        let Target { rows: of, shift, onto, finish, .. } = self.target;
         let mut sums = [V::splat(F::zero()); ROWS];
         // SAFETY: who makes it promises what its parts ask for.
         unsafe {
             let mut rows = [std::ptr::null(); ROWS];
             for (i, row) in rows.iter_mut().enumerate() {
-                *row = self.rows.a[i.min(self.rows.count - 1)];
+                *row = of.a[i.min(of.count - 1)];
             }
             for piece in self.product.pieces {
                 let mut a = rows;
@@ -460,8 +405,8 @@ impl<F: Elementary, V: Vector<F>, const ROWS: usize> Work for Dots<'_, F, V, ROW
                 }
             }
             for (i, sum) in sums.into_iter().enumerate() {
-                if i < self.rows.count {
-                    store(sum.sum(), 0, self.onto, self.finish, self.rows.c[i].add(self.shift));
+                if i < of.count {
+                    store(sum.sum(), 0, onto, finish, of.c[i].add(shift));
                 }
             }
         }

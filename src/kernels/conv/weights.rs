@@ -1,7 +1,7 @@
 //! The gradient of a convolution's kernel: for each of its rows (tap, channel) a sum over pixels.
 
 use super::plan::Weights;
-use super::tile::{Onto, Piece, Product, Rows, tile, tile_rows};
+use super::tile::{Onto, Piece, Product, Rows, Target, tile, tile_rows};
 use super::{Finish, Geometry, aligned};
 use crate::Scalar;
 use crate::kernels::dispatch::{Instructions, kernel};
@@ -190,7 +190,8 @@ fn sum_over<F: crate::kernels::math::Elementary, I: Instructions<F>>(
                 };
                 let add = |rows: &Rows<F>, pieces: &[Piece]| {
                     let product = Product { pieces, a_step: strides[2] * channels, b, b_step };
-                    tile::<F, I>(product, rows, first, cols, Onto::C, Finish::Linear);
+                    let target = Target { rows, shift: first, cols, onto: Onto::C, finish: Finish::Linear };
+                    tile::<F, I>(product, target);
                 };
                 if source.by_tap {
                     for tap in 0..geometry.taps() {
