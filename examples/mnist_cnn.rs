@@ -5,8 +5,8 @@
 //! | --- | --- |
 //! | data | MNIST, 60,000 + 10,000 handwritten digits, 28×28; LeCun, Cortes, Burges; CC BY-SA 3.0; ships in `data/mnist` |
 //! | command | `cargo run --release --example mnist_cnn` (`-- --plain --seed N --epochs N --threads N --smoke`) |
-//! | expected | test accuracy 0.9947, 0.9954, 0.9951 after 8 epochs (seeds 0, 1, 2; with AVX2 in place of AVX-512 0.9936, 0.9952, 0.9947); with `--plain` 0.9924 after 4 (seed 0, AVX2) |
-//! | time | 80 to 83 s on two free cores (Intel Xeon, AVX-512), 300 MB |
+//! | expected | test accuracy 0.9936, 0.9952, 0.9947 after 8 epochs (seeds 0, 1, 2); with `--plain` 0.9924 after 4 (seed 0, AVX2) |
+//! | time | 65 to 76 s on two cores (Intel Xeon, AVX-512), 300 MB |
 
 mod arguments;
 
