@@ -5,7 +5,7 @@ use crate::Scalar;
 
 /// The row that `id` names, if it is a whole number below `rows`.
 #[inline(always)]
-fn row<F: Scalar>(id: F, rows: usize) -> Option<usize> {
+pub fn row<F: Scalar>(id: F, rows: usize) -> Option<usize> {
     let whole = id.to_usize()?;
     (whole < rows && F::of(whole as f64) == id).then_some(whole)
 }
@@ -33,33 +33,16 @@ kernel! {
     }
 }
 
-kernel! {
-    /// Backward of [`look_up`]: `grad_table[ids[i]]` += `grad_y[i]`, in the order of the ids.
-    pub fn look_up_backward<F>(ids: &[F], grad_y: &[F], width: usize, grad_table: &mut [F]) {
-        let rows = grad_table.len() / width.max(1);
-        for (grad_y, &id) in grad_y.chunks_exact(width.max(1)).zip(ids) {
-            if let Some(row) = row(id, rows) {
-                for (to, &g) in grad_table[row * width..][..width].iter_mut().zip(grad_y) {
-                    *to += g;
-                }
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn rows_are_found_and_gradients_add_up() {
+    fn rows_are_found() {
         let table = [1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0];
         let mut y = [9.0; 8];
         look_up(&[2.0, 0.0, 3.0, 0.5], &table, 2, &mut y);
         assert_eq!(y, [5.0, 6.0, 1.0, 2.0, 0.0, 0.0, 0.0, 0.0]);
-        let mut grad = [0.0f32; 6];
-        look_up_backward(&[1.0, 1.0, -1.0], &[1.0, 2.0, 10.0, 20.0, 5.0, 5.0], 2, &mut grad);
-        assert_eq!(grad, [0.0, 0.0, 11.0, 22.0, 0.0, 0.0]);
         for (ids, bad) in [([0.0f64, 2.0], None), ([0.0, 3.0], Some(1)), ([-1.0, 0.0], Some(0)), ([0.0, 0.5], Some(1))]
         {
             assert_eq!(first_bad_id(&ids, 3), bad);

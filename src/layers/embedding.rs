@@ -90,8 +90,12 @@ impl<F: Scalar> Layer<F> for Embedding {
         _: &Context<'_, F>,
     ) {
         if grads.wanted() {
-            let touched = embedding::rows_of(&x, self.input_dim);
-            embedding::look_up_backward(&x, &grad_y, self.output_dim, grads.rows_mut(0, touched));
+            let mut rows = grads.rows_mut(0, embedding::rows_of(&x, self.input_dim));
+            for (&id, grad_y) in x.iter().zip(grad_y.chunks_exact(self.output_dim)) {
+                if let Some(row) = embedding::row(id, self.input_dim) {
+                    rows.add(row, grad_y);
+                }
+            }
         }
         if let Some(mut grad_x) = grad_x {
             grad_x.fill(F::zero());

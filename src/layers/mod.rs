@@ -64,6 +64,7 @@ pub use prelu::PReLU;
 pub use recurrent::{Bidirectional, GRU, LSTM, MergeMode, RNN, Recurrent};
 pub use rescaling::Rescaling;
 pub use reshape::{Flatten, Identity, Permute, RepeatVector, Reshape};
+pub use rows::RowGrads;
 pub use spatial::{Border, DataFormat, Padding, PerAxis};
 pub use up_sampling::{Interpolation, UpSampling1D, UpSampling2D, UpSampling3D};
 

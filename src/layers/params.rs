@@ -3,7 +3,7 @@
 use std::borrow::Borrow;
 use std::ops::Range;
 
-use super::rows::Rows;
+use super::rows::{Place, RowGrads, TouchedRows};
 use crate::constraints::Constraint;
 use crate::initializers::Initializer;
 use crate::kernels::gemm::Start;
@@ -229,44 +229,58 @@ pub struct Grads<'a, F> {
     specs: &'a [ParamSpec],
     values: &'a mut [F],
     /// What is known of each parameter's values. Empty: none are stale.
-    state: &'a mut [GradState],
+    state: &'a mut [GradState<F>],
     wanted: bool,
 }
 
 /// What is known of the gradient of one parameter.
 #[derive(Clone, Debug)]
-pub(crate) struct GradState {
+pub(crate) struct GradState<F> {
     /// Whether its values are those of an earlier pass. They are cleared by whoever asks for them first, and by nobody
     /// where a product overwrites them.
     pub stale: bool,
-    /// The rows of a table that may hold something else than zeros, if that is known.
-    pub rows: Option<Rows>,
+    /// The gradient of a table, as long as nobody has asked for all of it: its place among the others' holds zeros.
+    pub rows: Option<TouchedRows<F>>,
+    /// Whether its place among the others' holds something else all the same.
+    spread: bool,
 }
 
-impl GradState {
+impl<F: Scalar> GradState<F> {
     /// Of memory that has just been filled with zeros.
     pub fn new(spec: &ParamSpec) -> Self {
-        Self { stale: true, rows: spec.table_rows().map(Rows::none_of) }
+        let rows = spec.table_rows().map(|rows| TouchedRows::new(rows, spec.range.len() / rows));
+        Self { stale: true, rows, spread: false }
     }
 
     /// Zeroes what an earlier pass left.
-    pub fn clear(&mut self, gradient: &mut [impl Scalar]) {
+    pub fn clear(&mut self, gradient: &mut [F]) {
         if !std::mem::take(&mut self.stale) {
             return;
         }
-        match &mut self.rows {
-            None => gradient.fill(num_traits::zero()),
-            Some(rows) => {
-                let width = gradient.len() / rows.count();
-                rows.iter().for_each(|row| gradient[row * width..][..width].fill(num_traits::zero()));
-                rows.clear();
-            }
+        if let Some(rows) = &mut self.rows {
+            rows.clear();
+        }
+        if std::mem::take(&mut self.spread) || self.rows.is_none() {
+            gradient.fill(F::zero());
+        }
+    }
+
+    /// Puts the rows of a table into its place among the others' gradients, for whoever reads them all alike.
+    pub fn spread(&mut self, gradient: &mut [F]) {
+        if let Some(rows) = self.rows.as_ref().filter(|_| !self.spread) {
+            rows.add_to(gradient);
+            self.spread = true;
         }
     }
 }
 
 impl<'a, F: Scalar> Grads<'a, F> {
-    pub(crate) fn new(specs: &'a [ParamSpec], values: &'a mut [F], state: &'a mut [GradState], wanted: bool) -> Self {
+    pub(crate) fn new(
+        specs: &'a [ParamSpec],
+        values: &'a mut [F],
+        state: &'a mut [GradState<F>],
+        wanted: bool,
+    ) -> Self {
         Self { specs, values, state, wanted }
     }
 
@@ -300,15 +314,23 @@ impl<'a, F: Scalar> Grads<'a, F> {
     ///
     /// # Panics
     /// If [`build`](super::Layer::build) added fewer parameters, or the table has no such row.
-    pub fn rows_mut(&mut self, number: usize, touched: impl IntoIterator<Item = usize>) -> &mut [F] {
-        let gradient = &mut self.values[self.specs[number].range.clone()];
-        if let Some(state) = self.state.get_mut(number) {
-            state.clear(gradient);
-            if let Some(rows) = &mut state.rows {
-                touched.into_iter().for_each(|row| rows.insert(row));
+    pub fn rows_mut(&mut self, number: usize, touched: impl IntoIterator<Item = usize>) -> RowGrads<'_, F> {
+        let spec = &self.specs[number];
+        let gradient = &mut self.values[spec.range.clone()];
+        let width = gradient.len() / spec.shape[0].max(1);
+        RowGrads(match self.state.get_mut(number) {
+            None => Place::Whole(gradient, width),
+            Some(state) => {
+                state.clear(gradient);
+                match &mut state.rows {
+                    None => Place::Whole(gradient, width),
+                    Some(rows) => {
+                        rows.touch(touched);
+                        Place::Touched(rows)
+                    }
+                }
             }
-        }
-        gradient
+        })
     }
 
     /// The gradients of several different parameters.
@@ -329,12 +351,17 @@ impl<'a, F: Scalar> Grads<'a, F> {
     /// # Panics
     /// If [`build`](super::Layer::build) added fewer.
     pub fn product(&mut self, number: usize) -> (&mut [F], Start<'static, F>) {
+        let gradient = &mut self.values[self.specs[number].range.clone()];
         let stale = self.state.get_mut(number).is_some_and(|state| {
+            let stale = std::mem::take(&mut state.stale);
+            if !stale {
+                state.spread(gradient);
+            }
             // Whoever asks for all of a table may write anywhere.
             state.rows = None;
-            std::mem::take(&mut state.stale)
+            stale
         });
-        (&mut self.values[self.specs[number].range.clone()], if stale { Start::Zero } else { Start::Add })
+        (gradient, if stale { Start::Zero } else { Start::Add })
     }
 }
 

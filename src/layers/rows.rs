@@ -1,6 +1,9 @@
-//! Which rows of a table a step has touched.
+//! Which rows of a table a step touches, and their gradients.
 
 use std::ops::Range;
+
+use crate::Scalar;
+use crate::kernels::elementwise;
 
 /// Some of a table's rows. Once it has been made it allocates nothing, and what it costs depends on how many rows are
 /// in it, not on how many the table has.
@@ -39,9 +42,11 @@ impl Rows {
         (0..self.count()).for_each(|row| self.insert(row));
     }
 
-    /// Adds the rows of `others`.
-    pub fn unite(&mut self, others: &Self) {
-        others.listed.iter().for_each(|row| self.insert(*row));
+    /// Adds rows.
+    pub fn insert_those(&mut self, rows: &[usize]) {
+        for row in rows {
+            self.insert(*row);
+        }
     }
 
     pub fn clear(&mut self) {
@@ -51,17 +56,112 @@ impl Rows {
         self.sorted = true;
     }
 
-    /// The rows in the order in which they came.
-    pub fn iter(&self) -> impl Iterator<Item = usize> + '_ {
-        self.listed.iter().copied()
-    }
-
     /// The rows from the first to the last, in runs of rows that lie side by side.
     pub fn runs(&mut self) -> impl Iterator<Item = Range<usize>> + '_ {
         if !std::mem::replace(&mut self.sorted, true) {
             self.listed.sort_unstable();
         }
         self.listed.chunk_by(|row, next| row + 1 == *next).map(|run| run[0]..run[run.len() - 1] + 1)
+    }
+}
+
+/// The gradient of a table: the rows that a pass has touched, side by side; all others are 0.
+///
+/// A batch of a few thousand words fits into the cache this way, which a table of all words does not.
+#[derive(Clone, Debug)]
+pub(crate) struct TouchedRows<F> {
+    width: usize,
+    touched: Vec<usize>,
+    /// Of each row of the table, where its gradient lies among the touched, or [`NOWHERE`].
+    places: Vec<u32>,
+    values: Vec<F>,
+}
+
+const NOWHERE: u32 = u32::MAX;
+
+impl<F: Scalar> TouchedRows<F> {
+    /// No rows yet, of a table of `rows` times `width`.
+    pub fn new(rows: usize, width: usize) -> Self {
+        Self { width, touched: Vec::new(), places: vec![NOWHERE; rows], values: Vec::new() }
+    }
+
+    /// Makes room for rows that have none yet, in the order of the table: whoever reads it in that order reads on.
+    pub fn touch(&mut self, rows: impl IntoIterator<Item = usize>) {
+        let (rows, before) = (rows.into_iter(), self.touched.len());
+        let most = rows.size_hint().1.unwrap_or(0).min(self.places.len() - before);
+        self.touched.reserve(most);
+        self.values.reserve(most * self.width);
+        for row in rows {
+            if self.places[row] == NOWHERE {
+                // Its place is known when all are; until then it is somewhere.
+                self.places[row] = 0;
+                self.touched.push(row);
+            }
+        }
+        self.touched[before..].sort_unstable();
+        for (place, row) in (before..).zip(&self.touched[before..]) {
+            self.places[*row] = u32::try_from(place).expect("a batch touches fewer rows");
+        }
+        self.values.resize(self.touched.len() * self.width, F::zero());
+    }
+
+    pub fn touched(&self) -> &[usize] {
+        &self.touched
+    }
+
+    /// The gradient of a row, if the row has been touched.
+    pub fn get(&self, row: usize) -> Option<&[F]> {
+        let place = Some(self.places[row]).filter(|&place| place != NOWHERE)?;
+        Some(&self.values[place as usize * self.width..][..self.width])
+    }
+
+    fn get_mut(&mut self, row: usize) -> &mut [F] {
+        &mut self.values[self.places[row] as usize * self.width..][..self.width]
+    }
+
+    pub fn clear(&mut self) {
+        self.touched.drain(..).for_each(|row| self.places[row] = NOWHERE);
+        self.values.clear();
+    }
+
+    /// Adds the rows to a whole table.
+    pub fn add_to(&self, table: &mut [F]) {
+        for (row, gradient) in self.touched.iter().zip(self.values.chunks_exact(self.width)) {
+            elementwise::axpy(F::one(), gradient, &mut table[row * self.width..][..self.width]);
+        }
+    }
+}
+
+/// The gradient of a table, for adding to rows of it: what [`Grads::rows_mut`](super::Grads::rows_mut) gives.
+#[derive(Debug)]
+pub struct RowGrads<'a, F>(pub(super) Place<'a, F>);
+
+/// Where it lies.
+#[derive(Debug)]
+pub(super) enum Place<'a, F> {
+    /// All rows, of this width.
+    Whole(&'a mut [F], usize),
+    Touched(&'a mut TouchedRows<F>),
+}
+
+impl<F: Scalar> RowGrads<'_, F> {
+    /// The gradient of a row, to which a pass adds.
+    ///
+    /// # Panics
+    /// If the table has no such row, or the row was not among those that were to be touched.
+    pub fn row_mut(&mut self, row: usize) -> &mut [F] {
+        match &mut self.0 {
+            Place::Whole(values, width) => &mut values[row * *width..][..*width],
+            Place::Touched(rows) => rows.get_mut(row),
+        }
+    }
+
+    /// Adds `gradient` to that of a row.
+    ///
+    /// # Panics
+    /// As [`row_mut`](Self::row_mut), or if a row has another length.
+    pub fn add(&mut self, row: usize, gradient: &[F]) {
+        elementwise::axpy(F::one(), gradient, self.row_mut(row));
     }
 }
 
@@ -75,12 +175,9 @@ mod tests {
         for row in [7, 2, 3, 7, 0, 4] {
             rows.insert(row);
         }
-        assert_eq!(rows.iter().collect::<Vec<_>>(), [7, 2, 3, 0, 4]);
+        assert_eq!(rows.len(), 5);
         assert_eq!(rows.runs().collect::<Vec<_>>(), [0..1, 2..5, 7..8]);
-        let mut others = Rows::none_of(9);
-        others.insert(1);
-        others.insert(7);
-        rows.unite(&others);
+        rows.insert_those(&[1, 7]);
         assert_eq!(rows.runs().collect::<Vec<_>>(), [0..5, 7..8]);
         rows.clear();
         assert_eq!(rows.runs().count(), 0);
@@ -88,5 +185,26 @@ mod tests {
         assert_eq!(rows.runs().next(), Some(7..8));
         rows.insert_all();
         assert_eq!(rows.runs().next(), Some(0..9));
+    }
+    #[test]
+    fn gradients_of_rows_add_up() {
+        let mut rows = TouchedRows::<f32>::new(6, 2);
+        rows.touch([4, 1, 4]);
+        rows.touch([0, 4, 1]);
+        assert_eq!(rows.touched(), [1, 4, 0]);
+        let mut grads = RowGrads(Place::Touched(&mut rows));
+        grads.add(4, &[1.0, 2.0]);
+        grads.add(4, &[10.0, 20.0]);
+        grads.row_mut(0)[1] = 5.0;
+        assert_eq!(rows.get(4), Some(&[11.0, 22.0][..]));
+        assert_eq!(rows.get(1), Some(&[0.0, 0.0][..]));
+        assert_eq!(rows.get(2), None);
+        let mut table = [1.0; 12];
+        rows.add_to(&mut table);
+        assert_eq!(table, [1.0, 6.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 12.0, 23.0, 1.0, 1.0]);
+        rows.clear();
+        assert_eq!(rows.get(4), None);
+        rows.touch([4]);
+        assert_eq!(rows.get(4), Some(&[0.0, 0.0][..]));
     }
 }

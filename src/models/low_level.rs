@@ -138,7 +138,8 @@ impl<F: Scalar> Model<F> {
         if pass.wanted.parameters {
             pass.gradients.clear();
             pass.gradients.resize(self.params.len(), F::zero());
-            for shard in &pass.shards[..used] {
+            for shard in &mut pass.shards[..used] {
+                shard.spread_rows(&self.graph);
                 elementwise::axpy(F::one(), &shard.param_grads, &mut pass.gradients);
             }
             if pass.penalties {

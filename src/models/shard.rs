@@ -39,7 +39,7 @@ pub(crate) struct Shard<F> {
     /// Gradients of all parameters, added up over the nodes.
     pub param_grads: Vec<F>,
     /// What is known of each parameter's gradient.
-    pub grad_state: Vec<GradState>,
+    pub grad_state: Vec<GradState<F>>,
     /// This shard's part of the sums at a seam.
     pub sums: Vec<F>,
     scratch: Vec<F>,
@@ -109,7 +109,10 @@ impl<F: Scalar> Shard<F> {
         for (grad, _) in self.grads.iter_mut().zip(&run.plan.has_grad).filter(|(_, has)| **has) {
             grad.set_rows(self.rows.len());
         }
-        self.param_grads.resize(run.params.len(), F::zero());
+        if self.param_grads.is_empty() {
+            // Zeros as the system gives them: of a table nobody asks for, they stay unused.
+            self.param_grads = vec![F::zero(); run.params.len()];
+        }
         self.grad_state.iter_mut().for_each(|state| state.stale = true);
     }
 
@@ -120,13 +123,19 @@ impl<F: Scalar> Shard<F> {
         }
     }
 
-    /// Counts the rows of tables that another shard touched as touched here, where the sum of both will lie.
-    pub fn unite_touched(&mut self, other: &Self) {
-        for (own, other) in self.grad_state.iter_mut().zip(&other.grad_state) {
-            match (&mut own.rows, &other.rows) {
-                (Some(own), Some(other)) => own.unite(other),
-                (rows, _) => *rows = None,
-            }
+    /// Whether all gradients of tables lie apart, row by row.
+    pub fn keeps_rows(&self, graph: &Graph<F>) -> bool {
+        graph
+            .specs
+            .iter()
+            .zip(&self.grad_state)
+            .all(|(spec, state)| spec.table_rows().is_none() || state.rows.is_some())
+    }
+
+    /// Puts the rows of tables that have gradients into the tables' places among the other gradients.
+    pub fn spread_rows(&mut self, graph: &Graph<F>) {
+        for (spec, state) in graph.specs.iter().zip(&mut self.grad_state) {
+            state.spread(&mut self.param_grads[spec.range.clone()]);
         }
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::{Common, Optimizer, Step, ZeroGradient};
 use crate::kernels::{elementwise, optimizer as kernels, reduce};
-use crate::layers::rows::Rows;
+use crate::layers::rows::{Rows, TouchedRows};
 use crate::layers::{GradState, ParamSpec};
 use crate::models::graph::Graph;
 use crate::models::partial::Partial;
@@ -41,7 +41,7 @@ pub struct Driver<F: Scalar> {
     /// Which layers train, and what one step changes: worked out once.
     trains: Vec<bool>,
     pieces: Vec<Piece>,
-    /// The runs of weights that this step changes.
+    /// The runs of weights that this step changes, tables left out.
     runs: Vec<Range<usize>>,
 }
 
@@ -60,71 +60,86 @@ struct Table {
     /// Which parameter it is.
     spec: usize,
     range: Range<usize>,
-    rows: usize,
-    /// The rows that have had one, if an update moves them on without one.
-    seen: Option<Rows>,
+    rows: Rows,
+    /// Whether rows that have had a gradient once go on moving without one.
+    moves_on: bool,
+    /// What the step changes: runs of rows, as runs of weights.
+    runs: Vec<Range<usize>>,
 }
 
 /// A table is updated row by row as long as at most one row of so many is concerned.
 const SPARSE: usize = 8;
 
 impl Table {
-    fn add_runs(&mut self, touched: Option<&mut Rows>, runs: &mut Vec<Range<usize>>) {
-        let rows = match (touched, &mut self.seen) {
-            (Some(touched), None) => touched,
-            (Some(touched), Some(seen)) => {
-                seen.unite(touched);
-                seen
-            }
-            (None, seen) => {
-                // Nobody knows which rows have a gradient: all count.
-                if let Some(seen) = seen {
-                    seen.insert_all();
-                }
-                runs.push(self.range.clone());
-                return;
-            }
-        };
-        if rows.len() * SPARSE > self.rows {
+    /// Works out what a step changes; `touched` are the rows that have a gradient, shard by shard.
+    fn set_runs<'a, F: Scalar>(&mut self, touched: impl Iterator<Item = &'a TouchedRows<F>>) {
+        if !self.moves_on {
+            self.rows.clear();
+        }
+        touched.for_each(|rows| self.rows.insert_those(rows.touched()));
+        self.runs.clear();
+        if self.rows.len() * SPARSE > self.rows.count() {
             // One long run is quicker than as many short ones, and the rows between them stay as they are.
-            runs.push(self.range.clone());
+            self.runs.push(self.range.clone());
             return;
         }
-        let width = self.range.len() / self.rows;
-        runs.extend(rows.runs().map(|run| self.range.start + run.start * width..self.range.start + run.end * width));
+        let (start, width) = (self.range.start, self.width());
+        self.runs.extend(self.rows.runs().map(|run| start + run.start * width..start + run.end * width));
+    }
+
+    fn width(&self) -> usize {
+        self.range.len() / self.rows.count()
+    }
+
+    /// Adds the gradients `touched` of a run of the table's weights to `sum`.
+    fn add_gradients<F: Scalar>(&self, touched: &TouchedRows<F>, run: Range<usize>, sum: &mut [F]) {
+        let width = self.width();
+        let (first, end) = (run.start - self.range.start, run.end - self.range.start);
+        for row in first / width..end.div_ceil(width) {
+            if let Some(gradient) = touched.get(row) {
+                // The run may begin or end within a row.
+                let (from, to) = ((row * width).max(first), ((row + 1) * width).min(end));
+                let gradient = &gradient[from - row * width..to - row * width];
+                elementwise::axpy(F::one(), gradient, &mut sum[from - first..to - first]);
+            }
+        }
     }
 }
 
 /// A run of weights with all that belongs to it, which can be cut in two.
 struct Span<'a, F> {
+    /// The number of its first weight.
+    start: usize,
     weights: &'a mut [F],
     gradients: Partial<'a, F>,
     slots: [&'a mut [F]; MOST_SLOTS],
 }
 
 impl<F: Scalar> Span<'_, F> {
-    /// Some of the weights.
+    /// Some of the weights, by their numbers.
     fn part(&mut self, range: Range<usize>) -> Span<'_, F> {
+        let start = range.start;
+        let range = range.start - self.start..range.end - self.start;
         let mut slots: [&mut [F]; MOST_SLOTS] = Default::default();
         for (part, slot) in slots.iter_mut().zip(&mut self.slots).filter(|(_, slot)| !slot.is_empty()) {
             *part = &mut slot[range.clone()];
         }
-        Span { weights: &mut self.weights[range.clone()], gradients: self.gradients.part(range), slots }
+        Span { start, weights: &mut self.weights[range.clone()], gradients: self.gradients.part(range), slots }
     }
 
-    /// The weights before `middle`, and those from there on.
-    fn split_at(self, middle: usize) -> (Self, Self) {
-        let (left_weights, right_weights) = self.weights.split_at_mut(middle);
-        let (left_gradients, right_gradients) = self.gradients.split_at(middle);
+    /// The first `len` weights, and the others.
+    fn split_at(self, len: usize) -> (Self, Self) {
+        let (left_weights, right_weights) = self.weights.split_at_mut(len);
+        let (left_gradients, right_gradients) = self.gradients.split_at(len);
         let mut left_slots: [&mut [F]; MOST_SLOTS] = Default::default();
         let mut right_slots: [&mut [F]; MOST_SLOTS] = Default::default();
         for ((slot, left), right) in self.slots.into_iter().zip(&mut left_slots).zip(&mut right_slots) {
             if !slot.is_empty() {
-                (*left, *right) = slot.split_at_mut(middle);
+                (*left, *right) = slot.split_at_mut(len);
             }
         }
-        let left = Self { weights: left_weights, gradients: left_gradients, slots: left_slots };
-        (left, Self { weights: right_weights, gradients: right_gradients, slots: right_slots })
+        let left = Self { start: self.start, weights: left_weights, gradients: left_gradients, slots: left_slots };
+        (left, Self { start: self.start + len, weights: right_weights, gradients: right_gradients, slots: right_slots })
     }
 }
 
@@ -132,6 +147,9 @@ const MOST_SLOTS: usize = 4;
 
 /// Weights that one thread updates at a time: their slots and gradients fit into its cache.
 const SPAN: usize = 1 << 13;
+
+/// The same for a table, whose gradients are gathered on the stack.
+const TABLE_SPAN: usize = 1 << 11;
 
 impl<F: Scalar> Driver<F> {
     /// An optimizer for this model's parameters.
@@ -232,34 +250,38 @@ impl<F: Scalar> Driver<F> {
         let threads = model.threads.clone();
         let (params, trains) = (&mut model.params, &model.trains);
         threads.enter(|| {
-            self.apply(&graph, trains, params, Partial::new(std::iter::once(gradients.as_mut_slice())), &mut []);
+            self.apply(&graph, trains, params, Partial::new(std::iter::once(gradients.as_mut_slice())), &[]);
         });
         self.gradients = gradients;
     }
 
-    /// One step: changes `weights` by `gradients`, which are overwritten. `known` tells of each parameter which rows have
-    /// a gradient; empty, nobody knows.
+    /// One step: changes `weights` by `gradients`, which are overwritten. `shards` tell of each parameter what is known of
+    /// its gradient: those of tables are taken from there, if that [may be](Self::takes_rows). Without shards, all are in
+    /// `gradients`.
     pub(crate) fn apply(
         &mut self,
         graph: &Graph<F>,
         trains: &[bool],
         weights: &mut [F],
         mut gradients: Partial<'_, F>,
-        known: &mut [GradState],
+        shards: &[&[GradState<F>]],
     ) {
         if self.trains != trains {
             self.trains = trains.to_vec();
             self.pieces = self.pieces(graph, trains);
-            self.runs.reserve(self.pieces.iter().map(Piece::most_runs).sum());
+            self.runs.reserve(self.pieces.len());
         }
         self.runs.clear();
         for piece in &mut self.pieces {
             match piece {
                 Piece::Run(run) => self.runs.push(run.clone()),
-                Piece::Table(table) => {
-                    let touched = known.get_mut(table.spec).and_then(|known| known.rows.as_mut());
-                    table.add_runs(touched, &mut self.runs);
+                Piece::Table(table) if shards.is_empty() => {
+                    // Nobody knows which rows have a gradient: all count.
+                    table.rows.insert_all();
+                    table.runs.clear();
+                    self.runs.push(table.range.clone());
                 }
+                Piece::Table(table) => table.set_runs(touched(shards, table.spec)),
             }
         }
         if self.common.maximize {
@@ -283,7 +305,7 @@ impl<F: Scalar> Driver<F> {
             }
         }
         if due {
-            self.update(graph, updates + 1, weights, gradients);
+            self.update(graph, updates + 1, weights, gradients, shards);
         }
         if self.common.use_ema {
             let momentum = if updates == 0 { F::zero() } else { F::of(self.common.ema_momentum) };
@@ -305,35 +327,42 @@ impl<F: Scalar> Driver<F> {
 
     /// What a step changes: tables apart where the rows without a gradient may be left out.
     fn pieces(&self, graph: &Graph<F>, trains: &[bool]) -> Vec<Piece> {
-        let (common, optimizer) = (&self.common, &self.optimizer);
-        let alone = self.leaves_zeros() && !common.decays() && !common.use_ema && !optimizer.couples_weights();
-        let zero_gradient = if alone { optimizer.zero_gradient() } else { ZeroGradient::Moves };
+        let takes_rows = self.takes_rows();
         let mut pieces: Vec<Piece> = Vec::new();
-        for_each_spec(graph, trains, |number, spec| match (spec.table_rows(), zero_gradient, pieces.last_mut()) {
-            (Some(rows), ZeroGradient::Keeps | ZeroGradient::KeepsFresh, _) => {
-                let seen = (zero_gradient == ZeroGradient::KeepsFresh).then(|| {
-                    let mut seen = Rows::none_of(rows);
-                    if self.calls > 0 {
-                        // What an optimizer has seen in an earlier run is not known.
-                        seen.insert_all();
-                    }
-                    seen
-                });
-                pieces.push(Piece::Table(Table { spec: number, range: spec.range.clone(), rows, seen }));
+        for_each_spec(graph, trains, |number, spec| match (spec.table_rows(), pieces.last_mut()) {
+            (Some(count), _) if takes_rows => {
+                let mut rows = Rows::none_of(count);
+                let moves_on = self.optimizer.zero_gradient() == ZeroGradient::KeepsFresh;
+                if moves_on && self.calls > 0 {
+                    // What an optimizer has seen in an earlier run is not known.
+                    rows.insert_all();
+                }
+                let runs = Vec::with_capacity(count / SPARSE + 1);
+                pieces.push(Piece::Table(Table { spec: number, range: spec.range.clone(), rows, moves_on, runs }));
             }
-            (_, _, Some(Piece::Run(last))) if last.end == spec.range.start => last.end = spec.range.end,
+            (_, Some(Piece::Run(last))) if last.end == spec.range.start => last.end = spec.range.end,
             _ => pieces.push(Piece::Run(spec.range.clone())),
         });
         pieces
     }
 
-    /// Whether [`apply`](Self::apply) leaves gradients that are 0 at 0.
-    pub(crate) fn leaves_zeros(&self) -> bool {
-        let common = &self.common;
-        common.gradient_accumulation_steps.is_none() && (common.decoupled_weight_decay || !common.decays())
+    /// Whether a step may leave out the rows of a table that have no gradient, and wants to see no gradient before it
+    /// changes the weight.
+    pub(crate) fn takes_rows(&self) -> bool {
+        let (common, optimizer) = (&self.common, &self.optimizer);
+        let alone = !common.decays() && !common.use_ema && common.gradient_accumulation_steps.is_none();
+        let unseen = !common.maximize && common.clipnorm.is_none() && common.global_clipnorm.is_none();
+        alone && unseen && !optimizer.couples_weights() && optimizer.zero_gradient() != ZeroGradient::Moves
     }
 
-    fn update(&mut self, graph: &Graph<F>, number: u64, weights: &mut [F], mut gradients: Partial<'_, F>) {
+    fn update(
+        &mut self,
+        graph: &Graph<F>,
+        number: u64,
+        weights: &mut [F],
+        mut gradients: Partial<'_, F>,
+        shards: &[&[GradState<F>]],
+    ) {
         let step = Step { number, learning_rate: self.learning_rate() };
         let (optimizer, common, trains) = (&self.optimizer, &self.common, &self.trains);
         let mut scale = None;
@@ -350,8 +379,8 @@ impl<F: Scalar> Driver<F> {
             scale = Some(F::of(most * (1.0 / norm).min(1.0 / most)));
         }
         let decay = common.weight_decay.filter(|_| common.decays());
-        let work = |span: &mut Span<'_, F>| {
-            let gradients = span.gradients.add_up();
+        let slot_count = optimizer.slots().len();
+        let change = |weights: &mut [F], gradients: &mut [F], slots: &mut [&mut [F]]| {
             if let Some(scale) = scale {
                 kernels::scale(gradients, scale);
             }
@@ -360,23 +389,31 @@ impl<F: Scalar> Driver<F> {
             }
             match decay {
                 Some(decay) if common.decoupled_weight_decay => {
-                    kernels::scale(span.weights, F::one() - F::of(decay * step.learning_rate));
+                    kernels::scale(weights, F::one() - F::of(decay * step.learning_rate));
                 }
-                Some(decay) => elementwise::axpy(F::of(decay), span.weights, gradients),
+                Some(decay) => elementwise::axpy(F::of(decay), weights, gradients),
                 None => (),
             }
-            let slots = &mut span.slots[..optimizer.slots().len()];
-            optimizer.update(step, span.weights, gradients, slots);
+            optimizer.update(step, weights, gradients, &mut slots[..slot_count]);
         };
+        let work = |mut span: Span<'_, F>| change(span.weights, span.gradients.add_up(), &mut span.slots);
         let mut slots: [&mut [F]; MOST_SLOTS] = Default::default();
         for (own, slot) in slots.iter_mut().zip(&mut self.slots) {
             *own = slot;
         }
-        let mut all = Span { weights, gradients, slots };
+        let mut all = Span { start: 0, weights, gradients, slots };
         if optimizer.couples_weights() {
-            for_each_spec(graph, trains, |_, spec| work(&mut all.part(spec.range.clone())));
-        } else {
-            in_runs(all, 0, &self.runs, &work);
+            return for_each_spec(graph, trains, |_, spec| work(all.part(spec.range.clone())));
+        }
+        in_runs(all.part(0..self.params), &self.runs, SPAN, &work);
+        for table in self.pieces.iter().filter_map(Piece::table) {
+            in_runs(all.part(table.range.clone()), &table.runs, TABLE_SPAN, &|mut span: Span<'_, F>| {
+                let run = span.start..span.start + span.weights.len();
+                let mut sum = [F::zero(); TABLE_SPAN];
+                let sum = &mut sum[..run.len()];
+                touched(shards, table.spec).for_each(|rows| table.add_gradients(rows, run.clone(), sum));
+                change(span.weights, sum, &mut span.slots);
+            });
         }
     }
 
@@ -396,13 +433,17 @@ impl<F: Scalar> Driver<F> {
 }
 
 impl Piece {
-    /// How many runs of weights it can have.
-    fn most_runs(&self) -> usize {
+    fn table(&self) -> Option<&Table> {
         match self {
-            Self::Run(_) => 1,
-            Self::Table(table) => table.rows / SPARSE + 1,
+            Self::Run(_) => None,
+            Self::Table(table) => Some(table),
         }
     }
+}
+
+/// The gradients of parameter number `spec`, a table: which rows each shard has touched.
+fn touched<'a, F: Scalar>(shards: &[&'a [GradState<F>]], spec: usize) -> impl Iterator<Item = &'a TouchedRows<F>> {
+    shards.iter().filter_map(move |known| known.get(spec)?.rows.as_ref())
 }
 
 /// The parameters that training changes, one by one, with their numbers.
@@ -422,31 +463,26 @@ fn clip_norm<F: Scalar>(most: f64, gradient: &mut [F]) {
     }
 }
 
-/// Works on the runs `runs`, of a span whose first weight has the number `first`; on many of them in parallel.
-fn in_runs<F: Scalar>(
-    mut span: Span<'_, F>,
-    first: usize,
-    runs: &[Range<usize>],
-    work: &(impl Fn(&mut Span<'_, F>) + Sync),
-) {
+/// Works on the runs `runs` of a span, at most `most` weights at a time; on many of them in parallel.
+fn in_runs<F: Scalar>(mut span: Span<'_, F>, runs: &[Range<usize>], most: usize, work: &(impl Fn(Span<'_, F>) + Sync)) {
     /// Runs that one thread works on at a time: rows of a table are short.
     const RUNS: usize = 32;
     if runs.len() <= RUNS {
-        return runs.iter().for_each(|run| in_halves(span.part(run.start - first..run.end - first), work));
+        return runs.iter().for_each(|run| in_halves(span.part(run.clone()), most, work));
     }
     let (left_runs, right_runs) = runs.split_at(runs.len() / 2);
-    let middle = right_runs[0].start;
-    let (left, right) = span.split_at(middle - first);
-    parallel::join(|| in_runs(left, first, left_runs, work), || in_runs(right, middle, right_runs, work));
+    let before = right_runs[0].start - span.start;
+    let (left, right) = span.split_at(before);
+    parallel::join(|| in_runs(left, left_runs, most, work), || in_runs(right, right_runs, most, work));
 }
 
 /// Cuts a span until each piece is small, and works on the pieces in parallel. Where it is cut changes no result.
-fn in_halves<F: Scalar>(span: Span<'_, F>, work: &(impl Fn(&mut Span<'_, F>) + Sync)) {
+fn in_halves<F: Scalar>(span: Span<'_, F>, most: usize, work: &(impl Fn(Span<'_, F>) + Sync)) {
     let len = span.weights.len();
-    if len <= SPAN {
-        return work(&mut { span });
+    if len <= most {
+        return work(span);
     }
     // Multiples of 64 keep both halves aligned alike.
     let (left, right) = span.split_at((len / 2).next_multiple_of(64));
-    parallel::join(|| in_halves(left, work), || in_halves(right, work));
+    parallel::join(|| in_halves(left, most, work), || in_halves(right, most, work));
 }

@@ -122,7 +122,7 @@ impl<F: Scalar> Model<F> {
         let mut gradients = Vec::new();
         let score = self.on_batch("gradients_on_batch", x, y, weights, true, |model, compiled, data| {
             let (loss, used) = step::gradients(model, compiled, data)?;
-            gradients = model.named_gradients(compiled.workspace.gradients(used));
+            gradients = model.named_gradients(compiled.workspace.gradients(&model.graph, used));
             Ok(loss)
         })?;
         Ok((gradients, score.loss))

@@ -4,14 +4,14 @@
 use super::compile::{Compiled, Objective};
 use crate::data::{Batch, Dataset};
 use crate::kernels::elementwise;
-use crate::layers::{Feeds, Mode};
+use crate::layers::{Feeds, GradState, Mode};
 use crate::losses::output::{OutputLoss, known_denominator};
 use crate::losses::reduction::{Sums, divide};
 use crate::models::Model;
 use crate::models::graph::Graph;
 use crate::models::inputs::check_batch;
 use crate::models::partial::Partial;
-use crate::models::pass::{self, HasShard, shard_count};
+use crate::models::pass::{self, HasShard, MOST_SHARDS, shard_count};
 use crate::models::plan::{Plan, Wanted};
 use crate::models::shard::{Run, Shard};
 use crate::{Activation, Error, Result, Scalar, parallel};
@@ -245,15 +245,17 @@ pub(crate) fn train<F: Scalar>(
     for work in shards.iter() {
         work.shard.update_state(&run, &mut model.params, Feeds::Own(&work.shard.inputs));
     }
-    // The first shard takes the sum of all gradients, and knows where it lies.
-    let mut known = std::mem::take(&mut shards[0].shard.grad_state);
-    driver.apply(&graph, &model.trains, &mut model.params, partial_gradients(shards), &mut known);
-    if !driver.leaves_zeros() {
-        for state in &mut known {
-            state.rows = None;
-        }
+    let apart = driver.takes_rows() && shards.iter().all(|work| work.shard.keeps_rows(&graph));
+    if !apart {
+        parallel::for_each(shards, &|work: &mut StepShard<F>| work.shard.spread_rows(&graph));
     }
-    shards[0].shard.grad_state = known;
+    let mut known: [&[GradState<F>]; MOST_SHARDS] = Default::default();
+    let gradients = Partial::new(shards.iter_mut().zip(&mut known).map(|(work, known)| {
+        *known = &work.shard.grad_state;
+        work.shard.param_grads.as_mut_slice()
+    }));
+    let known = if apart { &known[..used] } else { &[] };
+    driver.apply(&graph, &model.trains, &mut model.params, gradients, known);
     Ok(loss)
 }
 
@@ -298,17 +300,14 @@ pub(crate) fn gradients<F: Scalar>(
     pass::backward(shards, totals, &run, None, known);
     watch(shards, objectives, &run);
     model.add_penalty_gradients(&mut shards[0].shard.param_grads);
-    let [StepShard { shard: first, .. }, others @ ..] = shards else { unreachable!("a batch has a shard") };
-    for other in others {
-        first.unite_touched(&other.shard);
-    }
     Ok((loss, used))
 }
 
 impl<F: Scalar> Workspace<F> {
     /// The gradients that [`gradients`] left in the first `used` shards.
-    pub fn gradients(&mut self, used: usize) -> &[F] {
-        partial_gradients(&mut self.shards[..used]).into_sum()
+    pub fn gradients(&mut self, graph: &Graph<F>, used: usize) -> &[F] {
+        self.shards[..used].iter_mut().for_each(|work| work.shard.spread_rows(graph));
+        Partial::new(self.shards[..used].iter_mut().map(|work| work.shard.param_grads.as_mut_slice())).into_sum()
     }
 }
 
@@ -408,11 +407,6 @@ fn total_loss<F: Scalar>(
         loss += objective.weight * divide(total, denominators[i].unwrap_or(1.0));
     }
     Ok(loss)
-}
-
-/// The gradients of the batch: the sum of the shards'.
-fn partial_gradients<F: Scalar>(shards: &mut [StepShard<F>]) -> Partial<'_, F> {
-    Partial::new(shards.iter_mut().map(|work| work.shard.param_grads.as_mut_slice()))
 }
 
 /// Lets every metric see the batch, shard by shard.
