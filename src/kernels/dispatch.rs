@@ -79,9 +79,10 @@ pub mod forced {
 pub trait Instructions<F>: Copy {
     /// As many scalars as one register holds.
     type Vector: Vector<F>;
-    /// The rows of the matrix product's tile, which is two vectors wide: its sums fill the registers, all but those
-    /// that two vectors and one scalar of the operands need.
+    /// The rows of the matrix product's tile.
     const TILE_ROWS: usize;
+    /// Its vectors a row. Rows times vectors sums stay in registers, beside a row of vectors and a scalar of the operands.
+    const TILE_VECTORS: usize;
 
     /// Does the work in a function of its own, compiled for this instruction set. Inside a kernel everything is inlined
     /// into one function; a loop that needs every register is better off alone.
@@ -113,10 +114,11 @@ pub struct Avx2;
 pub struct Avx512;
 
 macro_rules! instructions {
-    ($isa:ty, $scalar:ty, $vector:ty, $tile_rows:literal, $fused:expr $(, $features:literal)?) => {
+    ($isa:ty, $scalar:ty, $vector:ty, $tile_rows:literal, $tile_vectors:literal, $fused:expr $(, $features:literal)?) => {
         impl Instructions<$scalar> for $isa {
             type Vector = $vector;
             const TILE_ROWS: usize = $tile_rows;
+            const TILE_VECTORS: usize = $tile_vectors;
 
             #[inline(always)]
             unsafe fn apart<W: $crate::kernels::dispatch::Work>(work: W) {
@@ -138,15 +140,15 @@ macro_rules! instructions {
         }
     };
 }
-instructions!(Portable, f32, super::vector::Array<f32>, 4, FUSED);
-instructions!(Portable, f64, super::vector::Array<f64>, 4, FUSED);
+instructions!(Portable, f32, super::vector::Array<f32>, 4, 2, FUSED);
+instructions!(Portable, f64, super::vector::Array<f64>, 4, 2, FUSED);
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use super::{Avx2, Avx512, Instructions};
     use std::arch::x86_64::{__m256, __m256d, __m512};
-    instructions!(Avx2, f32, __m256, 6, true, "avx2,fma");
-    instructions!(Avx2, f64, __m256d, 6, true, "avx2,fma");
-    instructions!(Avx512, f32, __m512, 14, true, "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma");
+    instructions!(Avx2, f32, __m256, 6, 2, true, "avx2,fma");
+    instructions!(Avx2, f64, __m256d, 6, 2, true, "avx2,fma");
+    instructions!(Avx512, f32, __m512, 8, 3, true, "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma");
 }
 
 /// Defines a kernel: a plain generic function, compiled inside this crate for `f32` and `f64` and, on x86-64, once

@@ -5,7 +5,7 @@ use super::tile::{Onto, Product, Rows, Target, tile_along, tile_dots, tile_rows}
 use super::{Finish, Geometry};
 use crate::Scalar;
 use crate::kernels::dispatch::kernel;
-use crate::kernels::gemm::{Matrix, pack};
+use crate::kernels::gemm::{Matrix, Panels, pack};
 use crate::kernels::vector::Vector;
 
 /// The columns of a tile.
@@ -45,7 +45,7 @@ kernel! {
             // SAFETY: the columns lie inside the matrix, and there is room for them.
             unsafe {
                 let to = packed.as_mut_ptr().add(group * group_len);
-                pack::columns::<F, I>(matrix, (0, depth), (group * columns, columns), to);
+                pack::columns::<F, I>(matrix, (0, depth), group * columns, Panels::of_width(columns, panel), to);
             }
         }
     }
@@ -79,7 +79,8 @@ kernel! {
                     // SAFETY: as in `pack_forward`.
                     unsafe {
                         let to = packed.as_mut_ptr().add(from);
-                        pack::columns::<F, I>(of_tap, (group * depth, depth), (col, panel.min(columns - col)), to);
+                        let one = Panels::of_width(panel.min(columns - col), panel);
+                        pack::columns::<F, I>(of_tap, (group * depth, depth), col, one, to);
                     }
                     col += panel;
                 }

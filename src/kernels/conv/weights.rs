@@ -5,7 +5,7 @@ use super::tile::{Onto, Piece, Product, Rows, Target, tile, tile_rows};
 use super::{Finish, Geometry, aligned};
 use crate::Scalar;
 use crate::kernels::dispatch::{Instructions, kernel};
-use crate::kernels::gemm::{Matrix, pack};
+use crate::kernels::gemm::{Matrix, Panels, pack};
 use crate::kernels::vector::Vector;
 
 /// Gradients of the output that fewer tiles than this read are read where they lie: copying takes as long.
@@ -185,7 +185,13 @@ fn sum_over<F: crate::kernels::math::Elementary, I: Instructions<F>>(
                 let (b, b_step) = if in_place {
                     (grad_y.as_ptr().add(first), filters)
                 } else {
-                    pack::columns::<F, I>(matrix, (0, pixels), (first, cols), packed.as_mut_ptr());
+                    pack::columns::<F, I>(
+                        matrix,
+                        (0, pixels),
+                        first,
+                        Panels::of_width(cols, panel),
+                        packed.as_mut_ptr(),
+                    );
                     (packed.as_ptr(), panel)
                 };
                 let add = |rows: &Rows<F>, pieces: &[Piece]| {

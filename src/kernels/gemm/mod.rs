@@ -197,15 +197,15 @@ impl<F> Onto<F> {
     }
 }
 
-/// Columns of A, and rows of B, in a block: a panel of B, two vectors wide, then takes 24 KiB of the first cache (twice
-/// that with AVX-512).
+/// Columns of A, and rows of B, in a block: a panel of B, as wide as a tile, then takes 24 KiB (with AVX-512 72 KiB, which
+/// come from the second cache in time).
 const DEPTH: usize = 384;
 /// Rows of A in a block, which stays in the second cache: at most 160 × 384 scalars.
 const HEIGHT: usize = 160;
 /// Columns of B in a block: at most 1024 × 384 scalars.
 const WIDTH: usize = 1024;
-/// With no more tiles of A than this above one another, copying B would take longer than reading it in place.
-const B_IN_PLACE_TILES: usize = 5;
+/// With no more rows of A than so many vectors hold, copying B would take longer than reading it in place.
+const B_IN_PLACE_VECTORS: usize = 4;
 /// With fewer columns of B than this, copying A would take longer than reading it in place.
 const A_PACKED_COLS: usize = 512;
 
@@ -213,9 +213,8 @@ const A_PACKED_COLS: usize = 512;
 #[inline(always)]
 unsafe fn blocked<F: Elementary, I: Instructions<F>>(a: Matrix<'_, F>, b: Matrix<'_, F>, onto: Onto<F>, c: Rows<F>) {
     let (m, n, k) = (a.rows, b.cols, a.cols);
-    let panel = 2 * I::Vector::LEN;
     let a_in_place = n < A_PACKED_COLS || m <= I::TILE_ROWS;
-    let b_in_place = b.col_stride == 1 && m <= B_IN_PLACE_TILES * I::TILE_ROWS;
+    let b_in_place = b.col_stride == 1 && m <= B_IN_PLACE_VECTORS * I::Vector::LEN;
 
     let (packed_a, packed_b) = pack::buffers::<F>();
     for (p, depth) in cuts(k, DEPTH) {
@@ -223,23 +222,23 @@ unsafe fn blocked<F: Elementary, I: Instructions<F>>(a: Matrix<'_, F>, b: Matrix
         for (j, width) in cuts(n, WIDTH) {
             // SAFETY: blocks lie inside the matrices, and fit the buffers by the constants above.
             unsafe {
-                // The columns that fill no panel are always copied, and filled up with zeros.
-                let whole = if b_in_place { width - width % panel } else { 0 };
-                pack::columns::<F, I>(b, (p, depth), (j + whole, width - whole), packed_b);
+                // A panel whose columns fill no vectors is always copied, and filled up with zeros.
+                let panels = Panels::of_tiles::<F, I>(width);
+                let copied = if b_in_place { panels.not_full() } else { panels };
+                pack::columns::<F, I>(b, (p, depth), j, copied, packed_b);
                 for (i, height) in cuts(m, HEIGHT) {
                     let tiles = even_cuts(height, I::TILE_ROWS);
                     if !a_in_place {
                         pack::rows::<F, I>(a, (p, depth), (i, height), packed_a);
                     }
-                    let mut col = 0;
-                    while col < width {
-                        let (b_panel, b_stride) = if col < whole {
-                            (b.data.as_ptr().add(p * b.row_stride + j + col), b.row_stride)
+                    for panel in panels {
+                        let col = j + panel.start;
+                        let (b_panel, b_stride) = if panel.start >= copied.start {
+                            (packed_b.add((panel.start - copied.start) * depth).cast_const(), panel.width)
                         } else {
-                            (packed_b.add((col - whole) * depth).cast_const(), panel)
+                            (b.data.as_ptr().add(p * b.row_stride + col), b.row_stride)
                         };
-                        let cols = panel.min(width - col);
-                        let onto = onto.at_column(j + col);
+                        let onto = onto.at_column(col);
                         for (number, (row, rows)) in tiles.clone().enumerate() {
                             let (a_panel, a_row, a_col) = if a_in_place {
                                 let first = (i + row) * a.row_stride + p * a.col_stride;
@@ -248,16 +247,85 @@ unsafe fn blocked<F: Elementary, I: Instructions<F>>(a: Matrix<'_, F>, b: Matrix
                                 let stride = pack::tile_stride::<F, I>();
                                 (packed_a.add(number * stride * depth).cast_const(), 1, stride)
                             };
-                            let c = Rows { start: c.at(i + row, j + col), stride: c.stride };
+                            let c = Rows { start: c.at(i + row, col), stride: c.stride };
                             let operands =
                                 tile::Operands { k: depth, a: a_panel, a_row, a_col, b: b_panel, b_row: b_stride };
-                            tile::tile::<F, I>(operands, rows, cols, onto, c);
+                            tile::tile::<F, I>(operands, rows, panel.cols, onto, c);
                         }
-                        col += panel;
                     }
                 }
             }
         }
+    }
+}
+
+/// Columns of B that tiles read together: as many vectors as fit `width`, of which `cols` columns count.
+#[derive(Clone, Copy)]
+pub(super) struct Panel {
+    start: usize,
+    cols: usize,
+    width: usize,
+}
+
+impl Panel {
+    /// Whether all columns count.
+    #[inline(always)]
+    fn is_full(self) -> bool {
+        self.cols == self.width
+    }
+}
+
+/// Columns 0..`end` cut into panels.
+#[derive(Clone, Copy)]
+pub(super) struct Panels {
+    start: usize,
+    end: usize,
+    /// The width of a panel.
+    width: usize,
+    /// The width of a vector, if the last panels may have fewer of them.
+    vector: usize,
+}
+
+impl Panels {
+    /// Panels of the width of a tile. What is left for the last two they share, so that none is much narrower.
+    #[inline(always)]
+    fn of_tiles<F, I: Instructions<F>>(n: usize) -> Self {
+        let vector = I::Vector::LEN;
+        Self { start: 0, end: n, width: I::TILE_VECTORS * vector, vector }
+    }
+
+    /// Panels that are all as wide, the last one filled up.
+    #[inline(always)]
+    pub fn of_width(n: usize, width: usize) -> Self {
+        Self { start: 0, end: n, width, vector: width }
+    }
+
+    /// What is left behind all full panels.
+    #[inline(always)]
+    fn not_full(self) -> Self {
+        let mut left = self;
+        let mut rest = self;
+        while rest.next().is_some_and(Panel::is_full) {
+            left = rest;
+        }
+        left
+    }
+}
+
+impl Iterator for Panels {
+    type Item = Panel;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Panel> {
+        let (start, left) = (self.start, self.end - self.start);
+        if left == 0 {
+            return None;
+        }
+        let shared = if left > self.width && left <= 2 * self.width - self.vector { left.div_ceil(2) } else { left };
+        let width = shared.min(self.width).next_multiple_of(self.vector);
+        let cols = left.min(width);
+        self.start += cols;
+        Some(Panel { start, cols, width })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use super::{DEPTH, HEIGHT, Matrix, WIDTH, even_cuts};
+use super::{DEPTH, HEIGHT, Matrix, Panel, Panels, WIDTH, even_cuts};
 use crate::kernels::dispatch::Instructions;
 use crate::kernels::math::Elementary;
 use crate::kernels::vector::Vector;
@@ -41,56 +41,53 @@ fn allocate(buffers: &mut Buffers) {
     buffers.b = lines((WIDTH + 64) * DEPTH);
 }
 
-/// Packs columns `j`..`j + width` of B, rows `p0`..`p0 + depth`: panels two vectors wide, row after row, the last one
-/// filled up with zeros.
+/// Packs panels of B, whose columns begin behind column `j`, rows `p0`..`p0 + depth`: panel after panel, row after row, the
+/// last panel filled up with zeros.
 #[inline(always)]
 pub unsafe fn columns<F: Elementary, I: Instructions<F>>(
     b: Matrix<'_, F>,
     (p0, depth): (usize, usize),
-    (j, width): (usize, usize),
+    j: usize,
+    panels: Panels,
     to: *mut F,
 ) {
-    let panel = 2 * I::Vector::LEN;
-    let mut col = 0;
-    if b.col_stride == 1 {
-        // Whole rows, since these are read as they lie in memory, into all whole panels side by side.
-        col = width - width % panel;
-        for p in 0..depth {
-            // SAFETY: as below.
-            unsafe {
+    let len = I::Vector::LEN;
+    let by_rows = b.col_stride == 1;
+    // SAFETY: the caller promises panels inside B and a buffer for them, the last panel filled up.
+    unsafe {
+        if by_rows {
+            // Whole rows, since these are read as they lie in memory, into all whole panels side by side.
+            for p in 0..depth {
                 let from = b.data.as_ptr().add((p0 + p) * b.row_stride + j);
-                for at in (0..col).step_by(panel) {
-                    let (from, to) = (from.add(at), to.add(at * depth + p * panel));
-                    I::Vector::load(from).store(to);
-                    I::Vector::load(from.add(I::Vector::LEN)).store(to.add(I::Vector::LEN));
+                let mut to = to;
+                for panel in panels {
+                    if !panel.is_full() {
+                        break;
+                    }
+                    for v in (0..panel.width).step_by(len) {
+                        I::Vector::load(from.add(panel.start + v)).store(to.add(p * panel.width + v));
+                    }
+                    to = to.add(panel.width * depth);
                 }
             }
         }
-    }
-    while col < width {
-        let cols = panel.min(width - col);
-        // SAFETY: the caller promises a block inside B and a buffer for it, the last panel filled up.
-        unsafe {
-            let from = b.data.as_ptr().add(p0 * b.row_stride + (j + col) * b.col_stride);
-            let to = to.add(col * depth);
-            if b.col_stride == 1 {
-                for p in 0..depth {
-                    for col in 0..cols {
-                        *to.add(p * panel + col) = *from.add(p * b.row_stride + col);
-                    }
-                }
-            } else {
-                transposed::<F, I>(from, b.col_stride, cols, depth, to, panel);
+        let mut to = to;
+        for panel in panels {
+            let Panel { start, cols, width } = panel;
+            let from = b.data.as_ptr().add(p0 * b.row_stride + (j + start) * b.col_stride);
+            if !by_rows {
+                transposed::<F, I>(from, b.col_stride, cols, depth, to, width);
             }
-            if cols < panel {
+            if !panel.is_full() {
                 for p in 0..depth {
-                    for col in cols..panel {
-                        *to.add(p * panel + col) = F::zero();
+                    for col in if by_rows { 0 } else { cols }..width {
+                        *to.add(p * width + col) =
+                            if col < cols { *from.add(p * b.row_stride + col) } else { F::zero() };
                     }
                 }
             }
+            to = to.add(width * depth);
         }
-        col += panel;
     }
 }
 

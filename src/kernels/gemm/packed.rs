@@ -1,6 +1,6 @@
 //! A right side that many products share: packed once, as a recurrent layer's weights for all its timesteps.
 
-use super::{DEPTH, HEIGHT, Matrix, Onto, Rows, Start, check_fits, cuts, even_cuts, pack, tile};
+use super::{DEPTH, HEIGHT, Matrix, Onto, Panels, Rows, Start, check_fits, cuts, even_cuts, pack, tile};
 use crate::kernels::dispatch::kernel;
 use crate::kernels::vector::Vector;
 
@@ -10,7 +10,7 @@ pub struct Packed<F> {
     panels: Vec<F>,
     rows: usize,
     cols: usize,
-    /// The width that the panels were made for: it depends on the instruction set.
+    /// The width of a whole panel: it depends on the instruction set.
     panel: usize,
 }
 
@@ -23,16 +23,15 @@ impl<F: crate::Scalar> Packed<F> {
 
 kernel! {
     fn pack_panels<F, I>(b: Matrix<'_, F>, packed: &mut Packed<F>) {
-        let panel = 2 * I::Vector::LEN;
-        let width = b.cols.next_multiple_of(panel);
+        let width = b.cols.next_multiple_of(I::Vector::LEN);
         packed.panels.resize(width * b.rows, F::zero());
-        (packed.rows, packed.cols, packed.panel) = (b.rows, b.cols, panel);
-        if b.cols == 0 {
-            return;
-        }
+        (packed.rows, packed.cols, packed.panel) = (b.rows, b.cols, I::TILE_VECTORS * I::Vector::LEN);
         for (p, depth) in cuts(b.rows, DEPTH) {
             // SAFETY: a block of all columns of B; the buffer has room for its panels behind those of the blocks before.
-            unsafe { pack::columns::<F, I>(b, (p, depth), (0, b.cols), packed.panels.as_mut_ptr().add(p * width)) }
+            unsafe {
+                let to = packed.panels.as_mut_ptr().add(p * width);
+                pack::columns::<F, I>(b, (p, depth), 0, Panels::of_tiles::<F, I>(b.cols), to);
+            }
         }
     }
 }
@@ -46,9 +45,8 @@ kernel! {
         a: Matrix<'_, F>, b: &Packed<F>, start: Start<'_, F>, c: &mut [F], c_row_stride: usize,
     ) {
         let (m, n, k) = (a.rows, b.cols, a.cols);
-        let panel = 2 * I::Vector::LEN;
         assert_eq!(k, b.rows, "a has {k} columns, b {} rows", b.rows);
-        assert_eq!(panel, b.panel, "packed for this instruction set");
+        assert_eq!(I::TILE_VECTORS * I::Vector::LEN, b.panel, "packed for this instruction set");
         check_fits(c.len(), m, n, c_row_stride);
         if let Start::Bias(bias) = start {
             assert_eq!(bias.len(), n, "one bias a column");
@@ -57,7 +55,7 @@ kernel! {
             return;
         }
         let c = Rows { start: c.as_mut_ptr(), stride: c_row_stride };
-        let width = n.next_multiple_of(panel);
+        let width = n.next_multiple_of(I::Vector::LEN);
         // SAFETY: a, b, c and the bias were checked to hold what their shapes say, and I is what the processor has.
         unsafe {
             let onto = match start {
@@ -68,20 +66,19 @@ kernel! {
             for (p, depth) in cuts(k, DEPTH) {
                 let onto = if p == 0 { onto } else { Onto::C };
                 for (i, height) in cuts(m, HEIGHT) {
-                    for col in (0..n).step_by(panel) {
-                        let b_panel = b.panels.as_ptr().add(p * width + col * depth);
-                        let onto = onto.at_column(col);
+                    for panel in Panels::of_tiles::<F, I>(n) {
+                        let onto = onto.at_column(panel.start);
                         for (row, rows) in even_cuts(height, I::TILE_ROWS) {
                             let operands = tile::Operands {
                                 k: depth,
                                 a: a.data.as_ptr().add((i + row) * a.row_stride + p * a.col_stride),
                                 a_row: a.row_stride,
                                 a_col: a.col_stride,
-                                b: b_panel,
-                                b_row: panel,
+                                b: b.panels.as_ptr().add(p * width + panel.start * depth),
+                                b_row: panel.width,
                             };
-                            let c = Rows { start: c.at(i + row, col), stride: c.stride };
-                            tile::tile::<F, I>(operands, rows, panel.min(n - col), onto, c);
+                            let c = Rows { start: c.at(i + row, panel.start), stride: c.stride };
+                            tile::tile::<F, I>(operands, rows, panel.cols, onto, c);
                         }
                     }
                 }

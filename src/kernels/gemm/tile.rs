@@ -68,7 +68,7 @@ pub fn total<F, V: Vector<F>, const ROWS: usize, const VECTORS: usize, const CHA
     total
 }
 
-/// `rows` ≤ `TILE_ROWS` rows and `cols` ≤ two vectors of C. B is readable for whole vectors.
+/// `rows` ≤ `TILE_ROWS` rows and `cols` ≤ `TILE_VECTORS` vectors of C. B is readable for whole vectors.
 #[inline(always)]
 pub unsafe fn tile<F: Elementary, I: Instructions<F>>(
     operands: Operands<F>,
@@ -82,7 +82,7 @@ pub unsafe fn tile<F: Elementary, I: Instructions<F>>(
         ($vectors:literal $neighbours:literal: $($rows:literal)*) => {
             match rows {
                 // SAFETY: the caller's promise.
-                $($rows if const { $rows <= I::TILE_ROWS } => unsafe {
+                $($rows if const { $rows <= I::TILE_ROWS && $vectors <= I::TILE_VECTORS } => unsafe {
                     I::apart(Tile::<F, I, $rows, $vectors, $neighbours> {
                         operands, cols, onto, c, instructions: PhantomData,
                     });
@@ -91,11 +91,13 @@ pub unsafe fn tile<F: Elementary, I: Instructions<F>>(
             }
         };
     }
-    match (cols <= I::Vector::LEN, operands.a_row == 1) {
-        (true, true) => by_rows!(1 true: 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
-        (true, false) => by_rows!(1 false: 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
-        (false, true) => by_rows!(2 true: 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
-        (false, false) => by_rows!(2 false: 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
+    match (cols.div_ceil(I::Vector::LEN), operands.a_row == 1) {
+        (1, true) => by_rows!(1 true: 1 2 3 4 5 6 7 8),
+        (1, false) => by_rows!(1 false: 1 2 3 4 5 6 7 8),
+        (2, true) => by_rows!(2 true: 1 2 3 4 5 6 7 8),
+        (2, false) => by_rows!(2 false: 1 2 3 4 5 6 7 8),
+        (_, true) => by_rows!(3 true: 1 2 3 4 5 6 7 8),
+        (_, false) => by_rows!(3 false: 1 2 3 4 5 6 7 8),
     }
 }
 
