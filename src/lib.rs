@@ -1,6 +1,7 @@
 //! Keras for Rust.
 
 pub mod activations;
+mod aligned;
 pub mod check;
 pub mod config;
 pub mod constraints;

@@ -7,6 +7,7 @@ use std::ops::{Deref, DerefMut};
 
 use ndarray::{Array, ArrayD, ArrayViewD, ArrayViewMutD, Dimension, IxDyn};
 
+use crate::aligned::Aligned;
 use crate::{Error, Result, Scalar};
 
 /// A contiguous, row-major tensor that someone else owns. The first axis is the batch.
@@ -156,13 +157,13 @@ impl<'a, F: Scalar> ViewMut<'a, F> {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tensor<F> {
     shape: Vec<usize>,
-    data: Vec<F>,
+    data: Aligned<F>,
 }
 
 impl<F: Scalar> Tensor<F> {
     /// A tensor of zeros.
     pub fn zeros(shape: &[usize]) -> Self {
-        Self { shape: shape.to_vec(), data: vec![F::zero(); volume(shape)] }
+        Self { shape: shape.to_vec(), data: Aligned::zeros(volume(shape)) }
     }
 
     /// A tensor without rows, each of which will have the shape `row`.
@@ -170,12 +171,14 @@ impl<F: Scalar> Tensor<F> {
         let mut shape = Vec::with_capacity(row.len() + 1);
         shape.push(0);
         shape.extend_from_slice(row);
-        Self { shape, data: Vec::new() }
+        Self { shape, data: Aligned::new() }
     }
 
     /// A copy of an array of any layout, in row-major order.
     pub fn from_array<D: Dimension>(array: &Array<F, D>) -> Self {
-        Self { shape: array.shape().to_vec(), data: array.iter().copied().collect() }
+        let mut data = Aligned::zeros(array.len());
+        data.iter_mut().zip(array).for_each(|(to, from)| *to = *from);
+        Self { shape: array.shape().to_vec(), data }
     }
 
     /// All axes, the batch first.
@@ -191,7 +194,7 @@ impl<F: Scalar> Tensor<F> {
     /// Sets the size of the batch axis. Memory is only ever added; new values are zeros, old ones stale.
     pub fn set_rows(&mut self, rows: usize) {
         self.set_rows_without_memory(rows);
-        self.data.resize(volume(&self.shape), F::zero());
+        self.data.resize(volume(&self.shape));
     }
 
     /// Sets the size of the batch axis of a tensor whose values lie in another's memory.
@@ -205,7 +208,7 @@ impl<F: Scalar> Tensor<F> {
     pub fn reshape(&mut self, shape: &[usize]) {
         self.shape.clear();
         self.shape.extend_from_slice(shape);
-        self.data.resize(volume(shape), F::zero());
+        self.data.resize(volume(shape));
     }
 
     /// Takes the shape `shape` of a tensor whose values lie elsewhere.
@@ -239,6 +242,6 @@ impl<F: Scalar> Tensor<F> {
     /// # Panics
     /// Never: the shape and the values agree.
     pub fn into_array(self) -> ArrayD<F> {
-        ArrayD::from_shape_vec(IxDyn(&self.shape), self.data).expect("shape and values agree")
+        ArrayD::from_shape_vec(IxDyn(&self.shape), self.data.into_vec()).expect("shape and values agree")
     }
 }

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::Params;
+use crate::aligned::Aligned;
 use crate::tensor::volume;
 use crate::{Scalar, Tensor, View, ViewMut};
 
@@ -242,7 +243,7 @@ pub struct GradInputs<'a, F> {
     grads: &'a mut [Tensor<F>],
     shapes: &'a [Tensor<F>],
     memory: &'a [usize],
-    scratch: &'a mut Vec<F>,
+    scratch: &'a mut Aligned<F>,
     /// As of [`Inputs`].
     folded: Option<&'a [Tensor<F>]>,
 }
@@ -253,7 +254,7 @@ impl<'a, F: Scalar> GradInputs<'a, F> {
         grads: &'a mut [Tensor<F>],
         shapes: &'a [Tensor<F>],
         memory: &'a [usize],
-        scratch: &'a mut Vec<F>,
+        scratch: &'a mut Aligned<F>,
     ) -> Self {
         Self { slots, grads, shapes, memory, scratch, folded: None }
     }
@@ -301,8 +302,7 @@ impl<'a, F: Scalar> GradInputs<'a, F> {
         let grad = self.grads[self.memory[slot.slot]].data_mut();
         if slot.adds {
             // Paths meet here: what came over the others stays, and this one's part is added.
-            self.scratch.resize(grad.len().max(self.scratch.len()), F::zero());
-            let part = &mut self.scratch[..grad.len()];
+            let part = self.scratch.room(grad.len());
             write(ViewMut::new(shape, part));
             crate::kernels::elementwise::axpy(F::one(), part, grad);
         } else {

@@ -136,8 +136,8 @@ impl<F: Scalar> Model<F> {
             pass::backward(shards, totals, &run, None, false);
         });
         if pass.wanted.parameters {
-            pass.gradients.clear();
-            pass.gradients.resize(self.params.len(), F::zero());
+            pass.gradients.resize(0);
+            pass.gradients.resize(self.params.len());
             for shard in &mut pass.shards[..used] {
                 shard.spread_rows(&self.graph);
                 elementwise::axpy(F::one(), &shard.param_grads, &mut pass.gradients);

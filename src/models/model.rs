@@ -11,6 +11,7 @@ use super::pass::Pass;
 use super::plan::{Plan, Wanted};
 use super::predictor::{Predictor, predict_rows};
 use super::summary::Summary;
+use crate::aligned::Aligned;
 use crate::parallel::Threads;
 use crate::training::Compiled;
 use crate::{Error, Result, Scalar};
@@ -32,7 +33,7 @@ use crate::{Error, Result, Scalar};
 pub struct Model<F: Scalar = f32> {
     pub(crate) graph: Arc<Graph<F>>,
     pub(crate) recipe: Arc<Recipe<F>>,
-    pub(crate) params: Vec<F>,
+    pub(crate) params: Aligned<F>,
     /// For each layer, whether training changes it.
     pub(crate) trains: Vec<bool>,
     pub(crate) compiled: Option<Compiled<F>>,
@@ -48,7 +49,7 @@ impl<F: Scalar> Model<F> {
             graph: Arc::new(graph),
             seed: recipe.seed,
             recipe: Arc::new(recipe),
-            params,
+            params: Aligned::from(params.as_slice()),
             trains,
             compiled: None,
             threads: Threads::default(),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::graph::Graph;
 use super::plan::{Plan, Wanted};
 use super::shard::{Run, Shard};
+use crate::aligned::Aligned;
 use crate::kernels::elementwise;
 use crate::layers::{Feeds, Mode};
 use crate::{Error, Result, Scalar, Tensor, View, parallel};
@@ -64,7 +65,7 @@ pub struct Pass<F: Scalar> {
     pub(crate) mode: Option<Mode>,
     pub(crate) outputs: Vec<Tensor<F>>,
     pub(crate) input_grads: Vec<Tensor<F>>,
-    pub(crate) gradients: Vec<F>,
+    pub(crate) gradients: Aligned<F>,
 }
 
 impl<F: Scalar> Pass<F> {
@@ -83,7 +84,7 @@ impl<F: Scalar> Pass<F> {
             mode: None,
             outputs: Vec::new(),
             input_grads: Vec::new(),
-            gradients: Vec::new(),
+            gradients: Aligned::new(),
         }
     }
 

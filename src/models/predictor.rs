@@ -10,6 +10,7 @@ use super::inputs::{Given, check_batch};
 use super::pass::shard_rows;
 use super::plan::{Plan, Wanted};
 use super::shard::{Run, Shard};
+use crate::aligned::Aligned;
 use crate::layers::{Feeds, Mode};
 use crate::tensor::volume;
 use crate::{Error, Result, Scalar, Tensor, parallel};
@@ -90,7 +91,7 @@ pub struct Predictor<'m, F: Scalar> {
     most_rows: usize,
     piece_rows: usize,
     /// The parameters with the states of stateful layers as the runs before left them; none where there are no such.
-    carried: Option<Vec<F>>,
+    carried: Option<Aligned<F>>,
 }
 
 impl<'m, F: Scalar> Predictor<'m, F> {

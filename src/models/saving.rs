@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::Model;
 use super::graph::Graph;
+use crate::aligned::Aligned;
 use crate::config::{self, Setting};
 use crate::formats::safetensors::{Tensor, TensorFile};
 use crate::optimizers::Driver;
@@ -27,7 +28,7 @@ const OPTIMIZER: &str = "optimizer";
 
 /// A training as a file holds it.
 pub(crate) struct Training<F: Scalar> {
-    pub params: Vec<F>,
+    pub params: Aligned<F>,
     pub driver: Driver<F>,
     pub epochs: usize,
     pub seed: u64,
@@ -229,13 +230,13 @@ impl<F: Scalar> Model<F> {
 }
 
 /// The runs of values that an optimizer keeps, each laid out like the parameters.
-fn driver_values<F: Scalar>(driver: &Driver<F>) -> Vec<(&'static str, &Vec<F>)> {
+fn driver_values<F: Scalar>(driver: &Driver<F>) -> Vec<(&'static str, &Aligned<F>)> {
     let slots = driver.optimizer().slots().iter().copied().zip(&driver.slots);
     let others = [("accumulated", &driver.accumulated), ("average", &driver.average)];
     slots.chain(others.into_iter().filter(|(_, values)| !values.is_empty())).collect()
 }
 
-fn driver_values_mut<F: Scalar>(driver: &mut Driver<F>) -> Vec<(&'static str, &mut Vec<F>)> {
+fn driver_values_mut<F: Scalar>(driver: &mut Driver<F>) -> Vec<(&'static str, &mut Aligned<F>)> {
     let names = driver.optimizer().slots();
     let slots = names.iter().copied().zip(&mut driver.slots);
     let others = [("accumulated", &mut driver.accumulated), ("average", &mut driver.average)];
@@ -272,8 +273,8 @@ fn values_of<'f, F: Scalar>(file: &'f TensorFile, name: &str, shape: &[usize], p
 }
 
 /// All weights of a model, from a file that must have exactly those.
-fn weights<F: Scalar>(graph: &Graph<F>, file: &TensorFile, path: &Path) -> Result<Vec<F>> {
-    let mut params = vec![F::zero(); graph.specs.last().map_or(0, |spec| spec.range.end)];
+fn weights<F: Scalar>(graph: &Graph<F>, file: &TensorFile, path: &Path) -> Result<Aligned<F>> {
+    let mut params = Aligned::zeros(graph.specs.last().map_or(0, |spec| spec.range.end));
     for (name, spec) in graph.param_paths() {
         params[spec.range.clone()].copy_from_slice(values_of(file, &name, &spec.shape, path)?);
     }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::graph::{Graph, Node};
 use super::operation::AnyCache;
 use super::plan::{Plan, Seed};
+use crate::aligned::Aligned;
 use crate::kernels::elementwise;
 use crate::layers::{
     BadValue, Context, Feeds, GradInputs, GradState, Grads, InPlace, Inputs, MaskRule, Mode, NodeShared, Params, Values,
@@ -37,12 +38,12 @@ pub(crate) struct Shard<F> {
     grads: Vec<Tensor<F>>,
     caches: Vec<Option<AnyCache>>,
     /// Gradients of all parameters, added up over the nodes.
-    pub param_grads: Vec<F>,
+    pub param_grads: Aligned<F>,
     /// What is known of each parameter's gradient.
     pub grad_state: Vec<GradState<F>>,
     /// This shard's part of the sums at a seam.
     pub sums: Vec<F>,
-    scratch: Vec<F>,
+    scratch: Aligned<F>,
     /// The first value of the last forward pass that a layer refused, and which layer.
     refused: Option<(usize, BadValue)>,
 }
@@ -58,10 +59,10 @@ impl<F: Scalar> Shard<F> {
             masks: vec![Vec::new(); graph.shapes.len()],
             grads: tensors(),
             caches: graph.nodes.iter().map(|node| graph.layer(node).map(|layer| layer.operation.new_cache())).collect(),
-            param_grads: Vec::new(),
+            param_grads: Aligned::new(),
             grad_state: graph.specs.iter().map(GradState::new).collect(),
             sums: Vec::new(),
-            scratch: Vec::new(),
+            scratch: Aligned::new(),
             refused: None,
         }
     }
@@ -111,7 +112,7 @@ impl<F: Scalar> Shard<F> {
         }
         if self.param_grads.is_empty() {
             // Zeros as the system gives them: of a table nobody asks for, they stay unused.
-            self.param_grads = vec![F::zero(); run.params.len()];
+            self.param_grads = Aligned::zeros(run.params.len());
         }
         self.grad_state.iter_mut().for_each(|state| state.stale = true);
     }
@@ -173,8 +174,7 @@ impl<F: Scalar> Shard<F> {
             values.view(seed.slot)
         };
         if seed.adds {
-            self.scratch.resize(grad.data().len().max(self.scratch.len()), F::zero());
-            let part = &mut self.scratch[..grad.data().len()];
+            let part = self.scratch.room(grad.data().len());
             write(value, ViewMut::new(shape, part));
             elementwise::axpy(F::one(), part, grad.data_mut());
         } else {

@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::{Common, Optimizer, Step, ZeroGradient};
+use crate::aligned::Aligned;
 use crate::kernels::{elementwise, optimizer as kernels, reduce};
 use crate::layers::rows::{Rows, TouchedRows};
 use crate::layers::{GradState, ParamSpec};
@@ -25,11 +26,11 @@ pub struct Driver<F: Scalar> {
     optimizer: Arc<dyn Optimizer<F>>,
     common: Common,
     /// One run of values a slot, laid out like the parameters.
-    pub(crate) slots: Vec<Vec<F>>,
+    pub(crate) slots: Vec<Aligned<F>>,
     /// Gradients accumulated since the last update.
-    pub(crate) accumulated: Vec<F>,
+    pub(crate) accumulated: Aligned<F>,
     /// The moving average of the weights.
-    pub(crate) average: Vec<F>,
+    pub(crate) average: Aligned<F>,
     /// How many values the model's parameters have.
     params: usize,
     /// Calls of `step`.
@@ -37,7 +38,7 @@ pub struct Driver<F: Scalar> {
     /// A rate that a callback set in place of the optimizer's own.
     pub(crate) rate: Option<f64>,
     /// The gradients of a [`step`](Self::step), which changes them.
-    gradients: Vec<F>,
+    gradients: Aligned<F>,
     /// Which layers train, and what one step changes: worked out once.
     trains: Vec<bool>,
     pieces: Vec<Piece>,
@@ -170,17 +171,17 @@ impl<F: Scalar> Driver<F> {
         let slots = optimizer.slots().len();
         assert!(slots <= MOST_SLOTS, "an optimizer has at most {MOST_SLOTS} slots");
         Ok(Self {
-            slots: (0..slots).map(|slot| vec![F::of(optimizer.slot_start(slot)); params]).collect(),
+            slots: (0..slots).map(|slot| Aligned::full(params, F::of(optimizer.slot_start(slot)))).collect(),
             accumulated: if common.gradient_accumulation_steps.is_some() {
-                vec![F::zero(); params]
+                Aligned::zeros(params)
             } else {
-                Vec::new()
+                Aligned::new()
             },
-            average: if common.use_ema { vec![F::zero(); params] } else { Vec::new() },
+            average: if common.use_ema { Aligned::zeros(params) } else { Aligned::new() },
             params,
             calls: 0,
             rate: None,
-            gradients: Vec::new(),
+            gradients: Aligned::new(),
             trains: Vec::new(),
             pieces: Vec::new(),
             runs: Vec::new(),
@@ -250,7 +251,7 @@ impl<F: Scalar> Driver<F> {
         let threads = model.threads.clone();
         let (params, trains) = (&mut model.params, &model.trains);
         threads.enter(|| {
-            self.apply(&graph, trains, params, Partial::new(std::iter::once(gradients.as_mut_slice())), &[]);
+            self.apply(&graph, trains, params, Partial::new(std::iter::once(&mut *gradients)), &[]);
         });
         self.gradients = gradients;
     }
@@ -299,7 +300,7 @@ impl<F: Scalar> Driver<F> {
             elementwise::axpy(F::one(), gradients, &mut self.accumulated);
             if due {
                 let scale = F::one() / F::of(accumulate as f64);
-                for (gradient, sum) in gradients.iter_mut().zip(&mut self.accumulated) {
+                for (gradient, sum) in gradients.iter_mut().zip(&mut *self.accumulated) {
                     *gradient = std::mem::replace(sum, F::zero()) * scale;
                 }
             }

@@ -252,7 +252,7 @@ pub(crate) fn train<F: Scalar>(
     let mut known: [&[GradState<F>]; MOST_SHARDS] = Default::default();
     let gradients = Partial::new(shards.iter_mut().zip(&mut known).map(|(work, known)| {
         *known = &work.shard.grad_state;
-        work.shard.param_grads.as_mut_slice()
+        &mut *work.shard.param_grads
     }));
     let known = if apart { &known[..used] } else { &[] };
     driver.apply(&graph, &model.trains, &mut model.params, gradients, known);
@@ -307,7 +307,7 @@ impl<F: Scalar> Workspace<F> {
     /// The gradients that [`gradients`] left in the first `used` shards.
     pub fn gradients(&mut self, graph: &Graph<F>, used: usize) -> &[F] {
         self.shards[..used].iter_mut().for_each(|work| work.shard.spread_rows(graph));
-        Partial::new(self.shards[..used].iter_mut().map(|work| work.shard.param_grads.as_mut_slice())).into_sum()
+        Partial::new(self.shards[..used].iter_mut().map(|work| &mut *work.shard.param_grads)).into_sum()
     }
 }
 

@@ -10,6 +10,7 @@ use ndarray::{ArrayD, IxDyn};
 use ndarray_rand::rand::Rng;
 
 use super::gradients::{GradientCheck, Passed, layer_model, layer_model_calls, output_weights, run_pass, shake};
+use crate::aligned::Aligned;
 use crate::layers::{Layer, Mode, MultiLayer};
 use crate::losses::{BinaryCrossentropy, CategoricalCrossentropy, Loss};
 use crate::models::operation::{LayerKind, Operation};
@@ -173,7 +174,7 @@ impl LayerCheck {
         let mut f32 = layer_model(single, &self.inputs)?;
         shake(&mut f32, 0);
         let mut f64 = layer_model(double, &self.inputs)?;
-        f64.params = f32.params.iter().map(|&value| f64::from(value)).collect();
+        f64.params.iter_mut().zip(&*f32.params).for_each(|(to, &from)| *to = f64::from(from));
         let LayerKind::Operation(operation) = &double.kind else {
             return Err(Error::option("layer", "a layer", "a whole model; see `check_model`"));
         };
@@ -372,7 +373,7 @@ impl Subject<'_> {
     fn threads(&self) -> Result<(), String> {
         let x = self.check.batch(SHARDED, 7);
         for (mode, name) in self.modes() {
-            let mut first: Option<(Passed<f32>, Vec<f32>)> = None;
+            let mut first: Option<(Passed<f32>, Aligned<f32>)> = None;
             for threads in [1, 2, 4] {
                 let mut model = self.f32.clone();
                 model.set_threads(threads).map_err(text)?;

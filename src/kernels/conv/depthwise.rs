@@ -6,7 +6,7 @@
 use super::plan::{Gather, Plans, Weights};
 use super::tile::{Onto, Piece, Product, Rows, Target, tile_each, tile_rows};
 use super::weights::{pad, pieces_of_tap, rows_of_output};
-use super::{Finish, Geometry, Workspace, aligned};
+use super::{Finish, Geometry, Workspace};
 use crate::Scalar;
 use crate::kernels::dispatch::kernel;
 use crate::kernels::vector::Vector;
@@ -38,7 +38,7 @@ pub fn forward<F: Scalar>(
         gather(plan, x, kernel, bias, finish, y);
         return;
     }
-    let spread = aligned(&mut workspace.spread, plan.source_len);
+    let spread = workspace.spread.room(plan.source_len);
     for (x, y) in x.chunks_exact(geometry.input_len()).zip(y.chunks_exact_mut(geometry.output_len())) {
         repeat(x, multiplier, spread);
         gather(plan, spread, kernel, bias, finish, y);
@@ -59,7 +59,7 @@ pub fn grad_input<F: Scalar>(
     plans(geometry, workspace);
     let plan = &workspace.plans.as_ref().expect("made above").backward;
     // The taps go from the last to the first.
-    let packed = aligned(&mut workspace.packed, kernel.len());
+    let packed = workspace.packed.room(kernel.len());
     for (to, from) in packed.chunks_exact_mut(geometry.filters).zip(kernel.chunks_exact(geometry.filters).rev()) {
         to.copy_from_slice(from);
     }
@@ -67,7 +67,7 @@ pub fn grad_input<F: Scalar>(
         gather(plan, grad_y, packed, bias, finish, grad_x);
         return;
     }
-    let spread = aligned(&mut workspace.spread, plan.target_len);
+    let spread = workspace.spread.room(plan.target_len);
     for (grad_y, grad_x) in
         grad_y.chunks_exact(geometry.output_len()).zip(grad_x.chunks_exact_mut(geometry.input_len()))
     {
@@ -88,8 +88,8 @@ pub fn grad_kernel<F: Scalar>(
     let own = self::spread(geometry);
     workspace.plans(&own);
     let plan = &workspace.plans.as_ref().expect("made above").weights;
-    let padded = aligned(&mut workspace.padded, plan.padded_len());
-    let spread = aligned(&mut workspace.spread, if multiplier == 1 { 0 } else { own.input_len() });
+    let padded = workspace.padded.room(plan.padded_len());
+    let spread = workspace.spread.room(if multiplier == 1 { 0 } else { own.input_len() });
     for (x, grad_y) in x.chunks_exact(geometry.input_len()).zip(grad_y.chunks_exact(geometry.output_len())) {
         let x = if multiplier == 1 {
             x

@@ -39,6 +39,7 @@ mod winograd;
 use plan::Plans;
 
 use crate::Scalar;
+use crate::aligned::Aligned;
 
 /// The sizes of a convolution, along depth, height and width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,11 +141,11 @@ pub enum Finish {
 pub struct Workspace<F> {
     plans: Option<Box<Plans>>,
     /// The kernel, or gradients of the output, in the order of reading.
-    packed: Vec<F>,
+    packed: Aligned<F>,
     /// Samples of the input with their padding.
-    padded: Vec<F>,
+    padded: Aligned<F>,
     /// A sample with a channel for each filter (`depthwise`).
-    spread: Vec<F>,
+    spread: Aligned<F>,
     stretches: Vec<weights::Stretch>,
     pieces: Vec<tile::Piece>,
     winograd: winograd::Memory<F>,
@@ -154,9 +155,9 @@ impl<F> Default for Workspace<F> {
     fn default() -> Self {
         Self {
             plans: None,
-            packed: Vec::new(),
-            padded: Vec::new(),
-            spread: Vec::new(),
+            packed: Aligned::new(),
+            padded: Aligned::new(),
+            spread: Aligned::new(),
             stretches: Vec::new(),
             pieces: Vec::new(),
             winograd: winograd::Memory::default(),
@@ -172,17 +173,6 @@ impl<F> Workspace<F> {
         }
         self.plans.as_ref().expect("made above")
     }
-}
-
-/// A run of `len` values at the beginning of a cache line; their memory is kept from call to call.
-fn aligned<F: Scalar>(memory: &mut Vec<F>, len: usize) -> &mut [F] {
-    const LINE: usize = 64;
-    let spare = LINE / size_of::<F>();
-    if memory.len() < len + spare {
-        memory.resize(len + spare, F::zero());
-    }
-    let start = memory.as_ptr().align_offset(LINE).min(spare);
-    &mut memory[start..start + len]
 }
 
 /// y = finish(bias + x ∗ kernel): see the [module](self).
@@ -222,7 +212,7 @@ pub fn forward<F: Scalar>(
     }
     workspace.plans(geometry);
     let plan = &workspace.plans.as_ref().expect("made above").forward;
-    let packed = aligned(&mut workspace.packed, plan.packed_len(gather::panel::<F>()));
+    let packed = workspace.packed.room(plan.packed_len(gather::panel::<F>()));
     gather::pack_forward(geometry, plan, kernel, packed);
     gather::gather(plan, x, packed, bias, finish, y);
 }
@@ -253,7 +243,7 @@ pub fn grad_input<F: Scalar>(
     }
     workspace.plans(geometry);
     let plan = &workspace.plans.as_ref().expect("made above").backward;
-    let packed = aligned(&mut workspace.packed, plan.packed_len(gather::panel::<F>()));
+    let packed = workspace.packed.room(plan.packed_len(gather::panel::<F>()));
     gather::pack_backward(geometry, plan, kernel, packed);
     gather::gather(plan, grad_y, packed, bias, finish, grad_x);
 }
@@ -281,7 +271,7 @@ pub fn grad_kernel<F: Scalar>(
     }
     workspace.plans(geometry);
     let plan = &workspace.plans.as_ref().expect("made above").weights;
-    let packed = aligned(&mut workspace.packed, plan.packed_len(gather::panel::<F>()));
+    let packed = workspace.packed.room(plan.packed_len(gather::panel::<F>()));
     let (padded, stretches, pieces) = (&mut workspace.padded, &mut workspace.stretches, &mut workspace.pieces);
     weights::grad_kernel(geometry, plan, x, grad_y, padded, packed, stretches, pieces, grad_kernel);
 }

@@ -2,8 +2,9 @@
 
 use super::plan::Weights;
 use super::tile::{Onto, Piece, Product, Rows, Target, tile, tile_rows};
-use super::{Finish, Geometry, aligned};
+use super::{Finish, Geometry};
 use crate::Scalar;
+use crate::aligned::Aligned;
 use crate::kernels::dispatch::{Instructions, kernel};
 use crate::kernels::gemm::{Matrix, Panels, pack};
 use crate::kernels::vector::Vector;
@@ -36,7 +37,7 @@ kernel! {
         plan: &Weights,
         x: &[F],
         grad_y: &[F],
-        padded: &mut Vec<F>,
+        padded: &mut Aligned<F>,
         packed: &mut [F],
         stretches: &mut Vec<Stretch>,
         pieces: &mut Vec<Piece>,
@@ -49,7 +50,7 @@ kernel! {
         assert!(packed.len() >= plan.packed_len(2 * I::Vector::LEN));
         let by_tap = plan.pads && (geometry.channels / geometry.groups).is_multiple_of(tile_rows::<F, I>());
         let copies = plan.pads && !by_tap;
-        let padded = aligned(padded, if copies { plan.padded_len() } else { 0 });
+        let padded = padded.room(if copies { plan.padded_len() } else { 0 });
         padded.fill(F::zero());
 
         for first in (0..samples).step_by(plan.samples) {

@@ -25,8 +25,9 @@
 
 use std::ops::Range;
 
-use super::{Finish, Geometry, aligned};
+use super::{Finish, Geometry};
 use crate::Scalar;
+use crate::aligned::Aligned;
 use crate::kernels::blocks::{block, block_mut, plus};
 use crate::kernels::dispatch::kernel;
 use crate::kernels::gemm::{Matrix, Packed, Start, gemm, gemm_packed};
@@ -55,19 +56,19 @@ type Lanes<F> = [F; LANES];
 #[derive(Debug)]
 pub struct Memory<F> {
     /// (parts, channels, filters)
-    u: Vec<F>,
+    u: Aligned<F>,
     packed: Vec<Packed<F>>,
     /// (parts, [`TILES`], channels)
-    v: Vec<F>,
+    v: Aligned<F>,
     /// (parts, [`TILES`], filters)
-    m: Vec<F>,
+    m: Aligned<F>,
     /// A cell outside x.
-    zeros: Vec<F>,
+    zeros: Aligned<F>,
 }
 
 impl<F> Default for Memory<F> {
     fn default() -> Self {
-        Self { u: Vec::new(), packed: Vec::new(), v: Vec::new(), m: Vec::new(), zeros: Vec::new() }
+        Self { u: Aligned::new(), packed: Vec::new(), v: Aligned::new(), m: Aligned::new(), zeros: Aligned::new() }
     }
 }
 
@@ -187,7 +188,7 @@ pub fn forward<F: Scalar>(
 ) {
     let (c, k) = (geometry.channels, geometry.filters);
     let Memory { u, packed, .. } = memory;
-    let u = aligned(u, PARTS * c * k);
+    let u = u.room(PARTS * c * k);
     packed.resize_with(PARTS, Packed::default);
     kernel_parts(kernel, false, u);
     for (packed, u) in packed.iter_mut().zip(u.chunks_exact(c * k)) {
@@ -208,7 +209,7 @@ pub fn grad_input<F: Scalar>(
 ) {
     let (c, k) = (geometry.channels, geometry.filters);
     let Memory { u, packed, .. } = memory;
-    let u = aligned(u, PARTS * c * k);
+    let u = u.room(PARTS * c * k);
     packed.resize_with(PARTS, Packed::default);
     kernel_parts(kernel, true, u);
     for (packed, u) in packed.iter_mut().zip(u.chunks_exact(c * k)) {
@@ -228,8 +229,8 @@ fn convolve<F: Scalar>(
     memory: &mut Memory<F>,
 ) {
     let Memory { packed, v, m, zeros, .. } = memory;
-    let (v, m) = (aligned(v, PARTS * room(c)), aligned(m, PARTS * room(k)));
-    zeros.resize(c, F::zero());
+    let (v, m) = (v.room(PARTS * room(c)), m.room(PARTS * room(k)));
+    zeros.resize(c);
     let tiles = grid.tiles(y.len() / k);
     for first in (0..tiles).step_by(TILES) {
         let count = TILES.min(tiles - first);
@@ -251,9 +252,9 @@ pub fn grad_kernel<F: Scalar>(
 ) {
     let (grid, c, k) = (Grid::of(geometry), geometry.channels, geometry.filters);
     let Memory { u: grad_u, v, m: grad_m, zeros, .. } = memory;
-    let grad_u = aligned(grad_u, PARTS * c * k);
-    let (v, grad_m) = (aligned(v, PARTS * room(c)), aligned(grad_m, PARTS * room(k)));
-    zeros.resize(c, F::zero());
+    let grad_u = grad_u.room(PARTS * c * k);
+    let (v, grad_m) = (v.room(PARTS * room(c)), grad_m.room(PARTS * room(k)));
+    zeros.resize(c);
     let tiles = grid.tiles(grad_y.len() / k);
     for first in (0..tiles).step_by(TILES) {
         let count = TILES.min(tiles - first);

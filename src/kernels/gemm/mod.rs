@@ -224,17 +224,18 @@ unsafe fn blocked<F: Elementary, I: Instructions<F>>(a: Matrix<'_, F>, b: Matrix
             unsafe {
                 // A panel whose columns fill no vectors is always copied, and filled up with zeros.
                 let panels = Panels::of_tiles::<F, I>(width);
-                let copied = if b_in_place { panels.not_full() } else { panels };
+                let copied = if b_in_place { panels.clone().not_full() } else { panels.clone() };
+                let first_copied = copied.start;
                 pack::columns::<F, I>(b, (p, depth), j, copied, packed_b);
                 for (i, height) in cuts(m, HEIGHT) {
                     let tiles = even_cuts(height, I::TILE_ROWS);
                     if !a_in_place {
                         pack::rows::<F, I>(a, (p, depth), (i, height), packed_a);
                     }
-                    for panel in panels {
+                    for panel in panels.clone() {
                         let col = j + panel.start;
-                        let (b_panel, b_stride) = if panel.start >= copied.start {
-                            (packed_b.add((panel.start - copied.start) * depth).cast_const(), panel.width)
+                        let (b_panel, b_stride) = if panel.start >= first_copied {
+                            (packed_b.add((panel.start - first_copied) * depth).cast_const(), panel.width)
                         } else {
                             (b.data.as_ptr().add(p * b.row_stride + col), b.row_stride)
                         };
@@ -276,7 +277,7 @@ impl Panel {
 }
 
 /// Columns 0..`end` cut into panels.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct Panels {
     start: usize,
     end: usize,
@@ -303,10 +304,9 @@ impl Panels {
     /// What is left behind all full panels.
     #[inline(always)]
     fn not_full(self) -> Self {
-        let mut left = self;
-        let mut rest = self;
+        let (mut left, mut rest) = (self.clone(), self);
         while rest.next().is_some_and(Panel::is_full) {
-            left = rest;
+            left = rest.clone();
         }
         left
     }

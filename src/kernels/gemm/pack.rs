@@ -3,23 +3,19 @@
 use std::cell::RefCell;
 
 use super::{DEPTH, HEIGHT, Matrix, Panel, Panels, WIDTH, even_cuts};
+use crate::aligned::Aligned;
 use crate::kernels::dispatch::Instructions;
 use crate::kernels::math::Elementary;
 use crate::kernels::vector::Vector;
 
-/// A cache line, so that buffers begin with one.
-#[derive(Clone, Copy)]
-#[repr(C, align(64))]
-struct Line([u8; 64]);
-
-/// The buffers of a thread: one block of A and one of B, of the larger scalar.
+/// The buffers of a thread: one block of A and one of B, with room for the larger scalar.
 struct Buffers {
-    a: Vec<Line>,
-    b: Vec<Line>,
+    a: Aligned<f64>,
+    b: Aligned<f64>,
 }
 
 thread_local! {
-    static BUFFERS: RefCell<Buffers> = const { RefCell::new(Buffers { a: Vec::new(), b: Vec::new() }) };
+    static BUFFERS: RefCell<Buffers> = const { RefCell::new(Buffers { a: Aligned::new(), b: Aligned::new() }) };
 }
 
 /// This thread's buffers for a block of A and one of B. The first call of a thread allocates them.
@@ -35,10 +31,9 @@ pub fn buffers<F>() -> (*mut F, *mut F) {
 
 #[cold]
 fn allocate(buffers: &mut Buffers) {
-    let lines = |scalars: usize| vec![Line([0; 64]); (scalars * size_of::<f64>()).div_ceil(64)];
     // The tiles of a block are filled up to less than twice their rows.
-    buffers.a = lines(2 * HEIGHT * DEPTH);
-    buffers.b = lines((WIDTH + 64) * DEPTH);
+    buffers.a = Aligned::zeros(2 * HEIGHT * DEPTH);
+    buffers.b = Aligned::zeros((WIDTH + 64) * DEPTH);
 }
 
 /// Packs panels of B, whose columns begin behind column `j`, rows `p0`..`p0 + depth`: panel after panel, row after row, the
@@ -60,7 +55,7 @@ pub unsafe fn columns<F: Elementary, I: Instructions<F>>(
             for p in 0..depth {
                 let from = b.data.as_ptr().add((p0 + p) * b.row_stride + j);
                 let mut to = to;
-                for panel in panels {
+                for panel in panels.clone() {
                     if !panel.is_full() {
                         break;
                     }

@@ -1,13 +1,14 @@
 //! A right side that many products share: packed once, as a recurrent layer's weights for all its timesteps.
 
 use super::{DEPTH, HEIGHT, Matrix, Onto, Panels, Rows, Start, check_fits, cuts, even_cuts, pack, tile};
+use crate::aligned::Aligned;
 use crate::kernels::dispatch::kernel;
 use crate::kernels::vector::Vector;
 
 /// A matrix B in the order in which tiles read it. Its memory is reused from one [`pack`](Packed::pack) to the next.
 #[derive(Clone, Debug, Default)]
 pub struct Packed<F> {
-    panels: Vec<F>,
+    panels: Aligned<F>,
     rows: usize,
     cols: usize,
     /// The width of a whole panel: it depends on the instruction set.
@@ -24,7 +25,7 @@ impl<F: crate::Scalar> Packed<F> {
 kernel! {
     fn pack_panels<F, I>(b: Matrix<'_, F>, packed: &mut Packed<F>) {
         let width = b.cols.next_multiple_of(I::Vector::LEN);
-        packed.panels.resize(width * b.rows, F::zero());
+        packed.panels.resize(width * b.rows);
         (packed.rows, packed.cols, packed.panel) = (b.rows, b.cols, I::TILE_VECTORS * I::Vector::LEN);
         for (p, depth) in cuts(b.rows, DEPTH) {
             // SAFETY: a block of all columns of B; the buffer has room for its panels behind those of the blocks before.

@@ -15,8 +15,7 @@
 
 use super::{
     Cache, Course, GradOutput, GradWeights, Nonlinearities, Nonlinearity, Output, Sizes, Weights, add_output_gradient,
-    blocks, gather_inputs, load, put_block, room, scatter_input_gradients, start, states, store, take_block,
-    write_output,
+    blocks, gather_inputs, load, put_block, scatter_input_gradients, start, states, store, take_block, write_output,
 };
 use crate::Scalar;
 use crate::kernels::dispatch::kernel;
@@ -53,7 +52,7 @@ pub fn gru<F: Scalar>(
     }
     // What z and r get as bias does not depend on which of the two rows it stands in.
     let bias = weights.bias.map(|given| {
-        let bias = room(&mut cache.bias, 3 * units);
+        let bias = cache.bias.room(3 * units);
         bias.copy_from_slice(&given[..3 * units]);
         if reset_after {
             bias.iter_mut().zip(&given[3 * units..5 * units]).for_each(|(bias, &more)| *bias += more);
@@ -61,9 +60,9 @@ pub fn gru<F: Scalar>(
         &*bias
     });
     let bias_of = |from: usize, to: usize| bias.map_or(Start::Zero, |bias| Start::Bias(&bias[from..to]));
-    let h = room(&mut cache.h, n * if keep { steps + 1 } else { 2 });
-    let inputs = room(&mut cache.x, kept * rows * features);
-    let gates = room(&mut cache.gates, kept * rows * width);
+    let h = cache.h.room(n * if keep { steps + 1 } else { 2 });
+    let inputs = cache.x.room(kept * rows * features);
+    let gates = cache.gates.room(kept * rows * width);
     start(initial, &mut h[..n]);
     for first in (0..steps).step_by(at_once) {
         let count = at_once.min(steps - first);
@@ -91,11 +90,11 @@ pub fn gru<F: Scalar>(
                 gemm_packed(state, recurrent, Start::Add, &mut z[units..], width);
             }
             if let Nonlinearities::Other(activation, recurrent_activation) = course.nonlinearities {
-                let scratch = room(&mut cache.scratch[0], n);
+                let scratch = cache.scratch[0].room(n);
                 let keeps = keep && (activation.needs_input() || recurrent_activation.needs_input());
                 let mut no_sums = [];
                 let sums = if keeps {
-                    &mut room(&mut cache.sums, steps * rows * width)[s * rows * width..][..rows * width]
+                    &mut cache.sums.room(steps * rows * width)[s * rows * width..][..rows * width]
                 } else {
                     &mut no_sums[..]
                 };
@@ -120,7 +119,7 @@ pub fn gru<F: Scalar>(
             } else if !reset_after {
                 open(z, units);
                 reset_state(z, before, course.recurrent_dropout, units);
-                candidate(z, rows, units, recurrent_h, room(&mut cache.scratch[0], n));
+                candidate(z, rows, units, recurrent_h, cache.scratch[0].room(n));
                 mix_tanh(z, before, after, units);
             }
             course.runs(s, |run, counted| {
@@ -163,9 +162,9 @@ pub fn gru_backward<F: Scalar>(
     if in_place {
         std::mem::swap(&mut cache.gates, &mut cache.grad_gates);
     }
-    let grad_gates = room(&mut cache.grad_gates, steps * rows * width);
-    cache.grad_h.resize(n, F::zero());
-    cache.next.resize(n, F::zero());
+    let grad_gates = cache.grad_gates.room(steps * rows * width);
+    cache.grad_h.resize(n);
+    cache.next.resize(n);
     start(grad.states[0], &mut cache.grad_h);
     for s in (0..steps).rev() {
         let grad_h = &mut cache.grad_h;
@@ -178,7 +177,7 @@ pub fn gru_backward<F: Scalar>(
             continue;
         }
         let [known, part, reset] = &mut cache.scratch;
-        let (known, part, reset) = (room(known, n), room(part, n), room(reset, n));
+        let (known, part, reset) = (known.room(n), part.room(n), reset.room(n));
         let other = match course.nonlinearities {
             Nonlinearities::Usual => None,
             Nonlinearities::Other(activation, recurrent_activation) => Some((activation, recurrent_activation)),
@@ -255,7 +254,7 @@ fn write_input_gradients<F: Scalar>(course: &Course<'_, F>, kernel: &[F], grad_x
     let (count, width) = (steps * rows, BLOCKS * units);
     let grads_of = |from: usize, cols| Matrix::with_row_stride(&cache.grad_gates[from..], count, cols, width);
     let of_kernel = |from: usize, cols| Matrix::with_row_stride(&kernel[from..], features, cols, 3 * units).t();
-    let by_step = room(&mut cache.grad_x, count * features);
+    let by_step = cache.grad_x.room(count * features);
     gemm(grads_of(units, 2 * units), of_kernel(0, 2 * units), Start::Zero, by_step, features);
     gemm(grads_of(0, units), of_kernel(2 * units, units), Start::Add, by_step, features);
     scatter_input_gradients(course, by_step, grad_x);
@@ -284,7 +283,7 @@ fn add_weight_gradients<F: Scalar>(
     gemm(x, grads_of(units, 2 * units), Start::Add, kernel, 3 * units);
     gemm(x, grads_of(0, units), Start::Add, &mut kernel[2 * units..], 3 * units);
     if let Some(bias) = grads.bias {
-        let sums = room(&mut cache.bias, width);
+        let sums = cache.bias.room(width);
         sums.fill(F::zero());
         add_column_sums(&cache.grad_gates[..count * width], sums);
         let (of_h, rest) = sums.split_at(units);

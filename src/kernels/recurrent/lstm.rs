@@ -9,7 +9,7 @@
 
 use super::{
     Cache, Course, GradOutput, GradWeights, Nonlinearities, Nonlinearity, Output, Sizes, Weights, add_output_gradient,
-    blocks, gather_inputs, gradient_before, input_gradients, load, put_block, room, start, states, store, take_block,
+    blocks, gather_inputs, gradient_before, input_gradients, load, put_block, start, states, store, take_block,
     weight_gradients, write_output,
 };
 use crate::Scalar;
@@ -35,10 +35,10 @@ pub fn lstm<F: Scalar>(
     packed.pack(Matrix::new(weights.kernel, features, width));
     let [recurrent, _] = &mut cache.recurrents;
     recurrent.pack(Matrix::new(weights.recurrent, units, width));
-    let h = room(&mut cache.h, n * if keep { steps + 1 } else { 2 });
-    let c = room(&mut cache.c, n * if keep { steps + 1 } else { 2 });
-    let inputs = room(&mut cache.x, kept * rows * features);
-    let gates = room(&mut cache.gates, kept * rows * width);
+    let h = cache.h.room(n * if keep { steps + 1 } else { 2 });
+    let c = cache.c.room(n * if keep { steps + 1 } else { 2 });
+    let inputs = cache.x.room(kept * rows * features);
+    let gates = cache.gates.room(kept * rows * width);
     start(initial[0], &mut h[..n]);
     start(initial[1], &mut c[..n]);
     for first in (0..steps).step_by(at_once) {
@@ -58,11 +58,11 @@ pub fn lstm<F: Scalar>(
             }
             if let Nonlinearities::Other(activation, recurrent_activation) = course.nonlinearities {
                 if keep && (activation.needs_input() || recurrent_activation.needs_input()) {
-                    room(&mut cache.sums, steps * rows * width)[s * rows * width..][..rows * width].copy_from_slice(z);
+                    cache.sums.room(steps * rows * width)[s * rows * width..][..rows * width].copy_from_slice(z);
                 }
                 let place = if keep { s * n } else { 0 };
-                let a = &mut room(&mut cache.a, if keep { steps * n } else { n })[place..][..n];
-                other_gates(z, units, activation, recurrent_activation, room(&mut cache.scratch[0], n));
+                let a = &mut cache.a.room(if keep { steps * n } else { n })[place..][..n];
+                other_gates(z, units, activation, recurrent_activation, cache.scratch[0].room(n));
                 carry(z, c_before, c_after, units);
                 a.copy_from_slice(c_after);
                 activation.forward(a, units);
@@ -102,12 +102,12 @@ pub fn lstm_backward<F: Scalar>(
     if in_place {
         std::mem::swap(&mut cache.gates, &mut cache.grad_gates);
     }
-    let grad_gates = room(&mut cache.grad_gates, steps * rows * width);
+    let grad_gates = cache.grad_gates.room(steps * rows * width);
     for (memory, from) in [&mut cache.grad_h, &mut cache.grad_c].into_iter().zip(grad.states) {
-        memory.resize(n, F::zero());
+        memory.resize(n);
         start(from, memory);
     }
-    cache.next.resize(n, F::zero());
+    cache.next.resize(n);
     for s in (0..steps).rev() {
         let (grad_h, grad_c) = (&mut cache.grad_h, &mut cache.grad_c);
         add_output_gradient(course, s, grad, grad_h);
@@ -117,7 +117,7 @@ pub fn lstm_backward<F: Scalar>(
         let scratch = &mut cache.scratch;
         if let Nonlinearities::Other(activation, _) = course.nonlinearities {
             // ∂L/∂c by way of h = o·f(c).
-            let through = room(&mut scratch[0], n);
+            let through = scratch[0].room(n);
             gated(&cache.gates[of_step.clone()], grad_h, through, units);
             activation.backward(c_after, &cache.a[s * n..][..n], through, units);
         }
@@ -138,7 +138,7 @@ pub fn lstm_backward<F: Scalar>(
                     let z = &cache.gates[of_step.clone()][block.clone()];
                     parts_backward(z, c_before, a, grad_h, &through[run.clone()], grad_c, grad_z, units);
                     let sums = cache.sums.get(of_step.clone()).map_or(&[][..], |sums| &sums[block]);
-                    let scratch = [room(from, run.len()), room(to, run.len())];
+                    let scratch = [from.room(run.len()), to.room(run.len())];
                     other_gates_backward(z, sums, grad_z, units, activation, recurrent_activation, scratch);
                 }
             }

@@ -18,6 +18,7 @@ use super::dispatch::kernel;
 use super::gemm::{Matrix, Packed, Start, gemm, gemm_packed};
 use super::reduce::add_column_sums;
 use crate::Scalar;
+use crate::aligned::Aligned;
 
 /// The sizes of a pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,29 +121,29 @@ pub struct GradOutput<'a, F> {
 #[derive(Clone, Debug, Default)]
 pub struct Cache<F> {
     /// (steps, rows, features): the inputs after dropout, in the order of the steps.
-    x: Vec<F>,
+    x: Aligned<F>,
     /// (steps, rows, blocks·units): gates after their nonlinearities; after a backward pass perhaps their gradients.
-    gates: Vec<F>,
+    gates: Aligned<F>,
     /// The same before, where a derivative is computed from it.
-    sums: Vec<F>,
+    sums: Aligned<F>,
     /// (steps + 1, rows, units): states, the initial first.
-    h: Vec<F>,
+    h: Aligned<F>,
     /// (steps + 1, rows, units): an LSTM's carries.
-    c: Vec<F>,
+    c: Aligned<F>,
     /// (steps, rows, units): activations of the carries.
-    a: Vec<F>,
+    a: Aligned<F>,
     /// (steps, rows, units): states after recurrent dropout, if any.
-    dropped: Vec<F>,
+    dropped: Aligned<F>,
     /// (steps, rows, blocks·units): gradients of the gates' sums.
-    grad_gates: Vec<F>,
+    grad_gates: Aligned<F>,
     /// (rows, units) each: gradients that go from step to step.
-    grad_h: Vec<F>,
-    grad_c: Vec<F>,
-    next: Vec<F>,
+    grad_h: Aligned<F>,
+    grad_c: Aligned<F>,
+    next: Aligned<F>,
     /// (steps, rows, features): the inputs' gradients, before they go where they belong.
-    grad_x: Vec<F>,
-    scratch: [Vec<F>; 3],
-    bias: Vec<F>,
+    grad_x: Aligned<F>,
+    scratch: [Aligned<F>; 3],
+    bias: Aligned<F>,
     kernels: [Packed<F>; 2],
     recurrents: [Packed<F>; 2],
 }
@@ -212,14 +213,6 @@ impl<F: Copy> Course<'_, F> {
     }
 }
 
-/// Makes room, keeping what memory there is; values are stale.
-fn room<F: Scalar>(memory: &mut Vec<F>, len: usize) -> &mut [F] {
-    if memory.len() < len {
-        memory.resize(len, F::zero());
-    }
-    &mut memory[..len]
-}
-
 /// Copies the inputs of steps `s`.. to `x`, time first, through dropout.
 fn gather_inputs<F: Scalar>(course: &Course<'_, F>, from: &[F], s: usize, x: &mut [F]) {
     let Sizes { rows, steps, features, .. } = course.sizes;
@@ -261,8 +254,8 @@ fn gradient_before<F: Scalar>(
     s: usize,
     grad_z: &[F],
     recurrent: &Packed<F>,
-    next: &mut Vec<F>,
-    grad_h: &mut Vec<F>,
+    next: &mut Aligned<F>,
+    grad_h: &mut Aligned<F>,
 ) {
     let Sizes { rows, units, .. } = course.sizes;
     gemm_packed(Matrix::new(grad_z, rows, grad_z.len() / rows.max(1)), recurrent, Start::Zero, next, units);
@@ -309,12 +302,12 @@ fn input_gradients<F: Scalar>(
     course: &Course<'_, F>,
     grad_z: &[F],
     kernel: &[F],
-    memory: &mut Vec<F>,
+    memory: &mut Aligned<F>,
     grad_x: &mut [F],
 ) {
     let Sizes { rows, steps, features, .. } = course.sizes;
     let width = grad_z.len() / (steps * rows).max(1);
-    let by_step = room(memory, steps * rows * features);
+    let by_step = memory.room(steps * rows * features);
     let kernel = Matrix::new(kernel, features, width).t();
     gemm(Matrix::new(grad_z, steps * rows, width), kernel, Start::Zero, by_step, features);
     scatter_input_gradients(course, by_step, grad_x);
@@ -392,10 +385,10 @@ kernel! {
 }
 
 /// The state before step `s` as the step sees it: after recurrent dropout, whose product is kept.
-fn dropped<'a, F: Scalar>(course: &Course<'_, F>, s: usize, h: &'a [F], memory: &'a mut Vec<F>) -> &'a [F] {
+fn dropped<'a, F: Scalar>(course: &Course<'_, F>, s: usize, h: &'a [F], memory: &'a mut Aligned<F>) -> &'a [F] {
     let Some(factors) = course.recurrent_dropout else { return h };
     let place = if course.keep { s * h.len() } else { 0 };
-    let to = &mut room(memory, if course.keep { course.sizes.steps * h.len() } else { h.len() })[place..][..h.len()];
+    let to = &mut memory.room(if course.keep { course.sizes.steps * h.len() } else { h.len() })[place..][..h.len()];
     product(factors, h, to);
     to
 }

@@ -5,7 +5,7 @@
 
 use super::{
     Cache, Course, GradOutput, GradWeights, Nonlinearities, Output, Sizes, Weights, add_output_gradient, gather_inputs,
-    gradient_before, input_gradients, room, start, states, weight_gradients, write_output,
+    gradient_before, input_gradients, start, states, weight_gradients, write_output,
 };
 use crate::Scalar;
 use crate::kernels::dispatch::kernel;
@@ -26,9 +26,9 @@ pub fn simple<F: Scalar>(
     packed.pack(Matrix::new(weights.kernel, features, units));
     let [recurrent, _] = &mut cache.recurrents;
     recurrent.pack(Matrix::new(weights.recurrent, units, units));
-    let h = room(&mut cache.h, n * if keep { steps + 1 } else { 2 });
-    let inputs = room(&mut cache.x, if keep { steps } else { at_once } * rows * features);
-    let sums = room(&mut cache.gates, at_once * n);
+    let h = cache.h.room(n * if keep { steps + 1 } else { 2 });
+    let inputs = cache.x.room(if keep { steps } else { at_once } * rows * features);
+    let sums = cache.gates.room(at_once * n);
     start(initial, &mut h[..n]);
     for first in (0..steps).step_by(at_once) {
         let count = at_once.min(steps - first);
@@ -48,7 +48,7 @@ pub fn simple<F: Scalar>(
                 Nonlinearities::Usual => step(z, after),
                 Nonlinearities::Other(activation, _) => {
                     if keep && activation.needs_input() {
-                        room(&mut cache.sums, steps * n)[s * n..][..n].copy_from_slice(z);
+                        cache.sums.room(steps * n)[s * n..][..n].copy_from_slice(z);
                     }
                     after.copy_from_slice(z);
                     activation.forward(after, units);
@@ -80,9 +80,9 @@ pub fn simple_backward<F: Scalar>(
     let n = rows * units;
     let [_, recurrent] = &mut cache.recurrents;
     recurrent.pack(Matrix::new(weights.recurrent, units, units).t());
-    let grad_sums = room(&mut cache.grad_gates, steps * n);
-    cache.grad_h.resize(n, F::zero());
-    cache.next.resize(n, F::zero());
+    let grad_sums = cache.grad_gates.room(steps * n);
+    cache.grad_h.resize(n);
+    cache.next.resize(n);
     start(grad.states[0], &mut cache.grad_h);
     for s in (0..steps).rev() {
         let grad_h = &mut cache.grad_h;

@@ -14,6 +14,7 @@ pub use tensorboard::TensorBoard;
 
 use super::compile::Compiled;
 use super::history::Logs;
+use crate::aligned::Aligned;
 use crate::models::Model;
 use crate::{Error, Result, Scalar};
 
@@ -237,7 +238,7 @@ pub struct EarlyStopping<F = f32> {
     wait: usize,
     best: Option<f64>,
     best_epoch: usize,
-    best_weights: Option<Vec<F>>,
+    best_weights: Option<Aligned<F>>,
     stopped_epoch: Option<usize>,
 }
 

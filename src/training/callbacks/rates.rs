@@ -1,6 +1,7 @@
 //! Learning rates that follow how a training goes.
 
 use super::{Callback, EpochState, Monitor, beats, monitored};
+use crate::aligned::Aligned;
 use crate::training::Logs;
 use crate::{Error, Result, Scalar};
 
@@ -193,7 +194,7 @@ pub struct LearningRateRangeTest<F = f32> {
     tried: Vec<(f64, f64)>,
     smooth: f64,
     ended: bool,
-    weights: Vec<F>,
+    weights: Aligned<F>,
     rate_before: f64,
 }
 
@@ -206,7 +207,7 @@ impl LearningRateRangeTest<f32> {
 
 impl<F> Default for LearningRateRangeTest<F> {
     fn default() -> Self {
-        let (tried, weights) = (Vec::new(), Vec::new());
+        let (tried, weights) = (Vec::new(), Aligned::new());
         Self { low: 1e-6, high: 1.0, steps: 100, tried, smooth: 0.0, ended: false, weights, rate_before: 0.0 }
     }
 }
