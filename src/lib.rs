@@ -1,7 +1,6 @@
 //! Keras for Rust.
 
 pub mod activations;
-mod aligned;
 pub mod check;
 pub mod config;
 pub mod constraints;

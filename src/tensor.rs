@@ -7,7 +7,7 @@ use std::ops::{Deref, DerefMut};
 
 use ndarray::{Array, ArrayD, ArrayViewD, ArrayViewMutD, Dimension, IxDyn};
 
-use crate::aligned::Aligned;
+use crate::kernels::aligned::Aligned;
 use crate::{Error, Result, Scalar};
 
 /// A contiguous, row-major tensor that someone else owns. The first axis is the batch.

@@ -10,6 +10,7 @@
 #![allow(clippy::doc_markdown)]
 
 pub mod activation;
+pub(crate) mod aligned;
 pub mod attention;
 mod blocks;
 pub mod broadcast;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::Params;
-use crate::aligned::Aligned;
+use crate::kernels::aligned::Aligned;
 use crate::tensor::volume;
 use crate::{Scalar, Tensor, View, ViewMut};
 

@@ -11,7 +11,7 @@ use super::pass::Pass;
 use super::plan::{Plan, Wanted};
 use super::predictor::{Predictor, predict_rows};
 use super::summary::Summary;
-use crate::aligned::Aligned;
+use crate::kernels::aligned::Aligned;
 use crate::parallel::Threads;
 use crate::training::Compiled;
 use crate::{Error, Result, Scalar};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::graph::Graph;
 use super::plan::{Plan, Wanted};
 use super::shard::{Run, Shard};
-use crate::aligned::Aligned;
+use crate::kernels::aligned::Aligned;
 use crate::kernels::elementwise;
 use crate::layers::{Feeds, Mode};
 use crate::{Error, Result, Scalar, Tensor, View, parallel};

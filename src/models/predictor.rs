@@ -10,7 +10,7 @@ use super::inputs::{Given, check_batch};
 use super::pass::shard_rows;
 use super::plan::{Plan, Wanted};
 use super::shard::{Run, Shard};
-use crate::aligned::Aligned;
+use crate::kernels::aligned::Aligned;
 use crate::layers::{Feeds, Mode};
 use crate::tensor::volume;
 use crate::{Error, Result, Scalar, Tensor, parallel};

@@ -15,9 +15,9 @@ use serde_json::{Value, json};
 
 use super::Model;
 use super::graph::Graph;
-use crate::aligned::Aligned;
 use crate::config::{self, Setting};
 use crate::formats::safetensors::{Tensor, TensorFile};
+use crate::kernels::aligned::Aligned;
 use crate::optimizers::Driver;
 use crate::registry::Registry;
 use crate::training::{Compile, Compiled};

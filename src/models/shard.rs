@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::graph::{Graph, Node};
 use super::operation::AnyCache;
 use super::plan::{Plan, Seed};
-use crate::aligned::Aligned;
+use crate::kernels::aligned::Aligned;
 use crate::kernels::elementwise;
 use crate::layers::{
     BadValue, Context, Feeds, GradInputs, GradState, Grads, InPlace, Inputs, MaskRule, Mode, NodeShared, Params, Values,

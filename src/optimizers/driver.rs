@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::{Common, Optimizer, Step, ZeroGradient};
-use crate::aligned::Aligned;
+use crate::kernels::aligned::Aligned;
 use crate::kernels::{elementwise, optimizer as kernels, reduce};
 use crate::layers::rows::{Rows, TouchedRows};
 use crate::layers::{GradState, ParamSpec};

@@ -10,7 +10,7 @@ use ndarray::{ArrayD, IxDyn};
 use ndarray_rand::rand::Rng;
 
 use super::gradients::{GradientCheck, Passed, layer_model, layer_model_calls, output_weights, run_pass, shake};
-use crate::aligned::Aligned;
+use crate::kernels::aligned::Aligned;
 use crate::layers::{Layer, Mode, MultiLayer};
 use crate::losses::{BinaryCrossentropy, CategoricalCrossentropy, Loss};
 use crate::models::operation::{LayerKind, Operation};

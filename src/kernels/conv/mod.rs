@@ -39,7 +39,7 @@ mod winograd;
 use plan::Plans;
 
 use crate::Scalar;
-use crate::aligned::Aligned;
+use crate::kernels::aligned::Aligned;
 
 /// The sizes of a convolution, along depth, height and width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use super::plan::Weights;
 use super::tile::{Onto, Piece, Product, Rows, Target, tile, tile_rows};
 use super::{Finish, Geometry};
 use crate::Scalar;
-use crate::aligned::Aligned;
+use crate::kernels::aligned::Aligned;
 use crate::kernels::dispatch::{Instructions, kernel};
 use crate::kernels::gemm::{Matrix, Panels, pack};
 use crate::kernels::vector::Vector;

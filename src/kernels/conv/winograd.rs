@@ -27,7 +27,7 @@ use std::ops::Range;
 
 use super::{Finish, Geometry};
 use crate::Scalar;
-use crate::aligned::Aligned;
+use crate::kernels::aligned::Aligned;
 use crate::kernels::blocks::{block, block_mut, plus};
 use crate::kernels::dispatch::kernel;
 use crate::kernels::gemm::{Matrix, Packed, Start, gemm, gemm_packed};

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use super::{DEPTH, HEIGHT, Matrix, Panel, Panels, WIDTH, even_cuts};
-use crate::aligned::Aligned;
+use crate::kernels::aligned::Aligned;
 use crate::kernels::dispatch::Instructions;
 use crate::kernels::math::Elementary;
 use crate::kernels::vector::Vector;

@@ -1,7 +1,7 @@
 //! A right side that many products share: packed once, as a recurrent layer's weights for all its timesteps.
 
 use super::{DEPTH, HEIGHT, Matrix, Onto, Panels, Rows, Start, check_fits, cuts, even_cuts, pack, tile};
-use crate::aligned::Aligned;
+use crate::kernels::aligned::Aligned;
 use crate::kernels::dispatch::kernel;
 use crate::kernels::vector::Vector;
 

@@ -18,7 +18,7 @@ use super::dispatch::kernel;
 use super::gemm::{Matrix, Packed, Start, gemm, gemm_packed};
 use super::reduce::add_column_sums;
 use crate::Scalar;
-use crate::aligned::Aligned;
+use crate::kernels::aligned::Aligned;
 
 /// The sizes of a pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,7 +14,7 @@ pub use tensorboard::TensorBoard;
 
 use super::compile::Compiled;
 use super::history::Logs;
-use crate::aligned::Aligned;
+use crate::kernels::aligned::Aligned;
 use crate::models::Model;
 use crate::{Error, Result, Scalar};
 

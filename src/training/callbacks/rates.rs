@@ -1,7 +1,7 @@
 //! Learning rates that follow how a training goes.
 
 use super::{Callback, EpochState, Monitor, beats, monitored};
-use crate::aligned::Aligned;
+use crate::kernels::aligned::Aligned;
 use crate::training::Logs;
 use crate::{Error, Result, Scalar};
 

@@ -1,4 +1,4 @@
-//! Memory that begins with a cache line.
+//! Memory for kernels to read and write: it begins with a cache line, and much of it lies in large pages.
 
 use std::ops::{Deref, DerefMut};
 
@@ -6,9 +6,14 @@ use crate::Scalar;
 
 /// Bytes of a cache line, and of the longest vector that a kernel reads at once.
 const LINE: usize = 64;
+/// Bytes of a large page.
+const LARGE_PAGE: usize = 1 << 21;
 
 /// A vector of scalars whose first one lies at the beginning of a cache line: a row of 16 `f32` then is one line, where
 /// else every such row that a kernel reads lies in two. That costs a matrix product 5 to 10 % of its time.
+///
+/// Memory of 2 MiB and more begins with a large page, if the system has some to give: it is found with fewer look-ups of
+/// addresses, and taken with fewer faults. That is 5 % of ResNet-20's time.
 ///
 /// It dereferences to its values.
 #[derive(Debug, Default)]
@@ -32,8 +37,8 @@ impl<F: Scalar> Aligned<F> {
         if len == 0 {
             return Self::new();
         }
-        let memory = vec![F::zero(); len + LINE / size_of::<F>()];
-        Self { start: first_line(&memory, len), memory, len }
+        let memory = vec![F::zero(); len + room_before::<F>(len)];
+        Self { start: first(memory.as_ptr(), len), memory, len }
     }
 
     /// `len` times the same value.
@@ -90,8 +95,12 @@ impl<F> DerefMut for Aligned<F> {
 
 impl<F: Clone> Clone for Aligned<F> {
     fn clone(&self) -> Self {
-        let mut memory = self.memory.clone();
-        let start = first_line(&memory, self.len);
+        if self.memory.is_empty() {
+            return Self::new();
+        }
+        let mut memory = Vec::with_capacity(self.memory.len());
+        let start = first(memory.as_ptr(), self.len).min(self.memory.len() - self.len);
+        memory.extend_from_slice(&self.memory);
         // The copy's lines may begin elsewhere.
         memory.rotate_left(self.start);
         memory.rotate_right(start);
@@ -116,15 +125,47 @@ impl<F: Scalar> From<&[F]> for Aligned<F> {
     }
 }
 
-/// The first element of `memory` that begins a line and has `len` elements behind it.
-fn first_line<F>(memory: &[F], len: usize) -> usize {
-    memory.as_ptr().align_offset(LINE).min(memory.len() - len)
-}
-
 impl<F: PartialEq> PartialEq for Aligned<F> {
     fn eq(&self, other: &Self) -> bool {
         **self == **other
     }
+}
+
+/// What the beginning of `len` values is aligned to, in bytes.
+fn alignment<F>(len: usize) -> usize {
+    if len * size_of::<F>() < LARGE_PAGE { LINE } else { LARGE_PAGE }
+}
+
+/// How many values more must be allocated, so that `len` of them can begin where they are to.
+fn room_before<F>(len: usize) -> usize {
+    alignment::<F>(len) / size_of::<F>()
+}
+
+/// Which value of new memory is to be the first of `len`.
+fn first<F>(memory: *const F, len: usize) -> usize {
+    let alignment = alignment::<F>(len);
+    // The most it can be, in an interpreter that does not tell addresses.
+    let first = memory.align_offset(alignment).min(room_before::<F>(len));
+    if alignment == LARGE_PAGE {
+        ask_for_large_pages(memory.wrapping_add(first).addr(), len * size_of::<F>());
+    }
+    first
+}
+
+/// Asks for large pages where `bytes` of memory from `address` on, as yet untouched, fill some.
+fn ask_for_large_pages(address: usize, bytes: usize) {
+    #[cfg(target_os = "linux")]
+    // SAFETY: the advice changes nothing that the memory holds, and is about pages that are all within it.
+    unsafe {
+        // Where the system has no large pages, small ones do.
+        let _ = libc::madvise(
+            std::ptr::with_exposed_provenance_mut(address),
+            bytes - bytes % LARGE_PAGE,
+            libc::MADV_HUGEPAGE,
+        );
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (address, bytes);
 }
 
 #[cfg(test)]
@@ -135,7 +176,7 @@ mod tests {
     fn lines_begin_with_the_first_value() {
         let mut values = Aligned::<f32>::new();
         assert!(values.is_empty());
-        for len in [5, 3, 7, 1000, 2, 16] {
+        for len in [5, 3, 7, 1000, 2, LARGE_PAGE, LARGE_PAGE + 7, 16] {
             let before = values.to_vec();
             values.resize(len);
             let kept = before.len().min(len);
