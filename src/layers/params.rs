@@ -63,7 +63,7 @@ impl ParamSpec {
     /// penalty and no constraint wants to see them all.
     pub(crate) fn table_rows(&self) -> Option<usize> {
         let alone = self.few_rows && self.regularizer.is_none() && self.constraint.is_none();
-        alone.then(|| self.shape.first().copied().unwrap_or(0)).filter(|&rows| rows > 0)
+        (alone && !self.range.is_empty()).then(|| self.shape.first().copied()).flatten()
     }
 }
 
@@ -317,7 +317,7 @@ impl<'a, F: Scalar> Grads<'a, F> {
     pub fn rows_mut(&mut self, number: usize, touched: impl IntoIterator<Item = usize>) -> RowGrads<'_, F> {
         let spec = &self.specs[number];
         let gradient = &mut self.values[spec.range.clone()];
-        let width = gradient.len() / spec.shape[0].max(1);
+        let width = gradient.len() / spec.shape.first().map_or(1, |&rows| rows.max(1));
         RowGrads(match self.state.get_mut(number) {
             None => Place::Whole(gradient, width),
             Some(state) => {

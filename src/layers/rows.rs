@@ -116,7 +116,9 @@ impl<F: Scalar> TouchedRows<F> {
     }
 
     fn get_mut(&mut self, row: usize) -> &mut [F] {
-        &mut self.values[self.places[row] as usize * self.width..][..self.width]
+        let place = self.places[row];
+        assert!(place != NOWHERE, "row {row} was not among those that were to be touched");
+        &mut self.values[place as usize * self.width..][..self.width]
     }
 
     pub fn clear(&mut self) {
@@ -133,6 +135,56 @@ impl<F: Scalar> TouchedRows<F> {
 }
 
 /// The gradient of a table, for adding to rows of it: what [`Grads::rows_mut`](super::Grads::rows_mut) gives.
+///
+/// ```
+/// use gradus::layers::{Context, Grads, Layer, ParamBuilder};
+/// use gradus::prelude::*;
+/// use gradus::{View, ViewMut};
+///
+/// /// y = what is learned of user number x: one of `users`.
+/// struct Taste {
+///     users: usize,
+/// }
+///
+/// impl<F: Scalar> Layer<F> for Taste {
+///     type Cache = ();
+///
+///     fn build(&self, input: &[usize], params: &mut ParamBuilder<'_, F>) -> gradus::Result<Vec<usize>> {
+///         params.add("taste", &[self.users, 1], Initializer::Zeros)?.few_rows();
+///         Ok(input.to_vec())
+///     }
+///     fn forward(&self, x: View<'_, F>, mut y: ViewMut<'_, F>, _: &mut (), cx: &Context<'_, F>) {
+///         for (y, x) in y.iter_mut().zip(x.iter()) {
+///             *y = cx.params.get("taste")[x.to_usize().unwrap_or(0)];
+///         }
+///     }
+///     fn backward(
+///         &self,
+///         x: View<'_, F>,
+///         _: View<'_, F>,
+///         grad_y: ViewMut<'_, F>,
+///         _: Option<ViewMut<'_, F>>,
+///         grads: &mut Grads<'_, F>,
+///         _: &mut (),
+///         _: &Context<'_, F>,
+///     ) {
+///         let user = |x: &F| x.to_usize().unwrap_or(0);
+///         let mut taste = grads.rows_mut(0, x.iter().map(user));
+///         for (x, grad_y) in x.iter().zip(grad_y.iter()) {
+///             taste.row_mut(user(x))[0] += *grad_y;
+///         }
+///     }
+/// }
+///
+/// let mut model = Sequential::new()
+///     .input([1])
+///     .add(Taste { users: 1000 })
+///     .compile(MeanSquaredError::new(), SGD::new().learning_rate(0.5))
+///     .build()?;
+/// model.fit(&array![[7.0f32], [9.0]], &array![[1.0], [-1.0]], Fit::new().epochs(20).verbose(0))?;
+/// assert!((model.predict(&array![[7.0], [8.0], [9.0]])? - array![[1.0], [0.0], [-1.0]]).iter().all(|x| x.abs() < 1e-3));
+/// # Ok::<(), gradus::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct RowGrads<'a, F>(pub(super) Place<'a, F>);
 
