@@ -95,15 +95,11 @@ impl<F> DerefMut for Aligned<F> {
 
 impl<F: Clone> Clone for Aligned<F> {
     fn clone(&self) -> Self {
-        if self.memory.is_empty() {
-            return Self::new();
-        }
-        let mut memory = Vec::with_capacity(self.memory.len());
-        let start = first(memory.as_ptr(), self.len).min(self.memory.len() - self.len);
-        memory.extend_from_slice(&self.memory);
-        // The copy's lines may begin elsewhere.
-        memory.rotate_left(self.start);
-        memory.rotate_right(start);
+        let Some(any) = self.first() else { return Self::new() };
+        let mut memory = Vec::with_capacity(self.len + room_before::<F>(self.len));
+        let start = first(memory.as_ptr(), self.len);
+        memory.resize(start, any.clone());
+        memory.extend_from_slice(self);
         Self { memory, start, len: self.len }
     }
 
@@ -147,25 +143,21 @@ fn first<F>(memory: *const F, len: usize) -> usize {
     // The most it can be, in an interpreter that does not tell addresses.
     let first = memory.align_offset(alignment).min(room_before::<F>(len));
     if alignment == LARGE_PAGE {
-        ask_for_large_pages(memory.wrapping_add(first).addr(), len * size_of::<F>());
+        ask_for_large_pages(memory.wrapping_add(first).cast_mut().cast(), len * size_of::<F>());
     }
     first
 }
 
-/// Asks for large pages where `bytes` of memory from `address` on, as yet untouched, fill some.
-fn ask_for_large_pages(address: usize, bytes: usize) {
+/// Asks for large pages where `bytes` of memory from `start` on fill some.
+fn ask_for_large_pages(start: *mut std::ffi::c_void, bytes: usize) {
     #[cfg(target_os = "linux")]
     // SAFETY: the advice changes nothing that the memory holds, and is about pages that are all within it.
     unsafe {
         // Where the system has no large pages, small ones do.
-        let _ = libc::madvise(
-            std::ptr::with_exposed_provenance_mut(address),
-            bytes - bytes % LARGE_PAGE,
-            libc::MADV_HUGEPAGE,
-        );
+        let _ = libc::madvise(start, bytes - bytes % LARGE_PAGE, libc::MADV_HUGEPAGE);
     }
     #[cfg(not(target_os = "linux"))]
-    let _ = (address, bytes);
+    let _ = (start, bytes);
 }
 
 #[cfg(test)]
@@ -185,9 +177,25 @@ mod tests {
             assert_eq!(values.as_ptr().addr() % LINE, 0);
             values.fill(1.0);
         }
-        let copy = values.clone();
+        let mut copy = values.clone();
         assert_eq!((copy.as_ptr().addr() % LINE, &copy), (0, &values));
+        let longer = Aligned::full(100, 2.0);
+        copy.clone_from(&longer);
+        assert_eq!(copy, longer);
+        let place = copy.as_ptr();
+        copy.clone_from(&values);
+        assert_eq!((copy.as_ptr(), &copy), (place, &values), "memory is kept");
         assert_eq!(copy.into_vec(), [1.0; 16]);
         assert!(Aligned::<f64>::new().into_vec().is_empty());
+    }
+
+    #[test]
+    fn much_memory_begins_with_a_large_page() {
+        let values = Aligned::<f32>::full(LARGE_PAGE / size_of::<f32>(), 3.0);
+        let copy = values.clone();
+        for values in [&values, &copy] {
+            assert_eq!(values.as_ptr().addr() % LARGE_PAGE, 0);
+            assert!(values.iter().all(|&x| x == 3.0));
+        }
     }
 }
