@@ -5,7 +5,7 @@
 //! | data | 64×64 scenes made of MNIST's digits, training scenes of its training digits, test scenes of its test digits; ships in `data/mnist` |
 //! | command | `cargo run --release --features images --example segmentation` |
 //! | expected | foreground IoU 0.9030, mean IoU 0.7202 over 11 classes after 6 epochs (seed 0; with AVX2 in place of AVX-512 0.9009, 0.7119); all taken for ground: mean IoU 0.0861; the best level of brightness: foreground IoU 0.5187 |
-//! | time | 97 s on two cores (Intel Xeon, AVX-512), 560 MB |
+//! | time | 80 s on two cores (Intel Xeon, AVX-512), 530 MB |
 
 mod arguments;
 
