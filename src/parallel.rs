@@ -2,14 +2,21 @@
 //!
 //! Work is always cut by a rule that does not know the number of threads, and results are joined in a fixed order.
 
+#[cfg(feature = "threads")]
+use std::sync::Arc;
+
+#[cfg(feature = "threads")]
+use self::place::Place;
 use crate::Result;
+#[cfg(feature = "threads")]
+use crate::kernels::team::Team;
 
 /// The threads that a model computes on.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Threads {
     #[cfg(feature = "threads")]
-    pool: Option<std::sync::Arc<rayon::ThreadPool>>,
-    /// What the user asked for; none means every core (or `RAYON_NUM_THREADS`).
+    team: Option<Arc<Team>>,
+    /// What the user asked for; none means every core (or `GRADUS_NUM_THREADS`).
     #[cfg(feature = "threads")]
     asked: Option<usize>,
 }
@@ -23,99 +30,135 @@ impl Threads {
             return Err(Error::option("threads", "at least 1", count));
         }
         if count == 1 {
-            return Ok(Self { pool: None, asked: Some(1) });
+            return Ok(Self { team: None, asked: Some(1) });
         }
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(count).thread_name(|i| format!("gradus-{i}")).build();
-        let pool = pool
+        let team = Team::new(count)
             .map_err(|problem| Error::option("threads", "a number the system grants", format!("{count}: {problem}")))?;
-        Ok(Self { pool: Some(std::sync::Arc::new(pool)), asked: Some(count) })
+        Ok(Self { team: Some(Arc::new(team)), asked: Some(count) })
     }
 
     /// How many there are.
     pub fn count(&self) -> usize {
-        match (&self.pool, self.asked) {
-            (Some(pool), _) => pool.current_num_threads(),
+        match (&self.team, self.asked) {
+            (Some(team), _) => team.count(),
             (None, Some(count)) => count,
-            (None, None) if alone::is_asked() => 1,
-            (None, None) => default_pool().current_num_threads(),
+            (None, None) if place::is_alone() => 1,
+            (None, None) => default_team().map_or(1, |team| team.count()),
         }
     }
 
-    /// Runs `work` where [`for_each`] may spread over these threads. Entered once for a whole training.
-    pub fn enter<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
-        match (&self.pool, self.asked) {
-            (Some(pool), _) => pool.install(work),
-            (None, Some(_)) => alone::run(work),
+    /// Runs `work`, in which [`for_each`] spreads over these threads.
+    pub fn enter<R>(&self, work: impl FnOnce() -> R) -> R {
+        let team = match (&self.team, self.asked) {
+            (Some(team), _) => Some(team),
+            (None, Some(_)) => None,
             // Within one of several pieces of work that have a core each.
-            (None, None) if alone::is_asked() => work(),
-            (None, None) => {
-                let default = default_pool();
-                if default.current_num_threads() == 1 { alone::run(work) } else { default.install(work) }
-            }
+            (None, None) if place::is_alone() => None,
+            (None, None) => default_team(),
+        };
+        place::within(team.map_or(Place::Alone, |team| Place::Team(team.clone())), work)
+    }
+}
+
+/// One team for all models that did not ask for a number of their own; none on a single core.
+#[cfg(feature = "threads")]
+fn default_team() -> Option<&'static Arc<Team>> {
+    static TEAM: std::sync::OnceLock<Option<Arc<Team>>> = std::sync::OnceLock::new();
+    let team = TEAM.get_or_init(|| {
+        let asked = std::env::var("GRADUS_NUM_THREADS").ok().and_then(|count| count.parse().ok());
+        let count = asked.filter(|&count| count > 0).unwrap_or_else(cores);
+        let team = || Team::new(count).unwrap_or_else(|problem| panic!("the system grants no threads: {problem}"));
+        (count > 1).then(|| Arc::new(team()))
+    });
+    team.as_ref()
+}
+
+#[cfg(feature = "threads")]
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// Where the current thread is at work.
+#[cfg(feature = "threads")]
+mod place {
+    use std::cell::Cell;
+    use std::sync::Arc;
+
+    use crate::kernels::team::Team;
+
+    #[derive(Default)]
+    pub enum Place {
+        /// Nowhere in particular, or in a piece of a team's work.
+        #[default]
+        Outside,
+        /// Where it is to compute alone, though there may be other cores.
+        Alone,
+        /// Where it may call for this team.
+        Team(Arc<Team>),
+    }
+
+    thread_local!(static PLACE: Cell<Place> = const { Cell::new(Place::Outside) });
+
+    /// Goes back where the thread was, on every way out.
+    struct Return(Option<Place>);
+
+    impl Drop for Return {
+        fn drop(&mut self) {
+            PLACE.set(self.0.take().unwrap_or_default());
         }
     }
-}
 
-/// One pool for all models that did not ask for a number of their own.
-#[cfg(feature = "threads")]
-fn default_pool() -> &'static rayon::ThreadPool {
-    static POOL: std::sync::OnceLock<rayon::ThreadPool> = std::sync::OnceLock::new();
-    POOL.get_or_init(|| {
-        rayon::ThreadPoolBuilder::new()
-            .thread_name(|i| format!("gradus-{i}"))
-            .build()
-            .unwrap_or_else(|problem| panic!("the system grants no threads: {problem}"))
-    })
-}
-
-/// Whether the current thread is to work alone, though rayon would offer it others.
-#[cfg(feature = "threads")]
-mod alone {
-    use std::cell::Cell;
-
-    thread_local!(static ALONE: Cell<bool> = const { Cell::new(false) });
-
-    pub fn run<R>(work: impl FnOnce() -> R) -> R {
-        let before = ALONE.replace(true);
-        let result = work();
-        ALONE.set(before);
-        result
+    pub fn within<R>(place: Place, work: impl FnOnce() -> R) -> R {
+        let _back = Return(Some(PLACE.replace(place)));
+        work()
     }
 
-    pub fn is_asked() -> bool {
-        ALONE.get()
+    /// Calls `work` with the team that may be called for. In it there is none: the pieces of its work are cut no further.
+    pub fn with_team<R>(work: impl FnOnce(Option<&Team>) -> R) -> R {
+        let back = Return(Some(PLACE.take()));
+        work(match &back.0 {
+            Some(Place::Team(team)) => Some(team),
+            _ => None,
+        })
     }
 
-    pub fn is() -> bool {
-        ALONE.get() || rayon::current_thread_index().is_none()
+    pub fn is_alone() -> bool {
+        let back = Return(Some(PLACE.take()));
+        matches!(back.0, Some(Place::Alone))
     }
 }
 
-/// Calls `work` for each item, over the threads of the pool that has been entered. Allocates nothing.
+/// Calls `work` for each item, over the threads that have been entered. Allocates nothing.
 #[cfg(feature = "threads")]
 pub(crate) fn for_each<T: Send>(items: &mut [T], work: &(impl Fn(&mut T) + Sync)) {
-    fn halves<T: Send>(items: &mut [T], work: &(impl Fn(&mut T) + Sync)) {
-        match items {
-            [] => (),
-            [one] => work(one),
-            many => {
-                let (left, right) = many.split_at_mut(many.len() / 2);
-                rayon::join(|| halves(left, work), || halves(right, work));
-            }
-        }
-    }
-    if alone::is() { items.iter_mut().for_each(work) } else { halves(items, work) }
+    place::with_team(|team| match team {
+        Some(team) => team.for_each(items, work),
+        None => items.iter_mut().for_each(work),
+    });
 }
 
-/// Calls `left` and `right`, on two threads if there are two.
-#[cfg(feature = "threads")]
-pub(crate) fn join(left: impl FnOnce() + Send, right: impl FnOnce() + Send) {
-    if alone::is() {
-        left();
-        right();
-    } else {
-        rayon::join(left, right);
+/// Cuts `whole`, of size `len`, into pieces of about `least` or more, and calls `work` for each, over the threads that have
+/// been entered. Pieces begin at multiples of 64: all are aligned as the whole is.
+pub(crate) fn in_pieces<T: Send>(
+    whole: T,
+    len: usize,
+    least: usize,
+    cut: impl Fn(T, usize) -> (T, T),
+    work: &(impl Fn(T) + Sync),
+) {
+    /// Enough to keep many threads busy.
+    const MOST: usize = 16;
+    let count = len.div_ceil(least).next_power_of_two().min(MOST);
+    let size = len.div_ceil(count).next_multiple_of(64);
+    let mut pieces = [const { None }; MOST];
+    let (mut rest, mut used) = (whole, 0);
+    while len - used * size > size {
+        let (piece, others) = cut(rest, size);
+        pieces[used] = Some(piece);
+        (rest, used) = (others, used + 1);
     }
+    pieces[used] = Some(rest);
+    for_each(&mut pieces[..=used], &|piece| work(piece.take().expect("nobody else takes it")));
 }
 
 /// Calls `work` with 0, 1 … `count` − 1, so many at a time as there are threads (none: cores), each of which computes alone:
@@ -124,11 +167,10 @@ pub(crate) fn join(left: impl FnOnce() + Send, right: impl FnOnce() + Send) {
 #[cfg(feature = "threads")]
 pub(crate) fn side_by_side(threads: Option<usize>, count: usize, work: impl Fn(usize) -> bool + Sync) {
     use std::sync::atomic::{AtomicUsize, Ordering};
-    let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let threads = if alone::is_asked() { 1 } else { threads.unwrap_or_else(cores).min(count) };
+    let threads = if place::is_alone() { 1 } else { threads.unwrap_or_else(cores).min(count) };
     let next = AtomicUsize::new(0);
     let take = || {
-        alone::run(|| {
+        place::within(Place::Alone, || {
             loop {
                 let i = next.fetch_add(1, Ordering::Relaxed);
                 if i >= count {
@@ -169,7 +211,7 @@ impl Threads {
         1
     }
 
-    pub fn enter<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+    pub fn enter<R>(&self, work: impl FnOnce() -> R) -> R {
         work()
     }
 }
@@ -177,10 +219,4 @@ impl Threads {
 #[cfg(not(feature = "threads"))]
 pub(crate) fn for_each<T: Send>(items: &mut [T], work: &(impl Fn(&mut T) + Sync)) {
     items.iter_mut().for_each(work);
-}
-
-#[cfg(not(feature = "threads"))]
-pub(crate) fn join(left: impl FnOnce() + Send, right: impl FnOnce() + Send) {
-    left();
-    right();
 }

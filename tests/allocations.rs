@@ -77,8 +77,8 @@ fn allocations<R>(work: impl FnOnce() -> R) -> (usize, R) {
     (COUNT.load(Relaxed), result)
 }
 
-/// The least that `work` allocates in several attempts: what the crate itself allocates, it allocates each time, while
-/// rayon makes room for its queues and starts its threads when it likes.
+/// The least that `work` allocates in several attempts: what a step allocates, it allocates each time, while new threads
+/// start, and then allocate, when the system likes.
 fn least(mut work: impl FnMut() -> usize) -> usize {
     let mut least = usize::MAX;
     for _ in 0..20 {

@@ -41,5 +41,7 @@ pub mod resample;
 pub mod row_norm;
 pub mod softmax;
 pub mod spectral;
+#[cfg(feature = "threads")]
+pub(crate) mod team;
 pub(crate) mod vector;
 pub mod warp;

@@ -218,7 +218,7 @@ impl<F: Scalar> Model<F> {
         if found { Ok(()) } else { graph.find_layer(layer).map(|_| ()) }
     }
 
-    /// Computes on exactly `count` threads. By default all cores, or `RAYON_NUM_THREADS`. The numbers that come out do
+    /// Computes on exactly `count` threads. By default all cores, or `GRADUS_NUM_THREADS`. The numbers that come out do
     /// not depend on it.
     ///
     /// # Errors

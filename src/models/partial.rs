@@ -61,18 +61,11 @@ impl<'a, F: Scalar> Partial<'a, F> {
     pub fn add_up_in_parallel(&mut self) -> &mut [F] {
         /// Values that one thread adds up at a time.
         const RUN: usize = 1 << 14;
-        fn halves<F: Scalar>(mut partial: Partial<'_, F>) {
-            let len = partial.parts[0].len();
-            if len <= RUN {
-                partial.add_up();
-                return;
-            }
-            let (left, right) = partial.split_at((len / 2).next_multiple_of(64));
-            parallel::join(|| halves(left), || halves(right));
-        }
         if self.count > 1 {
             let len = self.parts[0].len();
-            halves(self.part(0..len));
+            parallel::in_pieces(self.part(0..len), len, RUN, Partial::split_at, &|mut partial| {
+                partial.add_up();
+            });
             self.count = 1;
         }
         self.parts[0]

@@ -464,26 +464,38 @@ fn clip_norm<F: Scalar>(most: f64, gradient: &mut [F]) {
     }
 }
 
-/// Works on the runs `runs` of a span, at most `most` weights at a time; on many of them in parallel.
+/// Works on the runs `runs` of a span, at most `most` weights at a time; on many of them in parallel. Where they are cut
+/// changes no result.
 fn in_runs<F: Scalar>(mut span: Span<'_, F>, runs: &[Range<usize>], most: usize, work: &(impl Fn(Span<'_, F>) + Sync)) {
     /// Runs that one thread works on at a time: rows of a table are short.
-    const RUNS: usize = 32;
+    const RUNS: usize = 64;
+    let in_turn = |mut span: Span<'_, F>| {
+        while span.weights.len() > most {
+            let (first, rest) = span.split_at(most);
+            work(first);
+            span = rest;
+        }
+        work(span);
+    };
     if runs.len() <= RUNS {
-        return runs.iter().for_each(|run| in_halves(span.part(run.clone()), most, work));
+        for run in runs {
+            parallel::in_pieces(span.part(run.clone()), run.len(), most, Span::split_at, &in_turn);
+        }
+        return;
     }
-    let (left_runs, right_runs) = runs.split_at(runs.len() / 2);
-    let before = right_runs[0].start - span.start;
-    let (left, right) = span.split_at(before);
-    parallel::join(|| in_runs(left, left_runs, most, work), || in_runs(right, right_runs, most, work));
+    parallel::in_pieces((span, runs), runs.len(), RUNS, split_runs, &|(mut span, runs)| {
+        for run in runs {
+            in_turn(span.part(run.clone()));
+        }
+    });
 }
 
-/// Cuts a span until each piece is small, and works on the pieces in parallel. Where it is cut changes no result.
-fn in_halves<F: Scalar>(span: Span<'_, F>, most: usize, work: &(impl Fn(Span<'_, F>) + Sync)) {
-    let len = span.weights.len();
-    if len <= most {
-        return work(span);
-    }
-    // Multiples of 64 keep both halves aligned alike.
-    let (left, right) = span.split_at((len / 2).next_multiple_of(64));
-    parallel::join(|| in_halves(left, most, work), || in_halves(right, most, work));
+type Runs<'a, F> = (Span<'a, F>, &'a [Range<usize>]);
+
+/// The runs before number `middle`, and those from there on, each with its part of the span.
+fn split_runs<F: Scalar>((span, runs): Runs<'_, F>, middle: usize) -> (Runs<'_, F>, Runs<'_, F>) {
+    let (left_runs, right_runs) = runs.split_at(middle);
+    let before = right_runs[0].start - span.start;
+    let (left, right) = span.split_at(before);
+    ((left, left_runs), (right, right_runs))
 }
