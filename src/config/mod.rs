@@ -104,18 +104,63 @@ const WITHOUT_MEANING: [&str; 14] = [
     "renorm_momentum",
 ];
 
+/// An option of any type: objects read and write all of theirs in one loop, which is compiled once.
+pub(crate) trait Field {
+    fn write(&self) -> Value;
+    fn read(&mut self, value: &Value) -> Result<()>;
+    fn has_words(&self) -> bool;
+}
+
+impl<T: Setting> Field for T {
+    fn write(&self) -> Value {
+        self.to_value()
+    }
+    fn read(&mut self, value: &Value) -> Result<()> {
+        *self = T::from_value(value)?;
+        Ok(())
+    }
+    fn has_words(&self) -> bool {
+        Setting::has_words(self)
+    }
+}
+
+/// The configuration of these options.
+pub(crate) fn write(options: &[(&str, &dyn Field)]) -> Config {
+    options.iter().map(|(name, option)| ((*name).to_owned(), option.write())).collect()
+}
+
+/// Sets those of the options that are given.
+pub(crate) fn read(config: &Config, options: &mut [(&str, &mut dyn Field)]) -> Result<()> {
+    for (name, option) in options {
+        if let Some(value) = config.get(*name) {
+            option.read(value).map_err(|error| within(error, name))?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether they all have words.
+pub(crate) fn have_words(options: &[&dyn Field]) -> bool {
+    options.iter().all(|option| option.has_words())
+}
+
+/// What is wrong with an option.
+fn within(error: Error, name: &str) -> Error {
+    error.within(format!("option `{name}`"))
+}
+
 /// Takes the option `name` from `config`, or its default where it is not given.
 pub(crate) fn take<T: Setting>(config: &Config, name: &str, default: T) -> Result<T> {
     match config.get(name) {
         None => Ok(default),
-        Some(value) => T::from_value(value).map_err(|error| error.within(format!("option `{name}`"))),
+        Some(value) => T::from_value(value).map_err(|error| within(error, name)),
     }
 }
 
 /// Takes an option that must be given.
 pub(crate) fn require<T: Setting>(config: &Config, name: &str) -> Result<T> {
     let value = config.get(name).ok_or_else(|| Error::option(name, "given", "nothing"))?;
-    T::from_value(value).map_err(|error| error.within(format!("option `{name}`")))
+    T::from_value(value).map_err(|error| within(error, name))
 }
 
 /// Refuses options that are not among `known`, so that none is left out silently.
@@ -288,24 +333,24 @@ macro_rules! options {
             const CLASS: &'static str = $crate::config::class_name!($name $($class)?);
 
             fn to_config(&self) -> $crate::config::Config {
-                #[allow(unused_mut)]
-                let mut config = $crate::config::Config::new();
-                $($(config.insert(stringify!($required).into(), $crate::config::Setting::to_value(&self.$required));)*)?
-                $(config.insert(stringify!($option).into(), $crate::config::Setting::to_value(&self.$option));)*
-                config
+                $crate::config::write(&[
+                    $($((stringify!($required), &self.$required),)*)? $((stringify!($option), &self.$option),)*
+                ])
             }
 
             fn from_config(config: &$crate::config::Config) -> $crate::Result<Self> {
                 $crate::config::refuse_unknown(config, &[$($(stringify!($required),)*)? $(stringify!($option)),*])?;
-                Ok(Self {
+                #[allow(unused_mut)] // where nothing is an option
+                let mut made = Self {
                     $($($required: $crate::config::require(config, stringify!($required))?,)*)?
-                    $($option: $crate::config::take(config, stringify!($option), $default)?,)*
-                })
+                    $($option: $default,)*
+                };
+                $crate::config::read(config, &mut [$((stringify!($option), &mut made.$option)),*])?;
+                Ok(made)
             }
 
             fn has_words(&self) -> bool {
-                true $($(&& $crate::config::Setting::has_words(&self.$required))*)?
-                    $(&& $crate::config::Setting::has_words(&self.$option))*
+                $crate::config::have_words(&[$($(&self.$required,)*)? $(&self.$option,)*])
             }
         }
     };
