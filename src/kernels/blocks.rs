@@ -6,22 +6,28 @@
 use crate::Scalar;
 
 /// Does `$body` for every block of channels: `$ch` is its first channel, `$N` how many it has. Blocks of fixed size stay
-/// in registers, and are vectorised whatever slices they come from.
+/// in registers, and are vectorised whatever slices they come from. `$I` are the instructions that it is compiled for.
+///
+/// Blocks are vectors already. An empty statement that the compiler can't see through keeps it from making one loop over
+/// several of them, of this cell or of the next: that would shuffle more than calculate, and took pools twice as long.
 macro_rules! for_channels {
-    ($c:expr, $ch:ident, $N:ident => $body:expr) => {{
+    ($I:ident, $c:expr, $ch:ident, $N:ident => $body:expr) => {{
         let mut $ch = 0;
-        while $ch + 32 <= $c {
+        while <$I as $crate::kernels::dispatch::Instructions<F>>::SPECIALISED && $ch + 32 <= $c {
             const $N: usize = 32;
+            std::hint::black_box(());
             $body;
             $ch += $N;
         }
         while $ch + 8 <= $c {
             const $N: usize = 8;
+            std::hint::black_box(());
             $body;
             $ch += $N;
         }
         while $ch < $c {
             const $N: usize = 1;
+            std::hint::black_box(());
             $body;
             $ch += $N;
         }
@@ -52,9 +58,9 @@ pub fn plus<F: Scalar, const N: usize>(a: [F; N], b: [F; N]) -> [F; N] {
 
 /// The sum over a row of what `$values` makes of each block of it, in 32 interleaved partial sums.
 macro_rules! row_sum {
-    ($n:expr, |$at:ident, $N:ident| $values:expr) => {{
+    ($I:ident, $n:expr, |$at:ident, $N:ident| $values:expr) => {{
         let mut lanes = [F::zero(); 32];
-        for_channels!($n, $at, $N => {
+        for_channels!($I, $n, $at, $N => {
             let values: [F; $N] = $values;
             for (lane, value) in lanes.iter_mut().zip(values) {
                 *lane += value;

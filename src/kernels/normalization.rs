@@ -64,8 +64,8 @@ kernel! {
             for (at, run) in x.chunks_exact(inner).enumerate().filter(|(at, _)| counts(mask, at * inner)) {
                 for run in run.chunks(RUN) {
                     let n = F::of(run.len() as f64);
-                    let mean = row_sum!(run.len(), |i, N| block(run, i)) / n;
-                    let square = row_sum!(run.len(), |i, N| squares_around(block(run, i), [mean; N]));
+                    let mean = row_sum!(I, run.len(), |i, N| block(run, i)) / n;
+                    let square = row_sum!(I, run.len(), |i, N| squares_around(block(run, i), [mean; N]));
                     let ch = at % c;
                     let total: [&mut [F; 1]; 3] = [block_mut(ns, ch), block_mut(means, ch), block_mut(squares, ch)];
                     join(total, [[n], [mean], [square]]);
@@ -85,16 +85,16 @@ kernel! {
                 continue;
             }
             let n = F::of(n as f64);
-            for_channels!(c, ch, N => {
+            for_channels!(I, c, ch, N => {
                 let mut mean: [F; N] = [F::zero(); N];
-                for (row, _) in rows.chunks_exact(c).zip(kept).filter(|(_, kept)| *kept) {
+                for (row, _) in rows.chunks_exact(c).zip(&kept).filter(|(_, kept)| **kept) {
                     mean = plus(mean, block(row, ch));
                 }
                 for mean in &mut mean {
                     *mean /= n;
                 }
                 let mut square = [F::zero(); N];
-                for (row, _) in rows.chunks_exact(c).zip(kept).filter(|(_, kept)| *kept) {
+                for (row, _) in rows.chunks_exact(c).zip(&kept).filter(|(_, kept)| **kept) {
                     square = plus(square, squares_around(block(row, ch), mean));
                 }
                 join([block_mut(ns, ch), block_mut(means, ch), block_mut(squares, ch)], [[n; N], mean, square]);
@@ -118,11 +118,11 @@ kernel! {
     /// Joins the moments of some values to those of others.
     ///
     /// `part` and `total` (3, channels).
-    pub fn join_moments<F>(part: &[F], total: &mut [F]) {
+    pub fn join_moments<F, I>(part: &[F], total: &mut [F]) {
         let c = total.len() / 3;
         let (ns, rest) = total.split_at_mut(c);
         let (means, squares) = rest.split_at_mut(c);
-        for_channels!(c, ch, N => {
+        for_channels!(I, c, ch, N => {
             let part: [[F; N]; 3] = [block(part, ch), block(part, c + ch), block(part, 2 * c + ch)];
             join([block_mut(ns, ch), block_mut(means, ch), block_mut(squares, ch)], part);
         });
@@ -151,14 +151,14 @@ kernel! {
         if inner > 1 {
             for (at, (x, y)) in x.chunks_exact(inner).zip(y.chunks_exact_mut(inner)).enumerate() {
                 let (mean, scale, shift) = (mean[at % c], scale[at % c], shift[at % c]);
-                for_channels!(inner, i, N => {
+                for_channels!(I, inner, i, N => {
                     *block_mut(y, i) = affine(block(x, i), [mean; N], [scale; N], [shift; N]);
                 });
             }
             return;
         }
         for (x, y) in x.chunks(ROWS * c).zip(y.chunks_mut(ROWS * c)) {
-            for_channels!(c, ch, N => {
+            for_channels!(I, c, ch, N => {
                 let (mean, scale, shift): ([F; N], [F; N], [F; N]) = (block(mean, ch), block(scale, ch), block(shift, ch));
                 for (x, y) in x.chunks_exact(c).zip(y.chunks_exact_mut(c)) {
                     *block_mut(y, ch) = affine(block(x, ch), mean, scale, shift);
@@ -192,13 +192,13 @@ kernel! {
         if inner > 1 {
             for (at, (x, g)) in x.chunks_exact(inner).zip(grad_y.chunks_exact(inner)).enumerate() {
                 let (mean, r) = (mean[at % c], r[at % c]);
-                a[at % c] += row_sum!(inner, |i, N| block(g, i));
-                b[at % c] += row_sum!(inner, |i, N| times_normalized(block(g, i), block(x, i), [mean; N], [r; N]));
+                a[at % c] += row_sum!(I, inner, |i, N| block(g, i));
+                b[at % c] += row_sum!(I, inner, |i, N| times_normalized(block(g, i), block(x, i), [mean; N], [r; N]));
             }
             return;
         }
         for (x, g) in x.chunks(ROWS * c).zip(grad_y.chunks(ROWS * c)) {
-            for_channels!(c, ch, N => {
+            for_channels!(I, c, ch, N => {
                 let (mean, r): ([F; N], [F; N]) = (block(mean, ch), block(r, ch));
                 let (mut sum_a, mut sum_b) = ([F::zero(); N], [F::zero(); N]);
                 for (x, g) in x.chunks_exact(c).zip(g.chunks_exact(c)) {
@@ -258,7 +258,7 @@ kernel! {
                 let ch = at % c;
                 let kept = if counts(mask, at * inner) { F::one() } else { F::zero() };
                 let (p, q, s, mean) = (p[ch], -q[ch] * kept, -s[ch] * kept, mean[ch]);
-                for_channels!(inner, i, N => {
+                for_channels!(I, inner, i, N => {
                     *block_mut(grad_x, i) = blend(block(g, i), [p; N], block(x, i), [mean; N], [q; N], [s; N]);
                 });
             }
@@ -266,7 +266,7 @@ kernel! {
         }
         let blocks = x.chunks(ROWS * c).zip(grad_y.chunks(ROWS * c)).zip(grad_x.chunks_mut(ROWS * c));
         for (number, ((x, g), grad_x)) in blocks.enumerate() {
-            for_channels!(c, ch, N => {
+            for_channels!(I, c, ch, N => {
                 let (mean, p): ([F; N], [F; N]) = (block(mean, ch), block(p, ch));
                 let (mut q, mut s): ([F; N], [F; N]) = (block(q, ch), block(s, ch));
                 for i in 0..N {

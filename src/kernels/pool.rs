@@ -9,7 +9,7 @@
 use std::ops::Range;
 
 use super::blocks::{block, block_mut, for_channels, plus};
-use super::dispatch::kernel;
+use super::dispatch::{Instructions, kernel};
 use crate::Scalar;
 
 /// Where the windows of a pool lie along depth, height and width.
@@ -107,12 +107,12 @@ kernel! {
     pub fn max_pool<F, I>(win: Windows, c: usize, x: &[F], y: &mut [F]) {
         let Some((x_len, y_len)) = sample_lens(&win, c) else { return };
         for (x, y) in x.chunks_exact(x_len).zip(y.chunks_exact_mut(y_len)) {
-            if win.halves() {
-                halve::<F, true>(&win, c, x, y);
+            if I::SPECIALISED && win.halves() {
+                halve::<F, I, true>(&win, c, x, y);
                 continue;
             }
             for_windows!(win, c, y.chunks_exact_mut(c), |y, cells| {
-                for_channels!(c, ch, N => {
+                for_channels!(I, c, ch, N => {
                     let mut most = [F::neg_infinity(); N];
                     for d in cells[0].clone() {
                         for h in cells[1].clone() {
@@ -137,13 +137,13 @@ kernel! {
         let Some((x_len, y_len)) = sample_lens(&win, c) else { return grad_x.fill(F::zero()) };
         let (samples, grads) = (x.chunks_exact(x_len).zip(grad_x.chunks_exact_mut(x_len)), grad_y.chunks_exact(y_len));
         for (((x, grad_x), y), grad_y) in samples.zip(y.chunks_exact(y_len)).zip(grads) {
-            if win.halves() {
-                halve_backward::<F, true>(&win, c, x, y, grad_y, grad_x);
+            if I::SPECIALISED && win.halves() {
+                halve_backward::<F, I, true>(&win, c, x, y, grad_y, grad_x);
                 continue;
             }
             grad_x.fill(F::zero());
             for_windows!(win, c, y.chunks_exact(c).zip(grad_y.chunks_exact(c)), |(y, grad_y), cells| {
-                for_channels!(c, ch, N => {
+                for_channels!(I, c, ch, N => {
                     let most: [F; N] = block(y, ch);
                     let mut rest: [F; N] = block(grad_y, ch);
                     for d in cells[0].clone() {
@@ -166,13 +166,13 @@ kernel! {
     pub fn avg_pool<F, I>(win: Windows, c: usize, x: &[F], y: &mut [F]) {
         let Some((x_len, y_len)) = sample_lens(&win, c) else { return };
         for (x, y) in x.chunks_exact(x_len).zip(y.chunks_exact_mut(y_len)) {
-            if win.halves() {
-                halve::<F, false>(&win, c, x, y);
+            if I::SPECIALISED && win.halves() {
+                halve::<F, I, false>(&win, c, x, y);
                 continue;
             }
             for_windows!(win, c, y.chunks_exact_mut(c), |y, cells| {
                 let count = F::of(cells.iter().map(ExactSizeIterator::len).product::<usize>() as f64);
-                for_channels!(c, ch, N => {
+                for_channels!(I, c, ch, N => {
                     let mut sum = [F::zero(); N];
                     for d in cells[0].clone() {
                         for h in cells[1].clone() {
@@ -197,14 +197,14 @@ kernel! {
     pub fn avg_pool_backward<F, I>(win: Windows, c: usize, grad_y: &[F], grad_x: &mut [F]) {
         let Some((x_len, y_len)) = sample_lens(&win, c) else { return grad_x.fill(F::zero()) };
         for (grad_x, grad_y) in grad_x.chunks_exact_mut(x_len).zip(grad_y.chunks_exact(y_len)) {
-            if win.halves() {
-                halve_backward::<F, false>(&win, c, &[], &[], grad_y, grad_x);
+            if I::SPECIALISED && win.halves() {
+                halve_backward::<F, I, false>(&win, c, &[], &[], grad_y, grad_x);
                 continue;
             }
             grad_x.fill(F::zero());
             for_windows!(win, c, grad_y.chunks_exact(c), |grad_y, cells| {
                 let count = F::of(cells.iter().map(ExactSizeIterator::len).product::<usize>() as f64);
-                for_channels!(c, ch, N => {
+                for_channels!(I, c, ch, N => {
                     let part: [F; N] = over(block(grad_y, ch), count);
                     for d in cells[0].clone() {
                         for h in cells[1].clone() {
@@ -238,7 +238,7 @@ fn pair<F: Copy, const N: usize>(cells: &[F], c: usize, ch: usize) -> ([F; N], [
 
 /// One sample through windows of 2 × 2: their largest values, or with `MAX` false their means.
 #[inline(always)]
-fn halve<F: Scalar, const MAX: bool>(win: &Windows, c: usize, x: &[F], y: &mut [F]) {
+fn halve<F: Scalar, I: Instructions<F>, const MAX: bool>(win: &Windows, c: usize, x: &[F], y: &mut [F]) {
     let ([_, height, width], [_, oh, ow]) = (win.input, win.output);
     let quarter = F::of(0.25);
     let planes = x.chunks_exact(height * width * c).zip(y.chunks_exact_mut(oh * ow * c));
@@ -248,7 +248,7 @@ fn halve<F: Scalar, const MAX: bool>(win: &Windows, c: usize, x: &[F], y: &mut [
             let (upper, lower) = x.split_at(width * c);
             let cells = upper.chunks_exact(2 * c).zip(lower.chunks_exact(2 * c));
             for (y, (upper, lower)) in y.chunks_exact_mut(c).zip(cells) {
-                for_channels!(c, ch, N => {
+                for_channels!(I, c, ch, N => {
                     let ((a1, a2), (b1, b2)) = (pair::<F, N>(upper, c, ch), pair::<F, N>(lower, c, ch));
                     *block_mut(y, ch) = if MAX {
                         larger(larger(larger(a1, a2), b1), b2)
@@ -268,7 +268,7 @@ fn halve<F: Scalar, const MAX: bool>(win: &Windows, c: usize, x: &[F], y: &mut [
 /// Backward of [`halve`]; for means `x` and `y` are not looked at. Every cell lies in one window at most, so that
 /// nothing is added up.
 #[inline(always)]
-fn halve_backward<F: Scalar, const MAX: bool>(
+fn halve_backward<F: Scalar, I: Instructions<F>, const MAX: bool>(
     win: &Windows,
     c: usize,
     x: &[F],
@@ -287,7 +287,7 @@ fn halve_backward<F: Scalar, const MAX: bool>(
             for (w, (grad_y, (upper, lower))) in grad_y.chunks_exact(c).zip(cells).enumerate() {
                 let x_at = d * plane + (2 * h * width + 2 * w) * c;
                 let y_at = d * y_plane + (h * ow + w) * c;
-                for_channels!(c, ch, N => {
+                for_channels!(I, c, ch, N => {
                     let mut rest: [F; N] = block(grad_y, ch);
                     if MAX {
                         let most: [F; N] = block(&y[y_at..], ch);
@@ -328,7 +328,7 @@ kernel! {
         }
         for ((x, mask), y) in x.chunks_exact(steps * c).zip(mask.chunks_exact(steps)).zip(y.chunks_exact_mut(c)) {
             let count = F::of(mask.iter().filter(|&&counts| counts).count() as f64);
-            for_channels!(c, ch, N => {
+            for_channels!(I, c, ch, N => {
                 let mut sum = [F::zero(); N];
                 for (x, &counts) in x.chunks_exact(c).zip(mask) {
                     if counts {

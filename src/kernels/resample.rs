@@ -106,7 +106,7 @@ kernel! {
                 let to = (number / times[0] * size[1] + h / times[1]) * row;
                 let cells = grad_x[to..to + row].chunks_exact_mut(c);
                 for (grad_x, grads) in cells.zip(grads.chunks_exact(times[2] * c)) {
-                    for_channels!(c, ch, N => {
+                    for_channels!(I, c, ch, N => {
                         let mut sum: [F; N] = block(grad_x, ch);
                         for g in grads.chunks_exact(c) {
                             sum = plus(sum, block(g, ch));
@@ -147,7 +147,7 @@ kernel! {
                 for (j, y) in y.chunks_exact_mut(c).enumerate() {
                     let (left, right, v) = between::<F>(j, width, out[1]);
                     let (left, right) = (left * c, right * c);
-                    for_channels!(c, ch, N => {
+                    for_channels!(I, c, ch, N => {
                         let (p, q): ([F; N], [F; N]) = (block(upper, left + ch), block(upper, right + ch));
                         let (r, s): ([F; N], [F; N]) = (block(lower, left + ch), block(lower, right + ch));
                         let mut mixed = p;
@@ -181,7 +181,7 @@ kernel! {
                     for (line, share) in [(upper, F::one() - u), (lower, u)] {
                         for (column, share) in [(left, share * (F::one() - v)), (right, share * v)] {
                             let cell = &mut grad_x[(line * width + column) * c..][..c];
-                            for_channels!(c, ch, N => {
+                            for_channels!(I, c, ch, N => {
                                 let mut part: [F; N] = block(grad_y, ch);
                                 for part in &mut part {
                                     *part *= share;

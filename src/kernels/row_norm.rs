@@ -56,8 +56,8 @@ kernel! {
         }
         let count = F::of(n as f64);
         for ((x, y), stats) in x.chunks_exact(n).zip(y.chunks_exact_mut(n)).zip(stats.chunks_exact_mut(2)) {
-            let mean = if kind.around_mean() { row_sum!(n, |i, N| block(x, i)) / count } else { F::zero() };
-            let squares = row_sum!(n, |i, N| {
+            let mean = if kind.around_mean() { row_sum!(I, n, |i, N| block(x, i)) / count } else { F::zero() };
+            let squares = row_sum!(I, n, |i, N| {
                 let mut squares: [F; N] = block(x, i);
                 for x in &mut squares {
                     *x = (*x - mean) * (*x - mean);
@@ -69,7 +69,7 @@ kernel! {
                 _ => (squares / count + epsilon).sqrt().recip(),
             };
             let centre = kind.centre(mean);
-            for_channels!(n, i, N => {
+            for_channels!(I, n, i, N => {
                 let mut out: [F; N] = block(x, i);
                 let gamma: [F; N] = gamma.map_or([F::one(); N], |gamma| block(gamma, i));
                 let beta: [F; N] = beta.map_or([F::zero(); N], |beta| block(beta, i));
@@ -115,7 +115,7 @@ kernel! {
             let centre = kind.centre(mean);
             if !grad_gamma_beta.is_empty() {
                 let (grad_gamma, grad_beta) = grad_gamma_beta.split_at_mut(n);
-                for_channels!(n, i, N => {
+                for_channels!(I, n, i, N => {
                     let (x, g): ([F; N], [F; N]) = (block(x, i), block(g, i));
                     let (grad_gamma, grad_beta) = (block_mut::<F, N>(grad_gamma, i), block_mut::<F, N>(grad_beta, i));
                     for j in 0..N {
@@ -126,8 +126,8 @@ kernel! {
             }
             let Some(grad_x) = grad_x.get_mut(row * n..(row + 1) * n) else { continue };
             // A only where it is used.
-            let a = if kind == Kind::Layer { row_sum!(n, |i, N| h::<F, N>(g, gamma, i)) } else { F::zero() };
-            let b = r * row_sum!(n, |i, N| {
+            let a = if kind == Kind::Layer { row_sum!(I, n, |i, N| h::<F, N>(g, gamma, i)) } else { F::zero() };
+            let b = r * row_sum!(I, n, |i, N| {
                 let (mut h, x): ([F; N], [F; N]) = (h(g, gamma, i), block(x, i));
                 for j in 0..N {
                     h[j] *= x[j] - centre;
@@ -140,7 +140,7 @@ kernel! {
                 _ => r * r * b / count,
             };
             let a = r * a / count;
-            for_channels!(n, i, N => {
+            for_channels!(I, n, i, N => {
                 let (mut out, x): ([F; N], [F; N]) = (h(g, gamma, i), block(x, i));
                 for j in 0..N {
                     out[j] = out[j] * r - (x[j] - mean) * k - a;

@@ -86,15 +86,15 @@ pub struct Target<'a, F> {
 /// A tile with so few rows has a loop of its own.
 const FEW_ROWS: usize = 2;
 
-/// Runs a tile with the size of its rows in the type: all, or few. One with missing rows computes the last one again, and does
+/// Runs a tile with the size of its rows in the type: all, or few where that is a case of its own. One with missing rows computes the last one again, and does
 /// not store it: a loop for each number of rows would be many times the code, for tiles that are few.
 macro_rules! sized {
     ($rows:expr, few: $few:expr, |$ROWS:ident| $work:expr) => {
         sized!(2 4 6 8; $rows, $few, $ROWS, $work)
     };
     ($($size:literal)*; $rows:expr, $few:expr, $ROWS:ident, $work:expr) => {
-        match if $few && $rows <= FEW_ROWS { FEW_ROWS } else { tile_rows::<F, I>() } {
-            $($size if const { $few && $size == FEW_ROWS || is_full::<F, I>($size) } => {
+        match if I::SPECIALISED && $few && $rows <= FEW_ROWS { FEW_ROWS } else { tile_rows::<F, I>() } {
+            $($size if const { I::SPECIALISED && $few && $size == FEW_ROWS || is_full::<F, I>($size) } => {
                 const $ROWS: usize = $size;
                 I::apart($work);
             },)*
@@ -129,7 +129,7 @@ pub unsafe fn tile<F: Elementary, I: Instructions<F>>(product: Product<'_, F>, t
     unsafe {
         if product.a_step == 1 {
             wide::<F, I, ALONG>(product, target);
-        } else if target.rows.are_neighbours(tile_rows::<F, I>()) {
+        } else if I::SPECIALISED && target.rows.are_neighbours(tile_rows::<F, I>()) {
             wide::<F, I, BESIDE>(product, target);
         } else {
             wide::<F, I, SPREAD>(product, target);

@@ -58,6 +58,9 @@ pub fn total<F, V: Vector<F>, const ROWS: usize, const VECTORS: usize, const CHA
     chains: [[[V; VECTORS]; ROWS]; CHAINS],
 ) -> [[V; VECTORS]; ROWS] {
     let mut total = chains[0];
+    if CHAINS == 1 {
+        return total; // nothing for the compiler to find out, of so many tiles
+    }
     for chain in &chains[1..] {
         for (total, chain) in total.iter_mut().zip(chain) {
             for (total, &chain) in total.iter_mut().zip(chain) {
@@ -82,7 +85,7 @@ pub unsafe fn tile<F: Elementary, I: Instructions<F>>(
         ($vectors:literal $neighbours:literal: $($rows:literal)*) => {
             match rows {
                 // SAFETY: the caller's promise.
-                $($rows if const { $rows <= I::TILE_ROWS && $vectors <= I::TILE_VECTORS } => unsafe {
+                $($rows if const { exists::<F, I>($rows, $vectors, $neighbours) } => unsafe {
                     I::apart(Tile::<F, I, $rows, $vectors, $neighbours> {
                         operands, cols, onto, c, instructions: PhantomData,
                     });
@@ -91,7 +94,8 @@ pub unsafe fn tile<F: Elementary, I: Instructions<F>>(
             }
         };
     }
-    match (cols.div_ceil(I::Vector::LEN), operands.a_row == 1) {
+    let neighbours = I::SPECIALISED && rows == I::TILE_ROWS && operands.a_row == 1;
+    match (cols.div_ceil(I::Vector::LEN), neighbours) {
         (1, true) => by_rows!(1 true: 1 2 3 4 5 6 7 8),
         (1, false) => by_rows!(1 false: 1 2 3 4 5 6 7 8),
         (2, true) => by_rows!(2 true: 1 2 3 4 5 6 7 8),
@@ -99,6 +103,12 @@ pub unsafe fn tile<F: Elementary, I: Instructions<F>>(
         (_, true) => by_rows!(3 true: 1 2 3 4 5 6 7 8),
         (_, false) => by_rows!(3 false: 1 2 3 4 5 6 7 8),
     }
+}
+
+/// Whether there is a tile of this kind.
+const fn exists<F, I: Instructions<F>>(rows: usize, vectors: usize, neighbours: bool) -> bool {
+    let fits = rows <= I::TILE_ROWS && vectors <= I::TILE_VECTORS;
+    fits && (!neighbours || I::SPECIALISED && rows == I::TILE_ROWS)
 }
 
 /// A tile with its size in the type, and whether the elements of a column of A are neighbours: then one address serves them
@@ -158,7 +168,7 @@ pub unsafe fn sums<F: Elementary, V: Vector<F>, const ROWS: usize, const VECTORS
 /// c = onto + sums, for the first `cols` columns.
 #[inline(always)]
 pub unsafe fn store<F: Elementary, I: Instructions<F>, const ROWS: usize, const VECTORS: usize>(
-    sums: [[I::Vector; VECTORS]; ROWS],
+    mut sums: [[I::Vector; VECTORS]; ROWS],
     cols: usize,
     onto: Onto<F>,
     c: Rows<F>,
@@ -167,15 +177,27 @@ pub unsafe fn store<F: Elementary, I: Instructions<F>, const ROWS: usize, const 
     // SAFETY: the caller promises ROWS rows and `cols` columns of C, and as many biases.
     unsafe {
         if cols == VECTORS * len {
+            match onto {
+                Onto::Zero => (),
+                Onto::C => {
+                    for (i, sums) in sums.iter_mut().enumerate() {
+                        for (v, sum) in sums.iter_mut().enumerate() {
+                            *sum = sum.add(I::Vector::load(c.at(i, v * len)));
+                        }
+                    }
+                }
+                Onto::Bias(bias) => {
+                    for v in 0..VECTORS {
+                        let bias = I::Vector::load(bias.add(v * len));
+                        for sums in &mut sums {
+                            sums[v] = sums[v].add(bias);
+                        }
+                    }
+                }
+            }
             for (i, sums) in sums.into_iter().enumerate() {
                 for (v, sum) in sums.into_iter().enumerate() {
-                    let c = c.at(i, v * len);
-                    let sum = match onto {
-                        Onto::Zero => sum,
-                        Onto::C => sum.add(I::Vector::load(c)),
-                        Onto::Bias(bias) => sum.add(I::Vector::load(bias.add(v * len))),
-                    };
-                    sum.store(c);
+                    sum.store(c.at(i, v * len));
                 }
             }
         } else {
