@@ -13,7 +13,7 @@ use crate::Scalar;
 macro_rules! for_channels {
     ($I:ident, $c:expr, $ch:ident, $N:ident => $body:expr) => {{
         let mut $ch = 0;
-        while <$I as $crate::kernels::dispatch::Instructions<F>>::SPECIALISED && $ch + 32 <= $c {
+        while const { <$I as $crate::kernels::dispatch::Instructions<F>>::SPECIALISED } && $ch + 32 <= $c {
             const $N: usize = 32;
             std::hint::black_box(());
             $body;

@@ -6,6 +6,8 @@
 #![allow(clippy::float_cmp)]
 // A kernel's parts must end up inside the version compiled for an instruction set, or they miss it.
 #![allow(clippy::inline_always)]
+// Formulas have indices; and of tiles in a hundred sizes iterators would be a good part of what is compiled.
+#![allow(clippy::needless_range_loop)]
 // Formulas, and names like PyTorch, are not code.
 #![allow(clippy::doc_markdown)]
 

@@ -213,16 +213,16 @@ impl<F: Elementary, I: Instructions<F>, const ROWS: usize, const VECTORS: usize,
         // SAFETY: who makes a tile promises what its parts ask for; behind the last column no address is used.
         unsafe {
             let mut rows = [std::ptr::null(); ROWS];
-            for (i, row) in rows.iter_mut().enumerate() {
-                *row = self.target.rows.a[i.min(self.target.rows.count - 1)];
+            for i in 0..ROWS {
+                rows[i] = self.target.rows.a[i.min(self.target.rows.count - 1)];
                 if KIND == EACH || KIND == EACH_PART {
-                    *row = row.wrapping_add(self.target.shift);
+                    rows[i] = rows[i].wrapping_add(self.target.shift);
                 }
             }
             for piece in pieces {
                 let mut a = rows;
-                for a in &mut a {
-                    *a = a.wrapping_add(piece.a);
+                for i in 0..ROWS {
+                    a[i] = a[i].wrapping_add(piece.a);
                 }
                 let mut b = b.wrapping_add(piece.b * b_step);
                 let (mut at, mut left) = (0, piece.len);
@@ -253,20 +253,20 @@ impl<F: Elementary, I: Instructions<F>, const ROWS: usize, const VECTORS: usize,
         // SAFETY: the caller's promise.
         unsafe {
             let mut row_of_b = [I::Vector::splat(F::zero()); VECTORS];
-            for (v, vector) in row_of_b.iter_mut().enumerate() {
+            for v in 0..VECTORS {
                 let b = b.wrapping_add(v * I::Vector::LEN);
-                *vector =
+                row_of_b[v] =
                     if KIND == EACH_PART { I::Vector::load_first(b, self.target.cols) } else { I::Vector::load(b) };
             }
-            for (i, sums) in sums.iter_mut().enumerate() {
+            for i in 0..ROWS {
                 let a = if KIND == BESIDE { a[0].wrapping_add(at + i) } else { a[i].wrapping_add(at) };
-                for (v, (sum, b)) in sums.iter_mut().zip(row_of_b).enumerate() {
+                for v in 0..VECTORS {
                     let a = match KIND {
                         EACH => I::Vector::load(a.wrapping_add(v * I::Vector::LEN)),
                         EACH_PART => I::Vector::load_first(a, self.target.cols),
                         _ => I::Vector::splat(*a),
                     };
-                    *sum = a.mul_add(b, *sum);
+                    sums[i][v] = a.mul_add(row_of_b[v], sums[i][v]);
                 }
             }
         }
@@ -281,16 +281,16 @@ impl<F: Elementary, I: Instructions<F>, const ROWS: usize, const VECTORS: usize,
             if cols == VECTORS * len {
                 let mut start = [I::Vector::splat(F::zero()); VECTORS];
                 if let Onto::Bias(bias) = onto {
-                    for (v, start) in start.iter_mut().enumerate() {
-                        *start = I::Vector::load(bias.add(v * len));
+                    for v in 0..VECTORS {
+                        start[v] = I::Vector::load(bias.add(v * len));
                     }
                 }
-                for (i, sums) in sums.into_iter().enumerate() {
+                for i in 0..ROWS {
                     if i < rows.count {
-                        for (v, sum) in sums.into_iter().enumerate() {
+                        for v in 0..VECTORS {
                             let c = rows.c[i].add(shift + v * len);
                             let start = if matches!(onto, Onto::C) { I::Vector::load(c) } else { start[v] };
-                            let sum = start.add(sum);
+                            let sum = start.add(sums[i][v]);
                             if finish == Finish::Relu { sum.relu() } else { sum }.store(c);
                         }
                     }
@@ -300,9 +300,9 @@ impl<F: Elementary, I: Instructions<F>, const ROWS: usize, const VECTORS: usize,
                 // own, or the compiler would keep them there while they are added up.
                 let mut copy = [[I::Vector::splat(F::zero()); VECTORS]; ROWS];
                 let copy = copy.as_mut_ptr().cast::<F>();
-                for (i, sums) in sums.into_iter().enumerate() {
-                    for (v, sum) in sums.into_iter().enumerate() {
-                        sum.store(copy.add((i * VECTORS + v) * len));
+                for i in 0..ROWS {
+                    for v in 0..VECTORS {
+                        sums[i][v].store(copy.add((i * VECTORS + v) * len));
                     }
                 }
                 I::apart(Part { sums: copy, sums_row: VECTORS * len, target: self.target });

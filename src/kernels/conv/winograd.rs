@@ -20,9 +20,6 @@
 //! Sums and differences of neighbours cost a few times the rounding error of the sum over taps, and where a window holds an
 //! infinite value the output may be NaN instead of infinite.
 
-// i and j are those of the formulas.
-#![allow(clippy::needless_range_loop)]
-
 use std::ops::Range;
 
 use super::{Finish, Geometry};

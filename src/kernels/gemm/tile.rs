@@ -25,9 +25,9 @@ impl<F: Elementary> Operands<F> {
     #[inline(always)]
     unsafe fn next_of_b<V: Vector<F>, const VECTORS: usize>(&self) -> [V; VECTORS] {
         let mut b = [V::splat(F::zero()); VECTORS];
-        for (v, b) in b.iter_mut().enumerate() {
+        for v in 0..VECTORS {
             // SAFETY: the caller promises that there is a next row, readable for VECTORS vectors.
-            *b = unsafe { V::load(self.b.add(v * V::LEN)) };
+            b[v] = unsafe { V::load(self.b.add(v * V::LEN)) };
         }
         b
     }
@@ -39,11 +39,11 @@ impl<F: Elementary> Operands<F> {
         b: [V; VECTORS],
         sums: &mut [[V; VECTORS]; ROWS],
     ) {
-        for (i, sums) in sums.iter_mut().enumerate() {
+        for i in 0..ROWS {
             // SAFETY: the caller promises that there is a next column.
             let a = V::splat(unsafe { *self.a.add(i * self.a_row) });
-            for (sum, b) in sums.iter_mut().zip(b) {
-                *sum = a.mul_add(b, *sum);
+            for v in 0..VECTORS {
+                sums[i][v] = a.mul_add(b[v], sums[i][v]);
             }
         }
         // Behind the last element the pointers are not used again.
@@ -58,13 +58,10 @@ pub fn total<F, V: Vector<F>, const ROWS: usize, const VECTORS: usize, const CHA
     chains: [[[V; VECTORS]; ROWS]; CHAINS],
 ) -> [[V; VECTORS]; ROWS] {
     let mut total = chains[0];
-    if CHAINS == 1 {
-        return total; // nothing for the compiler to find out, of so many tiles
-    }
-    for chain in &chains[1..] {
-        for (total, chain) in total.iter_mut().zip(chain) {
-            for (total, &chain) in total.iter_mut().zip(chain) {
-                *total = total.add(chain);
+    for chain in 1..CHAINS {
+        for i in 0..ROWS {
+            for v in 0..VECTORS {
+                total[i][v] = total[i][v].add(chains[chain][i][v]);
             }
         }
     }
@@ -151,9 +148,9 @@ pub unsafe fn sums<F: Elementary, V: Vector<F>, const ROWS: usize, const VECTORS
         let times = if CHAINS > 1 { 1 } else { 2 };
         for _ in 0..of.k / (CHAINS * times) {
             for _ in 0..times {
-                for sums in &mut sums {
+                for chain in 0..CHAINS {
                     let b = rest.next_of_b();
-                    rest.add_next(b, sums);
+                    rest.add_next(b, &mut sums[chain]);
                 }
             }
         }
@@ -180,24 +177,24 @@ pub unsafe fn store<F: Elementary, I: Instructions<F>, const ROWS: usize, const 
             match onto {
                 Onto::Zero => (),
                 Onto::C => {
-                    for (i, sums) in sums.iter_mut().enumerate() {
-                        for (v, sum) in sums.iter_mut().enumerate() {
-                            *sum = sum.add(I::Vector::load(c.at(i, v * len)));
+                    for i in 0..ROWS {
+                        for v in 0..VECTORS {
+                            sums[i][v] = sums[i][v].add(I::Vector::load(c.at(i, v * len)));
                         }
                     }
                 }
                 Onto::Bias(bias) => {
                     for v in 0..VECTORS {
                         let bias = I::Vector::load(bias.add(v * len));
-                        for sums in &mut sums {
-                            sums[v] = sums[v].add(bias);
+                        for i in 0..ROWS {
+                            sums[i][v] = sums[i][v].add(bias);
                         }
                     }
                 }
             }
-            for (i, sums) in sums.into_iter().enumerate() {
-                for (v, sum) in sums.into_iter().enumerate() {
-                    sum.store(c.at(i, v * len));
+            for i in 0..ROWS {
+                for v in 0..VECTORS {
+                    sums[i][v].store(c.at(i, v * len));
                 }
             }
         } else {
@@ -205,9 +202,9 @@ pub unsafe fn store<F: Elementary, I: Instructions<F>, const ROWS: usize, const 
             // the compiler would keep them there while they are added up.
             let mut copy = [[I::Vector::splat(F::zero()); VECTORS]; ROWS];
             let copy = copy.as_mut_ptr().cast::<F>();
-            for (i, sums) in sums.into_iter().enumerate() {
-                for (v, sum) in sums.into_iter().enumerate() {
-                    sum.store(copy.add((i * VECTORS + v) * len));
+            for i in 0..ROWS {
+                for v in 0..VECTORS {
+                    sums[i][v].store(copy.add((i * VECTORS + v) * len));
                 }
             }
             I::apart(Part::<F, I> {

@@ -415,7 +415,7 @@ const BLOCK: usize = 16;
 fn load<F: Scalar>(from: &[F], at: usize, n: usize) -> [F; BLOCK] {
     let mut block = [F::zero(); BLOCK];
     if n == BLOCK {
-        block.copy_from_slice(&from[at..at + BLOCK]);
+        block = super::blocks::block(from, at);
     } else {
         block[..n].copy_from_slice(&from[at..at + n]);
     }
@@ -426,7 +426,7 @@ fn load<F: Scalar>(from: &[F], at: usize, n: usize) -> [F; BLOCK] {
 #[inline(always)]
 fn store<F: Scalar>(block: &[F; BLOCK], to: &mut [F], at: usize, n: usize) {
     if n == BLOCK {
-        to[at..at + BLOCK].copy_from_slice(block);
+        *super::blocks::block_mut(to, at) = *block;
     } else {
         to[at..at + n].copy_from_slice(&block[..n]);
     }
