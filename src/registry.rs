@@ -1,6 +1,5 @@
 //! Which class names stand for what: how saved architectures become layers, losses, metrics and optimizers again.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -30,10 +29,38 @@ type Make<T, F> = Arc<dyn Fn(&Config, &Registry<F>) -> Result<T> + Send + Sync>;
 /// # Ok::<(), gradus::Error>(())
 /// ```
 pub struct Registry<F: Scalar> {
-    layers: BTreeMap<String, Make<AnyLayer<F>, F>>,
-    losses: BTreeMap<String, Make<Arc<dyn Loss<F>>, F>>,
-    metrics: BTreeMap<String, Make<Tracked<F>, F>>,
-    optimizers: BTreeMap<String, Make<Arc<dyn Optimizer<F>>, F>>,
+    layers: Classes<AnyLayer<F>, F>,
+    losses: Classes<Arc<dyn Loss<F>>, F>,
+    metrics: Classes<Tracked<F>, F>,
+    optimizers: Classes<Arc<dyn Optimizer<F>>, F>,
+}
+
+/// Classes of one kind, in the order of their names.
+struct Classes<T, F: Scalar>(Vec<(String, Make<T, F>)>);
+
+impl<T, F: Scalar> Classes<T, F> {
+    /// Adds a class, or takes the place of the one with this name.
+    fn insert(&mut self, class: &str, make: Make<T, F>) {
+        match self.find(class) {
+            Ok(at) => self.0[at].1 = make,
+            Err(at) => self.0.insert(at, (class.to_owned(), make)),
+        }
+    }
+
+    /// Where the class is, or would be.
+    fn find(&self, class: &str) -> std::result::Result<usize, usize> {
+        self.0.binary_search_by(|(known, _)| known.as_str().cmp(class))
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(class, _)| class.as_str())
+    }
+
+    /// An object of a class, which is a `what`.
+    fn make(&self, what: &'static str, class: &str, options: &Config, registry: &Registry<F>) -> Result<T> {
+        let at = self.find(class).map_err(|_| Error::unknown(what, class, self.names().map(str::to_owned)))?;
+        self.0[at].1(options, registry).map_err(|error| error.within(class))
+    }
 }
 
 impl<F: Scalar> Default for Registry<F> {
@@ -64,10 +91,10 @@ impl<F: Scalar> Registry<F> {
     /// All of the crate's own classes.
     pub fn standard() -> Self {
         let registry = Self {
-            layers: BTreeMap::new(),
-            losses: BTreeMap::new(),
-            metrics: BTreeMap::new(),
-            optimizers: BTreeMap::new(),
+            layers: Classes(Vec::new()),
+            losses: Classes(Vec::new()),
+            metrics: Classes(Vec::new()),
+            optimizers: Classes(Vec::new()),
         };
         let registry = registry.with_layer_fn("Activation", |options, _| activation_layer(options));
         let registry = registry.with_layer_fn("TimeDistributed", crate::models::distributed::from_config);
@@ -138,25 +165,25 @@ impl<F: Scalar> Registry<F> {
         class: &str,
         make: impl Fn(&Config, &Self) -> Result<AnyLayer<F>> + Send + Sync + 'static,
     ) -> Self {
-        self.layers.insert(class.into(), Arc::new(make));
+        self.layers.insert(class, Arc::new(make));
         self
     }
 
     /// With a loss of one's own.
     pub fn with_loss<L: Loss<F> + Configured + 'static>(mut self) -> Self {
-        self.losses.insert(L::CLASS.into(), Arc::new(|options, _| Ok(Arc::new(L::from_config(options)?))));
+        self.losses.insert(L::CLASS, Arc::new(|options, _| Ok(Arc::new(L::from_config(options)?))));
         self
     }
 
     /// With a metric of one's own.
     pub fn with_metric<M: Metric<F> + Configured + 'static>(mut self) -> Self {
-        self.metrics.insert(M::CLASS.into(), Arc::new(|options, _| Ok(Tracked::new(M::from_config(options)?))));
+        self.metrics.insert(M::CLASS, Arc::new(|options, _| Ok(Tracked::new(M::from_config(options)?))));
         self
     }
 
     /// With an optimizer of one's own.
     pub fn with_optimizer<O: Optimizer<F> + Configured + 'static>(mut self) -> Self {
-        self.optimizers.insert(O::CLASS.into(), Arc::new(|options, _| Ok(Arc::new(O::from_config(options)?))));
+        self.optimizers.insert(O::CLASS, Arc::new(|options, _| Ok(Arc::new(O::from_config(options)?))));
         self
     }
 
@@ -165,7 +192,7 @@ impl<F: Scalar> Registry<F> {
     /// # Errors
     /// If the class is not known, or an option is not one of its own or has the wrong kind of value.
     pub fn make_layer(&self, class: &str, options: &Config) -> Result<AnyLayer<F>> {
-        let layer = make("layer class", &self.layers, class, options, self)?;
+        let layer = self.layers.make("layer class", class, options, self)?;
         Ok(match options.get("name").and_then(Value::as_str) {
             Some(name) => layer.named(name),
             None => layer,
@@ -177,7 +204,7 @@ impl<F: Scalar> Registry<F> {
     /// # Errors
     /// As [`make_layer`](Self::make_layer).
     pub fn make_loss(&self, class: &str, options: &Config) -> Result<Arc<dyn Loss<F>>> {
-        make("loss class", &self.losses, class, options, self)
+        self.losses.make("loss class", class, options, self)
     }
 
     /// An optimizer from its class and options.
@@ -185,29 +212,18 @@ impl<F: Scalar> Registry<F> {
     /// # Errors
     /// As [`make_layer`](Self::make_layer).
     pub fn make_optimizer(&self, class: &str, options: &Config) -> Result<Arc<dyn Optimizer<F>>> {
-        make("optimizer class", &self.optimizers, class, options, self)
+        self.optimizers.make("optimizer class", class, options, self)
     }
 
     /// A metric from its class and options.
     pub(crate) fn make_metric(&self, class: &str, options: &Config) -> Result<Tracked<F>> {
-        make("metric class", &self.metrics, class, options, self)
+        self.metrics.make("metric class", class, options, self)
     }
 
     /// The classes of layers that are known.
     pub fn layer_classes(&self) -> Vec<&str> {
-        self.layers.keys().map(String::as_str).collect()
+        self.layers.names().collect()
     }
-}
-
-fn make<T, F: Scalar>(
-    what: &'static str,
-    classes: &BTreeMap<String, Make<T, F>>,
-    class: &str,
-    options: &Config,
-    registry: &Registry<F>,
-) -> Result<T> {
-    let make = classes.get(class).ok_or_else(|| Error::unknown(what, class, classes.keys().cloned()))?;
-    make(options, registry).map_err(|error| error.within(class))
 }
 
 /// Keras's `Activation` layer: one option, and the layer is that activation.

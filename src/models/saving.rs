@@ -253,7 +253,7 @@ pub(crate) fn read(path: &Path) -> Result<TensorFile> {
 
 pub(crate) fn json_entry(file: &TensorFile, name: &str, path: &Path) -> Result<Option<Value>> {
     let Some(text) = file.metadata.get(name) else { return Ok(None) };
-    let parsed = serde_json::from_str(text);
+    let parsed = text.parse();
     parsed.map(Some).map_err(|problem| Error::file(path, format!("its metadata `{name}` is no JSON: {problem}")))
 }
 

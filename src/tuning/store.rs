@@ -27,8 +27,8 @@ impl Store {
         let mut store = Self { path: path.map(Path::to_owned), search, known: BTreeMap::new() };
         let Some(path) = path.filter(|path| path.exists()) else { return Ok(store) };
         let text = std::fs::read_to_string(path).map_err(|source| Error::Io { path: path.into(), source })?;
-        let file: Json = serde_json::from_str(&text)
-            .map_err(|problem| Error::file(path, format!("is no file of results: {problem}")))?;
+        let file: Json =
+            text.parse().map_err(|problem| Error::file(path, format!("is no file of results: {problem}")))?;
         if file["search"] != store.search {
             let problem = format!("holds the results of another search: {}, not {}", file["search"], store.search);
             return Err(Error::file(path, problem));

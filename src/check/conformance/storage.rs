@@ -16,8 +16,8 @@ impl Subject<'_> {
         }
         let Some(config) = description.config else { return Ok(()) };
         let written = serde_json::to_string(&config).map_err(|error| error.to_string())?;
-        let read: crate::config::Config = serde_json::from_str(&written).map_err(|error| error.to_string())?;
-        let mut options = read;
+        let read = written.parse().map_err(|error: serde_json::Error| error.to_string())?;
+        let serde_json::Value::Object(mut options) = read else { return Err(format!("{written} is no object")) };
         options.insert("trainable".into(), description.trainable.into());
         let again = self.check.registry.make_layer(&description.class, &options).map_err(|error| {
             format!("from its configuration {written}: {error} (`LayerCheck::registry` takes classes of one's own)")

@@ -88,8 +88,8 @@ impl Steps {
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let text = std::fs::read_to_string(path).map_err(|source| Error::Io { path: path.into(), source })?;
-        let file: Value = serde_json::from_str(&text)
-            .map_err(|problem| Error::file(path, format!("is no file of steps: {problem}")))?;
+        let file: Value =
+            text.parse().map_err(|problem| Error::file(path, format!("is no file of steps: {problem}")))?;
         let steps = file["steps"].as_object().filter(|_| file["format"] == "gradus");
         let steps =
             steps.ok_or_else(|| Error::file(path, "is no file of steps: it has no `format` gradus or no `steps`"))?;

@@ -332,7 +332,7 @@ impl Vectorizer {
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let text = fs::read_to_string(path).map_err(|source| Error::Io { path: path.to_path_buf(), source })?;
-        let config = match serde_json::from_str(&text) {
+        let config = match text.parse() {
             Ok(Value::Object(config)) => config,
             Ok(_) => return Err(Error::file(path, "expected a JSON object with a vocabulary")),
             Err(problem) => return Err(Error::file(path, problem.to_string())),
