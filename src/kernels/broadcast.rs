@@ -53,7 +53,7 @@ fn runs(from: &[usize], to: &[usize], mut visit: impl FnMut(Run)) {
 /// Several kernels y ← f(y, x), with x repeated: `name = |y, x| value`.
 macro_rules! onto {
     ($($(#[$doc:meta])* $name:ident = |$y:ident, $x:ident| $value:expr;)*) => {$(
-        kernel! {
+        kernel! { memory_bound:
             $(#[$doc])*
             ///
             /// `x` has the shape `from`, `y` the shape `to`.
@@ -89,7 +89,7 @@ onto! {
     multiply = |y, x| y * x;
 }
 
-kernel! {
+kernel! { memory_bound:
     /// Backward of [`assign`] and [`add`]: ∂L/∂x = Σ ∂L/∂y over all places where x was put. Overwrites `grad_x`.
     ///
     /// `grad_x` has the shape `from`, `grad_y` the shape `to`.
@@ -103,7 +103,7 @@ kernel! {
     }
 }
 
-kernel! {
+kernel! { memory_bound:
     /// [`sum_back`] for a parameter, whose gradients add up: `grad_x` += Σ ∂L/∂y.
     pub fn add_sum_back<F>(grad_y: &[F], from: &[usize], to: &[usize], grad_x: &mut [F]) {
         add_sums(grad_y, from, to, grad_x);
@@ -132,7 +132,7 @@ fn choose<F: Elementary>(sign: F, x: F, number: u32, y: &mut F, winner: &mut u32
     *y = select(wins, x, *y);
 }
 
-kernel! {
+kernel! { memory_bound:
     /// y ← max(y, x) with x repeated, and `winner` ← `number` where x is larger: of equal values the earlier wins. With
     /// `sign` −1 instead of 1 it is the minimum. A NaN wins over every number.
     ///
@@ -154,7 +154,7 @@ kernel! {
     }
 }
 
-kernel! {
+kernel! { memory_bound:
     /// Backward of [`extremum`], before the sum over repetitions: part = ∂L/∂y where tensor `number` won, else 0.
     pub fn extremum_backward<F>(winner: &[u32], number: u32, grad_y: &[F], part: &mut [F]) {
         for ((part, &g), &winner) in part.iter_mut().zip(grad_y).zip(winner) {

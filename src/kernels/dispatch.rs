@@ -165,11 +165,18 @@ mod x86 {
 /// In the body, `F` is [`Elementary`](super::math::Elementary): it has the vectorisable functions of `math`. Those
 /// want to know the instruction set, for its fused multiply-add: a kernel written `fn name<F, I>(…)` has it as the
 /// type `I`, [`Instructions`]. What a body calls must be `#[inline(always)]`, or it misses the instruction set.
+///
+/// `kernel! { memory_bound: … }` is for those that wait for memory, or have little to do: wider vectors would change nothing
+/// that anybody could measure, so that there are fewer versions of them.
 macro_rules! kernel {
-    ($(#[$meta:meta])* $vis:vis fn $name:ident<$F:ident>($($rest:tt)*) $($body:tt)*) => {
-        $crate::kernels::dispatch::kernel! { $(#[$meta])* $vis fn $name<$F, Isa>($($rest)*) $($body)* }
+    (memory_bound: $($kernel:tt)*) => {
+        $crate::kernels::dispatch::kernel! { @[narrow plain] $($kernel)* }
+    };
+    (@$widths:tt $(#[$meta:meta])* $vis:vis fn $name:ident<$F:ident>($($rest:tt)*) $($body:tt)*) => {
+        $crate::kernels::dispatch::kernel! { @$widths $(#[$meta])* $vis fn $name<$F, Isa>($($rest)*) $($body)* }
     };
     (
+        @[$f32_width:ident $f64_width:ident]
         $(#[$meta:meta])*
         $vis:vis fn $name:ident<$F:ident, $I:ident>($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block
     ) => {
@@ -186,11 +193,11 @@ macro_rules! kernel {
 
             let f32_version: *const () = {
                 type $F = f32;
-                $crate::kernels::dispatch::versions!($F, wide, ($($arg: $ty),*) $(-> $ret)?) as *const ()
+                $crate::kernels::dispatch::versions!($F, $f32_width, ($($arg: $ty),*) $(-> $ret)?) as *const ()
             };
             let f64_version: *const () = {
                 type $F = f64;
-                $crate::kernels::dispatch::versions!($F, narrow, ($($arg: $ty),*) $(-> $ret)?) as *const ()
+                $crate::kernels::dispatch::versions!($F, $f64_width, ($($arg: $ty),*) $(-> $ret)?) as *const ()
             };
             let version = <$F as $crate::Scalar>::choose(f32_version, f64_version);
             // SAFETY: `Scalar` is sealed, and `choose` returns the version whose scalar is `F`: the pointer is to a
@@ -199,11 +206,22 @@ macro_rules! kernel {
             version($($arg),*)
         }
     };
+    ($($kernel:tt)*) => {
+        $crate::kernels::dispatch::kernel! { @[wide narrow] $($kernel)* }
+    };
 }
 
 /// The version of `formula` for the scalar `$F` that fits this processor, as a function pointer. Only the `wide` ones
-/// have AVX-512: `f64` checks gradients, for which half of all code would be too high a price.
+/// have AVX-512: `f64` checks gradients, for which half of all code would be too high a price. `plain` ones have neither that
+/// nor AVX2.
 macro_rules! versions {
+    ($F:ident, plain, ($($arg:ident: $ty:ty),*) $(-> $ret:ty)?) => {{
+        #[inline(never)]
+        fn chosen($($arg: $ty),*) $(-> $ret)? {
+            formula::<$F, $crate::kernels::dispatch::Portable>($($arg),*)
+        }
+        chosen as fn($($ty),*) $(-> $ret)?
+    }};
     ($F:ident, $width:ident, ($($arg:ident: $ty:ty),*) $(-> $ret:ty)?) => {{
         fn portable($($arg: $ty),*) $(-> $ret)? {
             formula::<$F, $crate::kernels::dispatch::Portable>($($arg),*)

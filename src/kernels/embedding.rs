@@ -20,7 +20,7 @@ pub fn rows_of<F: Scalar>(ids: &[F], rows: usize) -> impl Iterator<Item = usize>
     ids.iter().filter_map(move |&id| row(id, rows))
 }
 
-kernel! {
+kernel! { memory_bound:
     /// `y[i] = table[ids[i]]`: `ids` (n), `table` (rows, width) → `y` (n, width). An id that names no row gives zeros.
     pub fn look_up<F>(ids: &[F], table: &[F], width: usize, y: &mut [F]) {
         let rows = table.len() / width.max(1);

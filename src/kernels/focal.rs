@@ -33,7 +33,7 @@ fn binary<F: Scalar>(of: Focal<F>, p: F, t: F) -> (F, F) {
     (weight * factor * entropy, weight * (factor * entropy_slope + factor_slope * entropy))
 }
 
-kernel! {
+kernel! { memory_bound:
     /// v = 1/n · Σ a·m^γ·H(t, p), with the miss m = 1 − (t·p + (1 − t)(1 − p)), the binary cross-entropy H, and a = 1 or,
     /// balanced, t·α + (1 − t)(1 − α).
     pub fn binary_focal<F>(axis: ClassAxis, of: Focal<F>, p: &[F], t: &[F], v: &mut [F]) {
@@ -49,7 +49,7 @@ kernel! {
     }
 }
 
-kernel! {
+kernel! { memory_bound:
     /// Backward of [`binary_focal`], by the product rule; from logits times ∂σ/∂z = p(1 − p).
     pub fn binary_focal_backward<F>(axis: ClassAxis, of: Focal<F>, p: &[F], t: &[F], w: &[F], grad_p: &mut [F]) {
         for (row, &w) in w.iter().enumerate() {
@@ -91,7 +91,7 @@ fn categorical<F: Scalar>(of: Focal<F>, classes: usize, o: F, t: F) -> (F, F) {
     (-t * factor * log, if free { slope } else { F::zero() })
 }
 
-kernel! {
+kernel! { memory_bound:
     /// v = −α · Σ t·(1 − q)^γ·ln q, with q = clip(p/Σp); `classes` is the number of classes that smoothing divides by.
     pub fn categorical_focal<F>(axis: ClassAxis, classes: usize, of: Focal<F>, p: &[F], t: &[F], v: &mut [F]) {
         for (row, v) in v.iter_mut().enumerate() {
@@ -106,7 +106,7 @@ kernel! {
     }
 }
 
-kernel! {
+kernel! { memory_bound:
     /// Backward of [`categorical_focal`]. With gᵢ the derivative by oᵢ = pᵢ/S and S = Σp: ∂L/∂pₖ = w/S·(gₖ − Σᵢ gᵢoᵢ);
     /// from logits ∂L/∂zₖ = w·oₖ·(gₖ − Σᵢ gᵢoᵢ).
     pub fn categorical_focal_backward<F>(axis: ClassAxis, classes: usize, of: Focal<F>, p: &[F], t: &[F], w: &[F], grad_p: &mut [F]) {

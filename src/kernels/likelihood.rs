@@ -49,7 +49,7 @@ fn normalizer<F: Scalar>(logits: bool, n: usize, row: usize, z: &[F]) -> F {
     most + sum.ln()
 }
 
-kernel! {
+kernel! { memory_bound:
     /// v = −Σ a_c·(z_c − ln Σ exp z) over rows of `n` logits, or of logarithms of probabilities, without the sum.
     pub fn nll<F>(targets: ClassTargets<'_>, logits: bool, n: usize, z: &[F], t: &[F], v: &mut [F]) {
         for (row, v) in v.iter_mut().enumerate() {
@@ -65,7 +65,7 @@ kernel! {
     }
 }
 
-kernel! {
+kernel! { memory_bound:
     /// Backward of [`nll`]: ∂L/∂z_k = w·(softmax(z)_k·Σ a_c − a_k), or −w·a_k for logarithms of probabilities.
     pub fn nll_backward<F>(targets: ClassTargets<'_>, logits: bool, n: usize, z: &[F], t: &[F], w: &[F], grad_z: &mut [F]) {
         for (row, &w) in w.iter().enumerate() {
@@ -91,7 +91,7 @@ fn answer_weight<F: Scalar>(pos_weight: &[f64], i: usize) -> F {
     if pos_weight.is_empty() { F::one() } else { F::of(pos_weight[i % pos_weight.len()]) }
 }
 
-kernel! {
+kernel! { memory_bound:
     /// Of yes-or-no answers with logits z, where the answer yes weighs q (`pos_weight`, over and over; none means 1):
     /// v = (1 − t)·z + (1 + (q − 1)·t)·ln(1 + e^−z).
     pub fn bernoulli_logits<F>(pos_weight: &[f64], z: &[F], t: &[F], v: &mut [F]) {
@@ -102,7 +102,7 @@ kernel! {
     }
 }
 
-kernel! {
+kernel! { memory_bound:
     /// Backward of [`bernoulli_logits`]: ∂L/∂z = w·(1 − t − (1 + (q − 1)·t)·σ(−z)).
     pub fn bernoulli_logits_backward<F>(pos_weight: &[f64], z: &[F], t: &[F], w: &[F], grad_z: &mut [F]) {
         for (i, (((grad, &w), &z), &t)) in grad_z.iter_mut().zip(w).zip(z).zip(t).enumerate() {
@@ -112,7 +112,7 @@ kernel! {
     }
 }
 
-kernel! {
+kernel! { memory_bound:
     /// Of normal distributions, a row of `n` means μ and then `n` variances: with σ² = max(variance, ε),
     /// v = ½·(ln σ² + (μ − t)²/σ²) + constant.
     pub fn gaussian<F>(epsilon: F, constant: F, n: usize, p: &[F], t: &[F], v: &mut [F]) {
@@ -126,7 +126,7 @@ kernel! {
     }
 }
 
-kernel! {
+kernel! { memory_bound:
     /// Backward of [`gaussian`]: ∂L/∂μ = w·(μ − t)/σ², ∂L/∂σ² = w·½·(1 − (μ − t)²/σ²)/σ². The gradient passes the floor
     /// of the variance, as in PyTorch, so that a variance below it can recover.
     pub fn gaussian_backward<F>(epsilon: F, n: usize, p: &[F], t: &[F], w: &[F], grad_p: &mut [F]) {

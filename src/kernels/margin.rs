@@ -18,7 +18,7 @@ fn lead<F: Scalar>(p: &[F], t: &[F]) -> (F, F) {
     (best, best - own + F::one())
 }
 
-kernel! {
+kernel! { memory_bound:
     /// v = max(max (1 − t)p − Σ t·p + 1, 0), over rows of `n`.
     pub fn categorical_hinge<F>(p: &[F], t: &[F], n: usize, v: &mut [F]) {
         for ((v, p), t) in v.iter_mut().zip(p.chunks_exact(n)).zip(t.chunks_exact(n)) {
@@ -27,7 +27,7 @@ kernel! {
     }
 }
 
-kernel! {
+kernel! { memory_bound:
     /// Backward of [`categorical_hinge`]: where v > 0, ∂L/∂p = w·(−t + (1 − t)/m for each of the m best others).
     pub fn categorical_hinge_backward<F>(p: &[F], t: &[F], n: usize, w: &[F], grad_p: &mut [F]) {
         for (row, &w) in w.iter().enumerate() {
@@ -61,7 +61,7 @@ fn cosine<F: Scalar>(axis: ClassAxis, row: usize, p: &[F], t: &[F]) -> (F, bool,
     (p_inverse, pp.sqrt() > floor, t_inverse, pt * p_inverse * t_inverse)
 }
 
-kernel! {
+kernel! { memory_bound:
     /// v = −Σ p·t / (‖p‖·‖t‖)
     pub fn cosine_distance<F>(axis: ClassAxis, p: &[F], t: &[F], v: &mut [F]) {
         for (row, v) in v.iter_mut().enumerate() {
@@ -70,7 +70,7 @@ kernel! {
     }
 }
 
-kernel! {
+kernel! { memory_bound:
     /// Backward of [`cosine_distance`]: ∂L/∂p = −w/‖p‖ · (t/‖t‖ − cos·p/‖p‖).
     pub fn cosine_distance_backward<F>(axis: ClassAxis, p: &[F], t: &[F], w: &[F], grad_p: &mut [F]) {
         for (row, &w) in w.iter().enumerate() {

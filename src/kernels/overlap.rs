@@ -44,7 +44,7 @@ fn row_sums<F: Scalar>(axis: ClassAxis, row: usize, p: &[F], t: &[F]) -> [F; 3] 
     sums
 }
 
-kernel! {
+kernel! { memory_bound:
     /// Adds the I, T and P of each row to `sums` (rows, 3).
     pub fn overlap_sums<F>(axis: ClassAxis, p: &[F], t: &[F], sums: &mut [F]) {
         for (row, sums) in sums.chunks_exact_mut(3).enumerate() {
@@ -55,7 +55,7 @@ kernel! {
     }
 }
 
-kernel! {
+kernel! { memory_bound:
     /// v = 1 − I/D of each row, from its `sums` where these were taken over the whole batch. A longer `v` holds the
     /// rows again and again.
     pub fn overlap<F>(axis: ClassAxis, of: Overlap<F>, p: &[F], t: &[F], sums: &[F], v: &mut [F]) {
@@ -68,7 +68,7 @@ kernel! {
     }
 }
 
-kernel! {
+kernel! { memory_bound:
     /// Backward of [`overlap`]; of a longer `w` all weights of a row count.
     pub fn overlap_backward<F>(axis: ClassAxis, of: Overlap<F>, p: &[F], t: &[F], sums: &[F], w: &[F], grad_p: &mut [F]) {
         let rows = p.len() / axis.n.max(1);

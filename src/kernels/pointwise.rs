@@ -18,7 +18,7 @@ macro_rules! pointwise {
             $($(#[$meta])* $name $({ $($(#[$field_meta])* $field: F),* })?),*
         }
 
-        kernel! {
+        kernel! { memory_bound:
             /// v = 1/n · Σ value(p, t) over each row.
             pub fn pointwise<F>(loss: Pointwise<F>, p: &[F], t: &[F], n: usize, v: &mut [F]) {
                 let scale = loss.scale(n);
@@ -28,7 +28,7 @@ macro_rules! pointwise {
             }
         }
 
-        kernel! {
+        kernel! { memory_bound:
             /// Backward of [`pointwise`]: ∂L/∂p = w/n · ∂value/∂p.
             pub fn pointwise_backward<F>(loss: Pointwise<F>, p: &[F], t: &[F], n: usize, w: &[F], grad_p: &mut [F]) {
                 let scale = loss.scale(n);

@@ -2,7 +2,7 @@
 
 use super::dispatch::kernel;
 
-kernel! {
+kernel! { memory_bound:
     /// y ← x with its axes reordered, sample by sample: axis i of y is axis `dims[i]` of x, counted from 1.
     ///
     /// `x` has the shape `shape`, the batch first.
@@ -18,7 +18,7 @@ kernel! {
     }
 }
 
-kernel! {
+kernel! { memory_bound:
     /// Backward of [`permute`]: each gradient goes back to where its value came from. Overwrites `grad_x`.
     pub fn permute_backward<F>(grad_y: &[F], shape: &[usize], dims: &[usize], grad_x: &mut [F]) {
         let n: usize = shape[1..].iter().product();
@@ -51,7 +51,7 @@ pub fn source(i: usize, shape: &[usize], dims: &[usize]) -> usize {
     at
 }
 
-kernel! {
+kernel! { memory_bound:
     /// y ← each row of x, `n` times over: `x` (rows, len), `y` (rows, n, len).
     pub fn repeat<F>(x: &[F], len: usize, n: usize, y: &mut [F]) {
         for (x, y) in x.chunks_exact(len).zip(y.chunks_exact_mut(n * len)) {
@@ -60,7 +60,7 @@ kernel! {
     }
 }
 
-kernel! {
+kernel! { memory_bound:
     /// Backward of [`repeat`]: ∂L/∂x = Σ over the repetitions of ∂L/∂y.
     pub fn repeat_backward<F>(grad_y: &[F], len: usize, n: usize, grad_x: &mut [F]) {
         grad_x.fill(F::zero());
@@ -72,7 +72,7 @@ kernel! {
     }
 }
 
-kernel! {
+kernel! { memory_bound:
     /// Each row of x becomes a part of a row of y, from place `from` on: one tensor of a concatenation.
     ///
     /// `x` (rows, len), `y` (rows, n).
@@ -83,7 +83,7 @@ kernel! {
     }
 }
 
-kernel! {
+kernel! { memory_bound:
     /// Backward of [`place`]: the part goes back. Overwrites `grad_x`.
     pub fn place_backward<F>(grad_y: &[F], len: usize, n: usize, from: usize, grad_x: &mut [F]) {
         for (grad_x, grad_y) in grad_x.chunks_exact_mut(len).zip(grad_y.chunks_exact(n)) {

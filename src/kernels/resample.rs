@@ -58,7 +58,7 @@ pub fn crop<F: Scalar>(frame: Frame, c: usize, x: &[F], y: &mut [F]) {
     }
 }
 
-kernel! {
+kernel! { memory_bound:
     /// `y[i] = x[⌊i / times⌋]` along each axis: every cell `times` over.
     ///
     /// `x` (batch, size…, c), `y` (batch, size·times…, c).
@@ -86,7 +86,7 @@ kernel! {
     }
 }
 
-kernel! {
+kernel! { memory_bound:
     /// Backward of [`enlarge`]: `∂L/∂x[k] = Σ ∂L/∂y[i]` over the cells i that k became. Overwrites `grad_x`.
     pub fn enlarge_backward<F, I>(
         size: [usize; 3],
@@ -130,7 +130,7 @@ fn between<F: Scalar>(o: usize, size: usize, out: usize) -> (usize, usize, F) {
     (i, (i + 1).min(size - 1), F::of(place - first))
 }
 
-kernel! {
+kernel! { memory_bound:
     /// Another size, bilinear: y[i, j] = (1 − u)·((1 − v)·x[a, c] + v·x[a, d]) + u·((1 − v)·x[b, c] + v·x[b, d]), where the
     /// centre of i lies between those of a and b, at u of the way, and that of j between c and d, at v.
     ///
@@ -163,7 +163,7 @@ kernel! {
     }
 }
 
-kernel! {
+kernel! { memory_bound:
     /// Backward of [`bilinear`]: each gradient goes to the four cells that its value came from, by the same shares.
     /// Overwrites `grad_x`.
     pub fn bilinear_backward<F, I>(size: [usize; 2], out: [usize; 2], c: usize, grad_y: &[F], grad_x: &mut [F]) {

@@ -52,7 +52,7 @@ fn source([a, b, c, d, e, f]: Affine, number: usize, columns: usize) -> (f64, f6
     (a * i + b * j + c, d * i + e * j + f)
 }
 
-kernel! {
+kernel! { memory_bound:
     /// y ← x through `map`, between four pixels by their distances; 0 beyond the border.
     ///
     /// `x` of the size (height, width, channels), `y` of as many lines of `columns` pixels as there is room for.
@@ -77,7 +77,7 @@ pub fn warp_nearest<F: Scalar>(at: impl Fn(usize) -> F, size: [usize; 3], map: A
     }
 }
 
-kernel! {
+kernel! { memory_bound:
     /// [`warp`] of an image of bytes, times `scale`.
     pub fn warp_bytes<F, I>(x: &[u8], scale: F, size: [usize; 3], map: Affine, columns: usize, y: &mut [F]) {
         warp_image(|i| F::of_byte(x[i]) * scale, size, map, columns, y);
