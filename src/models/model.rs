@@ -218,8 +218,11 @@ impl<F: Scalar> Model<F> {
         if found { Ok(()) } else { graph.find_layer(layer).map(|_| ()) }
     }
 
-    /// Computes on exactly `count` threads. By default all cores, or `GRADUS_NUM_THREADS`. The numbers that come out do
-    /// not depend on it.
+    /// Computes on exactly `count` threads, of which the caller is one. By default all cores, or `GRADUS_NUM_THREADS`.
+    /// The numbers that come out do not depend on it.
+    ///
+    /// Models that were told nothing share their threads, and so do clones of one model: of two that compute at the same
+    /// time one has them, and the other its caller's alone.
     ///
     /// # Errors
     /// If `count` is 0 or the system does not grant them.
