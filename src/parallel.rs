@@ -88,10 +88,10 @@ mod place {
 
     #[derive(Default)]
     pub enum Place {
-        /// Nowhere in particular, or in a piece of a team's work.
+        /// Nowhere in particular.
         #[default]
         Outside,
-        /// Where it is to compute alone, though there may be other cores.
+        /// Where it is to compute alone, though there may be other cores: these have work of their own.
         Alone,
         /// Where it may call for this team.
         Team(Arc<Team>),
@@ -113,13 +113,18 @@ mod place {
         work()
     }
 
-    /// Calls `work` with the team that may be called for. In it there is none: the pieces of its work are cut no further.
+    /// Calls `work` with the team that may be called for. Then this thread is alone in it: pieces of work are cut no further.
     pub fn with_team<R>(work: impl FnOnce(Option<&Team>) -> R) -> R {
-        let back = Return(Some(PLACE.take()));
-        work(match &back.0 {
-            Some(Place::Team(team)) => Some(team),
-            _ => None,
-        })
+        match PLACE.replace(Place::Alone) {
+            Place::Team(team) => {
+                let _back = Return(Some(Place::Team(team.clone())));
+                work(Some(&team))
+            }
+            other => {
+                PLACE.set(other);
+                work(None)
+            }
+        }
     }
 
     pub fn is_alone() -> bool {
@@ -219,4 +224,38 @@ impl Threads {
 #[cfg(not(feature = "threads"))]
 pub(crate) fn for_each<T: Send>(items: &mut [T], work: &(impl Fn(&mut T) + Sync)) {
     items.iter_mut().for_each(work);
+}
+
+#[cfg(all(test, feature = "threads"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_does_pieces_of_work_is_alone() {
+        let threads = Threads::new(2).expect("the system grants threads");
+        let caller = std::thread::current().id();
+        let alone_if_caller = |(): &mut ()| assert!(std::thread::current().id() != caller || place::is_alone());
+        threads.enter(|| {
+            assert!(!place::is_alone());
+            for_each(&mut [(); 8], &alone_if_caller);
+            assert!(!place::is_alone(), "back where it was");
+        });
+        let one = Threads::new(1).expect("there is one");
+        one.enter(|| for_each(&mut [(); 3], &|()| assert!(place::is_alone() && std::thread::current().id() == caller)));
+        assert!(!place::is_alone());
+    }
+
+    #[test]
+    fn pieces_are_the_whole() {
+        let threads = Threads::new(3).expect("the system grants threads");
+        for len in [0, 1, 63, 64, 65, 1000, 5000, 100_000] {
+            let mut values = vec![0; len];
+            threads.enter(|| {
+                in_pieces(&mut values[..], len, 100, <[i32]>::split_at_mut, &|piece: &mut [i32]| {
+                    piece.iter_mut().for_each(|value| *value += 1);
+                });
+            });
+            assert!(values.iter().all(|&value| value == 1), "{len} values");
+        }
+    }
 }

@@ -78,7 +78,7 @@ impl Team {
     /// Calls `work` for each item, on all threads.
     ///
     /// # Panics
-    /// If `work` does, after all items.
+    /// If `work` does: once all threads have ended what they had begun.
     pub fn for_each<T: Send>(&self, items: &mut [T], work: &(impl Fn(&mut T) + Sync)) {
         /// A pointer that helpers may have.
         struct Items<T>(*mut T);
