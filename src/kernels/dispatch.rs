@@ -166,8 +166,8 @@ mod x86 {
 /// want to know the instruction set, for its fused multiply-add: a kernel written `fn name<F, I>(…)` has it as the
 /// type `I`, [`Instructions`]. What a body calls must be `#[inline(always)]`, or it misses the instruction set.
 ///
-/// `kernel! { memory_bound: … }` is for those that wait for memory, or have little to do: wider vectors would change nothing
-/// that anybody could measure, so that there are fewer versions of them.
+/// `kernel! { memory_bound: … }` is for those that wait for memory, or have little to do: they gain little from wider vectors, so
+/// that there are fewer versions of them.
 macro_rules! kernel {
     (memory_bound: $($kernel:tt)*) => {
         $crate::kernels::dispatch::kernel! { @[narrow plain] $($kernel)* }
