@@ -252,7 +252,9 @@ mod tests {
             let mut values = vec![0; len];
             threads.enter(|| {
                 in_pieces(&mut values[..], len, 100, <[i32]>::split_at_mut, &|piece: &mut [i32]| {
-                    piece.iter_mut().for_each(|value| *value += 1);
+                    for value in piece {
+                        *value += 1;
+                    }
                 });
             });
             assert!(values.iter().all(|&value| value == 1), "{len} values");
