@@ -47,7 +47,7 @@ fn prefetch(start: *const u8, bytes: usize) {
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         const LINE: usize = 64;
-        // More are too many at a time: 54,000 rows of 3 KiB take 20 ms, where asking for whole rows makes it 31 (Zen 4).
+        // More are too many at a time: 60,000 rows of 3 KiB take 20 ms, where asking for whole rows makes it 31 (Zen 4).
         const LINES: usize = 12;
         for line in 0..bytes.div_ceil(LINE).min(LINES) {
             // SAFETY: every x86-64 processor has the instruction, which reads nothing that could be seen.
