@@ -115,16 +115,12 @@ mod place {
 
     /// Calls `work` with the team that may be called for. Then this thread is alone in it: pieces of work are cut no further.
     pub fn with_team<R>(work: impl FnOnce(Option<&Team>) -> R) -> R {
-        match PLACE.replace(Place::Alone) {
-            Place::Team(team) => {
-                let _back = Return(Some(Place::Team(team.clone())));
-                work(Some(&team))
-            }
-            other => {
-                PLACE.set(other);
-                work(None)
-            }
+        let back = Return(Some(PLACE.replace(Place::Alone)));
+        if let Some(Place::Team(team)) = &back.0 {
+            return work(Some(team));
         }
+        drop(back);
+        work(None)
     }
 
     pub fn is_alone() -> bool {

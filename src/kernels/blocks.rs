@@ -9,7 +9,7 @@ use crate::Scalar;
 /// in registers, and are vectorised whatever slices they come from. `$I` are the instructions that it is compiled for.
 ///
 /// Blocks are vectors already. An empty statement that the compiler can't see through keeps it from making one loop over
-/// several of them, of this cell or of the next: that would shuffle more than calculate, and took pools twice as long.
+/// several of them, of this cell or of the next: that would shuffle more than calculate, and took pools of 2 × 2 twice as long forward.
 macro_rules! for_channels {
     ($I:ident, $c:expr, $ch:ident, $N:ident => $body:expr) => {{
         let mut $ch = 0;

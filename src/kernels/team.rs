@@ -268,7 +268,13 @@ mod tests {
     fn who_calls_a_busy_team_works_alone() {
         let team = Team::new(2).expect("the system grants threads");
         let mut items = [[0; 5]; 7];
-        team.for_each(&mut items, &|inner| team.for_each(inner, &|item| *item += 1));
+        team.for_each(&mut items, &|inner| {
+            let caller = std::thread::current().id();
+            team.for_each(inner, &|item| {
+                assert_eq!(std::thread::current().id(), caller);
+                *item += 1;
+            });
+        });
         assert_eq!(items, [[1; 5]; 7]);
         std::thread::scope(|scope| {
             for _ in 0..4 {

@@ -86,8 +86,9 @@ pub struct Target<'a, F> {
 /// A tile with so few rows has a loop of its own.
 const FEW_ROWS: usize = 2;
 
-/// Runs a tile with the size of its rows in the type: all, or few where that is a case of its own. One with missing rows computes the last one again, and does
-/// not store it: a loop for each number of rows would be many times the code, for tiles that are few.
+/// Runs a tile with the size of its rows in the type: all, or few where that is a case of its own. One with missing rows
+/// computes the last one again, and does not store it: a loop for each number of rows would be many times the code, for
+/// tiles that are few.
 macro_rules! sized {
     ($rows:expr, few: $few:expr, |$ROWS:ident| $work:expr) => {
         sized!(2 4 6 8; $rows, $few, $ROWS, $work)
