@@ -6,15 +6,15 @@ use ndarray::{ArrayD, IxDyn};
 use ndarray_rand::rand::Rng;
 
 use super::differences::{Closeness, Variable, compare};
-use super::report::GradientReport;
 use crate::data::Dataset;
+use crate::engine::recipe::{Entry, Recipe};
+use crate::engine::shard::Run;
+use crate::error::GradientReport;
 use crate::layers::Mode;
-use crate::models::graph::{Entry, Recipe};
-use crate::models::inputs::Element;
-use crate::models::shard::Run;
+use crate::models::step::{self, StepData};
 use crate::models::{AnyLayer, IntoInputs, IntoLayer, Pass};
 use crate::optimizers::{Common, Driver, Optimizer, Step};
-use crate::training::step::{self, StepData};
+use crate::scalar::Element;
 use crate::{Error, Model, Result, Scalar, random};
 
 /// Compares a layer's gradients, of every input and every parameter, with central differences.
@@ -378,19 +378,22 @@ pub(super) fn layer_model_calls<F: Scalar>(
     };
     let model = with_outputs(1)?;
     match &layer.kind {
-        crate::models::operation::LayerKind::Operation(_) => match model.graph.layers[0].output.len() {
+        crate::engine::recipe::LayerKind::Operation(_) => match model.graph.layers[0].output.len() {
             1 => Ok(model),
             outputs => with_outputs(outputs),
         },
-        crate::models::operation::LayerKind::Model(inner)
-        | crate::models::operation::LayerKind::EachStep { model: inner, .. } => with_outputs(inner.graph.outputs.len()),
+        crate::engine::recipe::LayerKind::Model(inner)
+        | crate::engine::recipe::LayerKind::EachStep { model: inner, .. } => {
+            with_outputs(inner.network.graph.outputs.len())
+        }
     }
 }
 
 /// Moves every learned parameter a little, by amounts that `f32` holds exactly.
 pub(super) fn shake<F: Scalar>(model: &mut Model<F>, seed: u64) {
     let mut rng = random::rng(seed, "check/parameters");
-    for spec in model.graph.specs.iter().filter(|spec| spec.learned) {
+    let graph = model.graph.clone();
+    for spec in graph.specs.iter().filter(|spec| spec.learned) {
         for value in &mut model.params[spec.range.clone()] {
             *value += F::of(f64::from(rng.random_range(-0.25f32..0.25)));
         }

@@ -6,9 +6,10 @@ use rand_distr::StandardNormal;
 
 use super::{Batch, Dataset};
 use crate::kernels::warp;
-use crate::models::IntoTensor;
-use crate::models::inputs::{Column, Given};
 use crate::random::{self, Philox};
+use crate::scalar::Column;
+use crate::tensor::inputs::Given;
+use crate::tensor::inputs::IntoTensor;
 use crate::{Error, Result, Scalar};
 
 /// How images are changed at random.

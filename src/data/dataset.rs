@@ -1,7 +1,7 @@
 //! Where training takes its rows from.
 
 use crate::losses::output::OutputLoss;
-use crate::models::inputs::Given;
+use crate::tensor::inputs::Given;
 use crate::{Result, Scalar, Tensor};
 
 /// Rows that a model is trained on or evaluated with, given out in any order.

@@ -2,8 +2,10 @@
 
 use super::callbacks::AtEpochEnd;
 use super::{Gan, GanCallback, GanState, fill_noise};
-use crate::models::inputs::{Column, Given, Several, check_inputs};
+use crate::engine::check_inputs;
 use crate::models::{IntoInputs, IntoTensor};
+use crate::scalar::Column;
+use crate::tensor::inputs::{Given, Several};
 use crate::training::course::{Course, course_setters};
 use crate::training::progress::Progress;
 use crate::training::{History, Logs};

@@ -14,13 +14,13 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::Model;
-use super::graph::Graph;
+use super::compile::{Compile, Compiled};
+use super::registry::Registry;
 use crate::config::{self, Setting};
+use crate::engine::graph::Graph;
 use crate::formats::safetensors::{Tensor, TensorFile};
 use crate::kernels::aligned::Aligned;
 use crate::optimizers::Driver;
-use crate::registry::Registry;
-use crate::training::{Compile, Compiled};
 use crate::{Error, Result, Scalar};
 
 /// Before an optimizer's tensors.

@@ -4,15 +4,15 @@ use std::ops::Deref;
 
 use ndarray::ArrayD;
 
-use super::compile::Compiled;
 use super::feed::Source;
 use super::feed::check_dataset;
 use super::fit::{Fit, checked_arrays, class_weights, evaluate, figures, reset_metrics};
 use super::history::Logs;
-use super::step::{self, StepData};
 use crate::data::{Dataset, Sample, Stream};
+use crate::models::Compiled;
 use crate::models::Model;
-use crate::models::inputs::IntoInputs;
+use crate::models::step::{self, StepData};
+use crate::tensor::inputs::IntoInputs;
 use crate::{Result, Scalar};
 
 /// Rows of a step where the caller does not say.

@@ -1,11 +1,11 @@
 //! Where the steps of an epoch get their rows from: a data set by its row numbers, or a stream as it comes.
 
-use super::compile::Compiled;
 use super::course::Course;
 use crate::data::{Dataset, Items, Sample, SampleBatch, Stream};
 use crate::losses::reduction::check_weights;
+use crate::models::Compiled;
 use crate::models::Model;
-use crate::models::inputs::check_rows_loosely;
+use crate::tensor::inputs::check_rows_loosely;
 use crate::{Error, Result, Scalar};
 
 /// What a model is trained on or evaluated with.

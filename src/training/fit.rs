@@ -1,16 +1,17 @@
 //! The epochs of a training.
 
 use super::callbacks::{AtEpochEnd, Callback, EpochState};
-use super::compile::Compiled;
 use super::course::{Course, at_least_one, course_setters};
 use super::feed::{Feed, Source, check_dataset};
 use super::history::{History, Logs};
 use super::progress::Progress;
-use super::step::{self, StepData};
 use crate::data::dataset::Arrays;
 use crate::data::{Dataset, Sample, Stream, split::validation_split};
+use crate::engine::check_inputs;
+use crate::models::Compiled;
 use crate::models::Model;
-use crate::models::inputs::{Given, IntoInputs, IntoTensor, check_inputs, check_rows_loosely};
+use crate::models::step::{self, StepData};
+use crate::tensor::inputs::{Given, IntoInputs, IntoTensor, check_rows_loosely};
 use crate::{Error, Result, Scalar};
 
 /// Inputs and targets.

@@ -1,7 +1,6 @@
 //! Training: compile, fit, evaluate, and the steps between.
 
 mod callbacks;
-mod compile;
 pub(crate) mod course;
 mod diagnosis;
 mod evaluate;
@@ -10,7 +9,6 @@ pub(crate) mod fit;
 mod hints;
 mod history;
 pub(crate) mod progress;
-pub(crate) mod step;
 
 #[cfg(feature = "tensorboard")]
 pub use callbacks::TensorBoard;
@@ -18,8 +16,6 @@ pub use callbacks::{
     CSVLogger, Callback, EarlyStopping, EpochState, LearningRateRangeTest, LearningRateScheduler, ModelCheckpoint,
     Monitor, ReduceLROnPlateau, TerminateOnNaN,
 };
-pub use compile::Compile;
-pub(crate) use compile::Compiled;
 pub use diagnosis::{Diagnosis, LayerDiagnosis};
 pub use evaluate::Score;
 pub use fit::Fit;

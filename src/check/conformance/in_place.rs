@@ -2,8 +2,8 @@
 
 use super::super::gradients::run_pass;
 use super::{Subject, TRAINING, same, same_arrays, same_bits, text};
+use crate::engine::recipe::{Entry, Recipe};
 use crate::layers::{Context, Dropout, GradInputs, Grads, InPlace, Inputs, Layer, ParamBuilder};
-use crate::models::graph::{Entry, Recipe};
 use crate::models::{AnyLayer, Model};
 use crate::{Result, Scalar, View, ViewMut};
 

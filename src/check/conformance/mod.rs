@@ -10,15 +10,16 @@ use ndarray::{ArrayD, IxDyn};
 use ndarray_rand::rand::Rng;
 
 use super::gradients::{GradientCheck, Passed, layer_model, layer_model_calls, output_weights, run_pass, shake};
+use crate::engine::operation::Operation;
+use crate::engine::recipe::LayerKind;
 use crate::kernels::aligned::Aligned;
 use crate::layers::{Layer, Mode, MultiLayer};
 use crate::losses::{BinaryCrossentropy, CategoricalCrossentropy, Loss};
-use crate::models::operation::{LayerKind, Operation};
+use crate::models::Compile;
+use crate::models::registry::Registry;
 use crate::models::{AnyLayer, IntoLayer, Model};
 use crate::optimizers::SGD;
-use crate::registry::Registry;
 use crate::tensor::volume;
-use crate::training::Compile;
 use crate::{Error, Result, Scalar, random};
 
 /// Puts a layer through everything that a layer must hold, for samples of the shape `input`.
@@ -380,7 +381,7 @@ impl Subject<'_> {
                 let mut pass = model.pass_with_input_gradients().with_penalties(true);
                 let passed = run_pass(&model, &mut pass, &x, None, mode).map_err(text)?;
                 model.update_state(&pass);
-                let now = (passed, model.params);
+                let now = (passed, model.network.params);
                 match &first {
                     None => first = Some(now),
                     Some(first) if !same_bits(&first.0, &now.0) => {

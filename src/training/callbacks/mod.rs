@@ -12,9 +12,9 @@ pub use rates::{LearningRateRangeTest, LearningRateScheduler, ReduceLROnPlateau}
 #[cfg(feature = "tensorboard")]
 pub use tensorboard::TensorBoard;
 
-use super::compile::Compiled;
 use super::history::Logs;
 use crate::kernels::aligned::Aligned;
+use crate::models::Compiled;
 use crate::models::Model;
 use crate::{Error, Result, Scalar};
 

@@ -4,20 +4,44 @@ use std::sync::Arc;
 
 use ndarray::ArrayD;
 
-use super::Model;
-use super::inputs::{IntoInputs, check_batch, check_inputs, check_rows};
+use super::checks::{check_batch, check_inputs};
+use super::network::Network;
 use super::pass::{self, Pass};
-use super::plan::Plan;
+use super::plan::{Plan, Wanted};
 use super::shard::{Run, Shard};
 use crate::kernels::elementwise;
 use crate::layers::{Feeds, Mode, ParamSpec};
 use crate::regularizers::Regularizer;
+use crate::tensor::inputs::{IntoInputs, check_rows};
+use crate::tensor::to_array;
 use crate::{Error, Result, Scalar, Tensor, View};
 
 /// What a call needs that was given the pass of another model.
 const OWN_PASS: &str = "a pass of this model: make one with `pass`, once for many steps";
 
-impl<F: Scalar> Model<F> {
+impl<F: Scalar> Network<F> {
+    /// A workspace for [`forward`](Self::forward) and [`backward`](Self::backward), to be reused from step to step.
+    pub fn pass(&self) -> Pass<F> {
+        self.new_pass(Wanted::PARAMETERS)
+    }
+
+    /// The same, with the gradients of the inputs too.
+    pub fn pass_with_input_gradients(&self) -> Pass<F> {
+        self.new_pass(Wanted { inputs: true, ..Wanted::PARAMETERS })
+    }
+
+    /// The same, for the gradients of the inputs alone: what a generator needs of its discriminator, which runs as in
+    /// training but learns nothing from it.
+    pub fn pass_of_input_gradients(&self) -> Pass<F> {
+        self.new_pass(Wanted { parameters: false, inputs: true, ..Wanted::PARAMETERS })
+    }
+
+    fn new_pass(&self, wanted: Wanted) -> Pass<F> {
+        let fused = vec![false; self.graph.outputs.len()];
+        let plan = Plan::new(&self.graph, true, &self.trains, wanted, &fused);
+        Pass::new(&self.graph, &self.trains, plan, wanted)
+    }
+
     /// Runs `x` forward, keeping in `pass` what [`backward`](Self::backward) needs, and returns the (first) output.
     ///
     /// ```
@@ -216,11 +240,6 @@ impl<F: Scalar> Model<F> {
             }
         }
     }
-}
-
-/// An array of its own.
-pub(crate) fn to_array<F: Scalar>(shape: &[usize], values: &[F]) -> ArrayD<F> {
-    ArrayD::from_shape_vec(shape.to_vec(), values.to_vec()).expect("shape and values agree")
 }
 
 /// Puts the shards' parts of a tensor one after another.

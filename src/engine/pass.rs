@@ -45,7 +45,7 @@ pub(crate) fn shard_rows(batch: usize, number: usize, count: usize) -> Range<usi
 
 /// The workspace of a batch: everything that a forward and a backward pass write, reused from step to step.
 ///
-/// Made by [`Model::pass`](super::Model::pass).
+/// Made by [`Model::pass`](crate::Model::pass).
 pub struct Pass<F: Scalar> {
     pub(crate) shards: Vec<Shard<F>>,
     /// How many of the shards the present batch uses.

@@ -4,14 +4,15 @@ use std::ops::Range;
 
 use ndarray::ArrayD;
 
-use super::Model;
+use super::checks::{check_batch, check_inputs};
 use super::graph::{Graph, Node};
-use super::inputs::{Given, check_batch};
+use super::network::Network;
 use super::pass::shard_rows;
 use super::plan::{Plan, Wanted};
 use super::shard::{Run, Shard};
 use crate::kernels::aligned::Aligned;
 use crate::layers::{Feeds, Mode};
+use crate::tensor::inputs::{Given, IntoInputs};
 use crate::tensor::volume;
 use crate::{Error, Result, Scalar, Tensor, parallel};
 
@@ -38,9 +39,65 @@ fn rows_a_piece<F: Scalar>(graph: &Graph<F>) -> usize {
     (CACHED_VALUES / most.max(1)).clamp(fewest, MOST_ROWS)
 }
 
+impl<F: Scalar> Network<F> {
+    /// The output for every row of `x`; with several outputs the first (see [`predict_all`](Self::predict_all)).
+    ///
+    /// `x` is an array of any rank whose first axis is the batch, or a tuple of references for several inputs.
+    ///
+    /// # Errors
+    /// If the inputs do not have the shapes that the model takes.
+    pub fn predict<'a>(&self, x: impl IntoInputs<'a, F>) -> Result<ArrayD<F>> {
+        Ok(self.predict_all(x)?.swap_remove(0))
+    }
+
+    /// All outputs for every row of `x`, in the order of the model's outputs.
+    ///
+    /// # Errors
+    /// If the inputs do not have the shapes that the model takes.
+    pub fn predict_all<'a>(&self, x: impl IntoInputs<'a, F>) -> Result<Vec<ArrayD<F>>> {
+        let inputs = x.into_inputs();
+        let rows = check_inputs("predict", &self.graph.inputs, &inputs)?;
+        check_batch("predict", &self.graph.inputs, rows)?;
+        predict_rows(self, self.graph.outputs.clone(), &inputs, rows)
+    }
+
+    /// The outputs of any layers, by name, for every row of `x`: what a network makes of its input on the way.
+    ///
+    /// ```
+    /// # use gradus::prelude::*;
+    /// # let model = Sequential::new().input([2]).add(Dense::new(3).name("hidden")).add(Dense::new(1)).build()?;
+    /// let hidden = &model.layer_outputs(&array![[0.5f32, 1.0]], &["hidden"])?[0];
+    /// assert_eq!(hidden.shape(), [1, 3]);
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If there is no layer of such a name, or the inputs do not fit.
+    pub fn layer_outputs<'a>(&self, x: impl IntoInputs<'a, F>, layers: &[&str]) -> Result<Vec<ArrayD<F>>> {
+        let inputs = x.into_inputs();
+        let rows = check_inputs("layer_outputs", &self.graph.inputs, &inputs)?;
+        check_batch("layer_outputs", &self.graph.inputs, rows)?;
+        let slots = layers
+            .iter()
+            .map(|name| {
+                let layer = self.graph.find_layer(name)?;
+                let node = self.graph.nodes.iter().find(|node| node.layer == Some(layer));
+                Ok(node.expect("every layer is called").outputs.start)
+            })
+            .collect::<Result<Vec<usize>>>()?;
+        predict_rows(self, slots, &inputs, rows)
+    }
+
+    /// A predictor for up to `batch` rows at once that owns all its memory: [`Predictor::run`] allocates nothing, from
+    /// the first time on.
+    pub fn predictor(&self, batch: usize) -> Predictor<'_, F> {
+        Predictor::new(self, self.graph.outputs.clone(), batch).warmed_up()
+    }
+}
+
 /// What lies in `slots` for every row of checked inputs.
-pub(crate) fn predict_rows<F: Scalar>(
-    model: &Model<F>,
+fn predict_rows<F: Scalar>(
+    model: &Network<F>,
     slots: Vec<usize>,
     inputs: &[Given<'_, F>],
     rows: usize,
@@ -82,7 +139,7 @@ pub(crate) fn predict_rows<F: Scalar>(
 /// # Ok::<(), gradus::Error>(())
 /// ```
 pub struct Predictor<'m, F: Scalar> {
-    model: &'m Model<F>,
+    model: &'m Network<F>,
     plan: Plan,
     slots: Vec<usize>,
     workers: Vec<Worker<F>>,
@@ -95,7 +152,7 @@ pub struct Predictor<'m, F: Scalar> {
 }
 
 impl<'m, F: Scalar> Predictor<'m, F> {
-    pub(crate) fn new(model: &'m Model<F>, slots: Vec<usize>, most_rows: usize) -> Self {
+    pub(crate) fn new(model: &'m Network<F>, slots: Vec<usize>, most_rows: usize) -> Self {
         let graph = &model.graph;
         let frozen = vec![false; graph.layers.len()];
         let wanted = Wanted { every_output: slots != graph.outputs, ..Wanted::PARAMETERS };
@@ -251,7 +308,12 @@ impl<'m, F: Scalar> Predictor<'m, F> {
 }
 
 /// A prediction of so many rows, with the states in `carried` if there are such.
-fn inference<'a, F: Scalar>(model: &'a Model<F>, plan: &'a Plan, carried: Option<&'a [F]>, rows: usize) -> Run<'a, F> {
+fn inference<'a, F: Scalar>(
+    model: &'a Network<F>,
+    plan: &'a Plan,
+    carried: Option<&'a [F]>,
+    rows: usize,
+) -> Run<'a, F> {
     let params = carried.unwrap_or(&model.params);
     Run { graph: &model.graph, params, plan, mode: Mode::Inference, batch: rows, penalties: false }
 }

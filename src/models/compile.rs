@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::Model;
+use super::registry::Registry;
 use super::step::Workspace;
 use crate::config::{self, Setting};
 use crate::losses::{Loss, Reduction};
 use crate::metrics::{Metric, Tracked};
-use crate::models::Model;
 use crate::optimizers::{Driver, Optimizer};
-use crate::registry::Registry;
 use crate::{Error, Result, Scalar};
 
 /// What a model is to be trained for, and how. Losses are given output by output; metrics belong to the loss before

@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::architecture::make_layer;
-use super::operation::{AnyCache, AnyLayer, IntoLayer, LayerKind, Operation, Outputs};
+use super::operation::{AnyCache, Operation, Outputs};
+use super::recipe::{AnyLayer, IntoLayer, LayerKind};
 use crate::config::{self, Config};
 use crate::layers::{BadValue, Context, Description, GradInputs, Grads, Inputs, MaskRule, ParamBuilder};
-use crate::registry::Registry;
 use crate::{Error, Result, Scalar, Tensor};
 
 /// Applies a layer or a whole model to every timestep of a sequence, with the same parameters each time.
@@ -75,7 +74,7 @@ impl<F: Scalar, M, L: IntoLayer<F, M>> IntoLayer<F, EachStep<M>> for TimeDistrib
     }
 }
 
-fn distributed<F: Scalar>(layer: AnyLayer<F>, trainable: bool, name: Option<String>) -> AnyLayer<F> {
+pub(crate) fn distributed<F: Scalar>(layer: AnyLayer<F>, trainable: bool, name: Option<String>) -> AnyLayer<F> {
     let kind = match layer.kind {
         LayerKind::Operation(inner) => {
             LayerKind::Operation(Arc::new(Distributed { inner, trainable, part_of_model: false }))
@@ -91,14 +90,6 @@ fn distributed<F: Scalar>(layer: AnyLayer<F>, trainable: bool, name: Option<Stri
 /// A layer of a model that is applied to every timestep.
 pub(crate) fn within_each_step<F: Scalar>(inner: Arc<dyn Operation<F>>) -> Arc<dyn Operation<F>> {
     Arc::new(Distributed { inner, trainable: true, part_of_model: true })
-}
-
-/// From a configuration: `{"layer": {"class_name": …, "config": …}}`.
-pub(crate) fn from_config<F: Scalar>(options: &Config, registry: &Registry<F>) -> Result<AnyLayer<F>> {
-    config::refuse_unknown(options, &["layer", "name", "trainable"])?;
-    let layer = options.get("layer").ok_or_else(|| Error::option("layer", "given", "nothing"))?;
-    let trainable = config::take(options, "trainable", true)?;
-    Ok(distributed(make_layer(layer, registry)?, trainable, None))
 }
 
 /// A [`TimeDistributed`] layer as an operation: batch and time are one axis to the layer inside.

@@ -1,13 +1,11 @@
 //! Layers of any type behind one object: the only place where a type is erased.
 
 use std::any::Any;
-use std::sync::Arc;
 
 use crate::layers::{
     BadValue, Context, Coupling, Description, GradInputs, Grads, InPlace, Inputs, Layer, MaskRule, MultiLayer,
     ParamBuilder,
 };
-use crate::models::Model;
 use crate::{Activation, Result, Scalar, Tensor, View};
 
 /// A cache whose type only its layer knows.
@@ -85,10 +83,10 @@ pub(crate) trait Operation<F: Scalar>: Send + Sync {
 pub(crate) type Outputs<'a, F> = &'a [Tensor<F>];
 
 /// A [`Layer`] as an [`Operation`].
-struct Single<L>(L);
+pub(super) struct Single<L>(pub L);
 
 /// A [`MultiLayer`] as an [`Operation`].
-struct Several<L>(L);
+pub(super) struct Several<L>(pub L);
 
 const OWN_CACHE: &str = "a node's cache is made by its own layer";
 
@@ -231,120 +229,5 @@ impl<F: Scalar, L: MultiLayer<F>> Operation<F> for Several<L> {
     }
     fn update_state(&self, state: &mut Grads<'_, F>, cache: &AnyCache, cx: &Context<'_, F>) {
         self.0.update_state(state, cache.downcast_ref().expect(OWN_CACHE), cx);
-    }
-}
-
-/// A layer of any type, or a whole model, as a model holds it. Clones are the same layer, with the same parameters.
-#[derive(Clone)]
-pub struct AnyLayer<F: Scalar> {
-    pub(crate) kind: LayerKind<F>,
-    pub(crate) name: Option<String>,
-}
-
-#[derive(Clone)]
-pub(crate) enum LayerKind<F: Scalar> {
-    Operation(Arc<dyn Operation<F>>),
-    Model(Arc<Model<F>>),
-    /// A whole model on every timestep; `axes`: how often that was said.
-    EachStep {
-        model: Arc<Model<F>>,
-        axes: usize,
-        trainable: bool,
-    },
-}
-
-impl<F: Scalar> AnyLayer<F> {
-    /// What a layer around this one runs; none of a whole model.
-    pub(crate) fn into_operation(self) -> Option<Arc<dyn Operation<F>>> {
-        match self.kind {
-            LayerKind::Operation(operation) => Some(operation),
-            LayerKind::Model(_) | LayerKind::EachStep { .. } => None,
-        }
-    }
-
-    /// A layer with one input and one output.
-    pub fn single(layer: impl Layer<F> + 'static) -> Self {
-        Self { name: layer.describe().name, kind: LayerKind::Operation(Arc::new(Single(layer))) }
-    }
-
-    /// A layer with several inputs or outputs.
-    pub fn several(layer: impl MultiLayer<F> + 'static) -> Self {
-        Self { name: layer.describe().name, kind: LayerKind::Operation(Arc::new(Several(layer))) }
-    }
-
-    /// The same layer under a name, for layers that have no option for it.
-    #[must_use]
-    pub fn named(mut self, name: impl Into<String>) -> Self {
-        self.name = Some(name.into());
-        self
-    }
-
-    /// Whether two handles mean the same layer.
-    pub(crate) fn is(&self, other: &Self) -> bool {
-        match (&self.kind, &other.kind) {
-            (LayerKind::Operation(a), LayerKind::Operation(b)) => Arc::ptr_eq(a, b),
-            (LayerKind::Model(a), LayerKind::Model(b))
-            | (LayerKind::EachStep { model: a, .. }, LayerKind::EachStep { model: b, .. }) => Arc::ptr_eq(a, b),
-            _ => false,
-        }
-    }
-}
-
-impl<F: Scalar> std::fmt::Debug for AnyLayer<F> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let class = match &self.kind {
-            LayerKind::Operation(operation) => operation.describe().class,
-            LayerKind::Model(_) => "Model".into(),
-            LayerKind::EachStep { .. } => "TimeDistributed".into(),
-        };
-        f.debug_struct("AnyLayer").field("class", &class).field("name", &self.name).finish()
-    }
-}
-
-/// Whatever can be put into a model: a [`Layer`], a [`MultiLayer`], a [`Model`], or an [`AnyLayer`].
-///
-/// `M` only tells these apart for the compiler; it is inferred.
-pub trait IntoLayer<F: Scalar, M> {
-    /// As a model holds it.
-    fn into_layer(self) -> AnyLayer<F>;
-}
-
-/// Marks a [`Layer`] in [`IntoLayer`].
-#[derive(Debug)]
-pub enum OneToOne {}
-/// Marks a [`MultiLayer`] in [`IntoLayer`].
-#[derive(Debug)]
-pub enum ManyToMany {}
-/// Marks a [`Model`] or an [`AnyLayer`] in [`IntoLayer`].
-#[derive(Debug)]
-pub enum Whole {}
-
-impl<F: Scalar, L: Layer<F> + 'static> IntoLayer<F, OneToOne> for L {
-    fn into_layer(self) -> AnyLayer<F> {
-        AnyLayer::single(self)
-    }
-}
-
-impl<F: Scalar, L: MultiLayer<F> + 'static> IntoLayer<F, ManyToMany> for L {
-    fn into_layer(self) -> AnyLayer<F> {
-        AnyLayer::several(self)
-    }
-}
-
-impl<F: Scalar> IntoLayer<F, Whole> for AnyLayer<F> {
-    fn into_layer(self) -> AnyLayer<F> {
-        self
-    }
-}
-
-impl<F: Scalar> IntoLayer<F, Whole> for &AnyLayer<F> {
-    fn into_layer(self) -> AnyLayer<F> {
-        self.clone()
-    }
-}
-
-impl<F: Scalar> IntoLayer<F, Whole> for Model<F> {
-    fn into_layer(self) -> AnyLayer<F> {
-        AnyLayer { name: None, kind: LayerKind::Model(Arc::new(self)) }
     }
 }

@@ -1,5 +1,9 @@
 //! What can go wrong, and with which values.
 
+mod gradient_report;
+
+pub use gradient_report::{Comparison, GradientReport, TensorReport};
+
 use std::path::PathBuf;
 
 /// The result of everything in gradus that can be refused.
@@ -126,7 +130,7 @@ pub enum Error {
     },
     /// A gradient that differs from its central differences; the report shows where.
     #[error("{0}")]
-    Gradient(Box<crate::check::GradientReport>),
+    Gradient(Box<GradientReport>),
     /// A check of a layer that found a property which a layer must hold broken.
     #[error("{class}: {property}: {problem}")]
     Conformance {

@@ -3,17 +3,16 @@
 
 use super::compile::{Compiled, Objective};
 use crate::data::{Batch, Dataset};
+use crate::engine::graph::Graph;
+use crate::engine::partial::Partial;
+use crate::engine::pass::{self, HasShard, MOST_SHARDS, shard_count};
+use crate::engine::plan::{Plan, Wanted};
+use crate::engine::shard::{Run, Shard};
+use crate::engine::{Network, check_batch};
 use crate::kernels::elementwise;
 use crate::layers::{Feeds, GradState, Mode};
 use crate::losses::output::{OutputLoss, known_denominator};
 use crate::losses::reduction::{Sums, divide};
-use crate::models::Model;
-use crate::models::graph::Graph;
-use crate::models::inputs::check_batch;
-use crate::models::partial::Partial;
-use crate::models::pass::{self, HasShard, MOST_SHARDS, shard_count};
-use crate::models::plan::{Plan, Wanted};
-use crate::models::shard::{Run, Shard};
 use crate::{Activation, Error, Result, Scalar, parallel};
 
 /// The memory of a step, reused from step to step.
@@ -83,8 +82,14 @@ pub(crate) struct StepData<'a, F: Scalar> {
 
 impl<F: Scalar> Workspace<F> {
     /// Makes what a step on this data set needs.
-    pub fn prepare(&mut self, model: &Model<F>, objectives: &[Objective<F>], dataset: &dyn Dataset<F>, training: bool) {
-        let graph = &model.graph;
+    pub fn prepare(
+        &mut self,
+        network: &Network<F>,
+        objectives: &[Objective<F>],
+        dataset: &dyn Dataset<F>,
+        training: bool,
+    ) {
+        let graph = &network.graph;
         let weights = dataset.weight_shapes();
         let fits = self.shards.first().is_none_or(|first| {
             first.losses.iter().zip(&weights).all(|(loss, weights)| {
@@ -95,13 +100,13 @@ impl<F: Scalar> Workspace<F> {
             self.shards.clear();
         }
         let prepared = if training { &mut self.training } else { &mut self.inference };
-        if prepared.as_ref().is_none_or(|prepared| prepared.trains != model.trains) {
+        if prepared.as_ref().is_none_or(|prepared| prepared.trains != network.trains) {
             let fused = fused_activations(graph, objectives);
             let flags: Vec<bool> = fused.iter().map(|fused| training && fused.is_some()).collect();
-            let none = vec![false; model.trains.len()];
+            let none = vec![false; network.trains.len()];
             let plan =
-                Plan::new(graph, training, if training { &model.trains } else { &none }, Wanted::PARAMETERS, &flags);
-            *prepared = Some(Prepared { plan, trains: model.trains.clone(), fused });
+                Plan::new(graph, training, if training { &network.trains } else { &none }, Wanted::PARAMETERS, &flags);
+            *prepared = Some(Prepared { plan, trains: network.trains.clone(), fused });
         }
         self.weighted = weights.iter().map(Option::is_some).collect();
         self.denominators.resize(objectives.len(), None);
@@ -231,19 +236,19 @@ fn fused_activations<F: Scalar>(graph: &Graph<F>, objectives: &[Objective<F>]) -
 /// One training step; returns the loss of the batch, penalties included, as it was before the update. If it fails,
 /// nothing has changed.
 pub(crate) fn train<F: Scalar>(
-    model: &mut Model<F>,
+    network: &mut Network<F>,
     compiled: &mut Compiled<F>,
     data: &StepData<'_, F>,
 ) -> Result<f64> {
-    let (loss, used) = gradients(model, compiled, data)?;
+    let (loss, used) = gradients(network, compiled, data)?;
     let Compiled { driver, workspace, .. } = compiled;
-    let graph = model.graph.clone();
+    let graph = network.graph.clone();
     let prepared = workspace.training.as_ref().expect("prepared before the first step");
-    let mode = Mode::Training { seed: model.seed, step: driver.calls };
+    let mode = Mode::Training { seed: network.seed, step: driver.calls };
     let shards = &mut workspace.shards[..used];
     let run = Run { graph: &graph, params: &[], plan: &prepared.plan, mode, batch: data.rows.len(), penalties: true };
     for work in shards.iter() {
-        work.shard.update_state(&run, &mut model.params, Feeds::Own(&work.shard.inputs));
+        work.shard.update_state(&run, &mut network.params, Feeds::Own(&work.shard.inputs));
     }
     let apart = driver.takes_rows() && shards.iter().all(|work| work.shard.keeps_rows(&graph));
     if !apart {
@@ -255,27 +260,27 @@ pub(crate) fn train<F: Scalar>(
         &mut *work.shard.param_grads
     }));
     let known = if apart { &known[..used] } else { &[] };
-    driver.apply(&graph, &model.trains, &mut model.params, gradients, known);
+    driver.apply(&graph, &network.trains, &mut network.params, gradients, known);
     Ok(loss)
 }
 
 /// The first half of a training step, which changes neither parameters nor state: the loss of the batch, and in the
 /// shards their parts of the gradients of all parameters. Returns also how many shards there are.
 pub(crate) fn gradients<F: Scalar>(
-    model: &Model<F>,
+    network: &Network<F>,
     compiled: &mut Compiled<F>,
     data: &StepData<'_, F>,
 ) -> Result<(f64, usize)> {
     let Compiled { driver, objectives, workspace, .. } = compiled;
-    let graph = &model.graph;
+    let graph = &network.graph;
     check_batch("fit", &graph.inputs, data.rows.len())?;
     let used = workspace.set_rows(graph, objectives, data.dataset, data.rows.len());
     let Workspace { shards, totals, training, weighted, denominators, loss_totals, .. } = workspace;
     let prepared = training.as_ref().expect("prepared before the first step");
     let shards = &mut shards[..used];
-    let mode = Mode::Training { seed: model.seed, step: driver.calls };
+    let mode = Mode::Training { seed: network.seed, step: driver.calls };
     let batch = data.rows.len();
-    let run = Run { graph, params: &model.params, plan: &prepared.plan, mode, batch, penalties: true };
+    let run = Run { graph, params: &network.params, plan: &prepared.plan, mode, batch, penalties: true };
     let known = known_denominators(&run, objectives, data, weighted, denominators);
 
     pass::forward(shards, totals, &run, None, &|work: &mut StepShard<F>| work.load(&run, objectives, data), &|work| {
@@ -293,13 +298,13 @@ pub(crate) fn gradients<F: Scalar>(
             work.gradients(&run, objectives, &prepared.fused, denominators, loss_totals);
         });
     }
-    let loss = total_loss(shards, objectives, denominators)? + model.penalty().f64();
+    let loss = total_loss(shards, objectives, denominators)? + network.penalty().f64();
     if !loss.is_finite() {
         return Err(Error::LossNotFinite { loss, step: driver.calls });
     }
     pass::backward(shards, totals, &run, None, known);
     watch(shards, objectives, &run);
-    model.add_penalty_gradients(&mut shards[0].shard.param_grads);
+    network.add_penalty_gradients(&mut shards[0].shard.param_grads);
     Ok((loss, used))
 }
 
@@ -312,16 +317,21 @@ impl<F: Scalar> Workspace<F> {
 }
 
 /// One step of evaluation; returns the loss of the batch.
-pub(crate) fn test<F: Scalar>(model: &mut Model<F>, compiled: &mut Compiled<F>, data: &StepData<'_, F>) -> Result<f64> {
+pub(crate) fn test<F: Scalar>(
+    network: &mut Network<F>,
+    compiled: &mut Compiled<F>,
+    data: &StepData<'_, F>,
+) -> Result<f64> {
     let Compiled { objectives, workspace, .. } = compiled;
-    let graph = &model.graph;
+    let graph = &network.graph;
     check_batch("evaluate", &graph.inputs, data.rows.len())?;
     let used = workspace.set_rows(graph, objectives, data.dataset, data.rows.len());
     let Workspace { shards, totals, inference, weighted, denominators, loss_totals, .. } = workspace;
     let prepared = inference.as_ref().expect("prepared before the first step");
     let shards = &mut shards[..used];
     let mode = Mode::Inference;
-    let run = Run { graph, params: &model.params, plan: &prepared.plan, mode, batch: data.rows.len(), penalties: true };
+    let run =
+        Run { graph, params: &network.params, plan: &prepared.plan, mode, batch: data.rows.len(), penalties: true };
     let known = known_denominators(&run, objectives, data, weighted, denominators);
     let load = |work: &mut StepShard<F>| work.load(&run, objectives, data);
     pass::forward(shards, totals, &run, None, &load, &|work| work.weigh(&run, objectives, data, known));
@@ -330,14 +340,14 @@ pub(crate) fn test<F: Scalar>(model: &mut Model<F>, compiled: &mut Compiled<F>, 
         join_losses(shards, objectives, denominators, loss_totals);
         parallel::for_each(shards, &|work: &mut StepShard<F>| work.evaluate(&run, objectives, loss_totals));
     }
-    let loss = total_loss(shards, objectives, denominators)? + model.penalty().f64();
+    let loss = total_loss(shards, objectives, denominators)? + network.penalty().f64();
     watch(shards, objectives, &run);
     if graph.carries_state() {
-        let graph = model.graph.clone();
+        let graph = network.graph.clone();
         let run =
             Run { graph: &graph, params: &[], plan: &prepared.plan, mode, batch: data.rows.len(), penalties: true };
         for work in shards.iter() {
-            work.shard.update_state(&run, &mut model.params, Feeds::Own(&work.shard.inputs));
+            work.shard.update_state(&run, &mut network.params, Feeds::Own(&work.shard.inputs));
         }
     }
     Ok(loss)

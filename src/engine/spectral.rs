@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::operation::{AnyCache, AnyLayer, IntoLayer, LayerKind, Operation, Outputs};
+use super::operation::{AnyCache, Operation, Outputs};
+use super::recipe::{AnyLayer, IntoLayer, LayerKind};
 use crate::config::{self, Config};
 use crate::initializers::Initializer;
 use crate::kernels::spectral::power_iteration;
 use crate::layers::{
     BadValue, Context, Coupling, Description, GradInputs, Grads, Inputs, MaskRule, ParamBuilder, ParamSpec, Params,
 };
-use crate::registry::Registry;
 use crate::{Activation, Error, Result, Scalar, Tensor};
 
 /// Divides a layer's kernel by its largest singular value σ in every step of training, which bounds how fast the layer's
@@ -74,22 +74,11 @@ impl<F: Scalar, M, L: IntoLayer<F, M>> IntoLayer<F, Smooth<M>> for SpectralNorma
     }
 }
 
-fn spectral<F: Scalar>(layer: AnyLayer<F>, power_iterations: usize, name: Option<String>) -> AnyLayer<F> {
+pub(crate) fn spectral<F: Scalar>(layer: AnyLayer<F>, power_iterations: usize, name: Option<String>) -> AnyLayer<F> {
     AnyLayer {
         kind: LayerKind::Operation(Arc::new(Spectral { inner: layer.into_operation(), power_iterations })),
         name,
     }
-}
-
-/// From a configuration: `{"layer": {"class_name": …, "config": …}, "power_iterations": 1}`.
-pub(crate) fn from_config<F: Scalar>(options: &Config, registry: &Registry<F>) -> Result<AnyLayer<F>> {
-    config::refuse_unknown(options, &["layer", "power_iterations", "name", "trainable"])?;
-    let layer = options.get("layer").ok_or_else(|| Error::option("layer", "given", "nothing"))?;
-    let (class, mut inner) = config::class_and_config(layer)?;
-    if let Some(trainable) = options.get("trainable") {
-        inner.insert("trainable".into(), trainable.clone());
-    }
-    Ok(spectral(registry.make_layer(&class, &inner)?, config::take(options, "power_iterations", 1)?, None))
 }
 
 /// A [`SpectralNormalization`] layer as an operation: the layer inside sees its parameters with another kernel.
