@@ -29,7 +29,6 @@ pub use pointwise::{
 pub use reduction::Reduction;
 
 use crate::config::{Config, Configured};
-use crate::tensor::inputs::IntoTensor;
 use crate::{Activation, Result, Scalar, View, ViewMut};
 
 /// How a loss introduces itself.
