@@ -234,7 +234,7 @@ impl Augmentation {
 ///     .compile(SparseCategoricalCrossentropy::new(), Adam::new())
 ///     .build()?;
 /// let shown = AugmentedImages::new(&images, &labels, Augmentation::new().rotation(10.0).shift(1.0))?;
-/// model.fit_dataset(&shown, Fit::new().verbose(0))?;
+/// model.fit_data(&shown, Fit::new().verbose(0))?;
 /// # Ok::<(), gradus::Error>(())
 /// ```
 pub struct AugmentedImages<'a, F: Scalar> {

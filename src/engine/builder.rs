@@ -25,6 +25,7 @@ impl<F: Scalar> Network<F> {
             params: Aligned::from(params.as_slice()),
             trains,
             threads: Threads::default(),
+            exchange: None,
         })
     }
 }
@@ -77,6 +78,35 @@ pub(crate) fn snake_case(class: &str) -> String {
     name
 }
 
+/// The output that the mask beside output `slot` belongs to: itself, if its layer makes the mask.
+fn mask_owner<F: Scalar>(
+    graph: &Graph<F>,
+    rule: MaskRule,
+    inputs: &[usize],
+    slot: usize,
+    steps: Option<&usize>,
+) -> Option<usize> {
+    let masks = || inputs.iter().map(|&input| graph.masks[input]);
+    let made = match rule {
+        MaskRule::Stop => return None,
+        MaskRule::Pass => return masks().next().flatten(),
+        MaskRule::Make => true,
+        MaskRule::MakeOfAll => masks().all(|mask| mask.is_some()),
+        MaskRule::MakeOfAny => masks().any(|mask| mask.is_some()),
+    };
+    // What all inputs have from one and the same layer needs not be made again.
+    let first = inputs.first().and_then(|&input| graph.masks[input]);
+    let same_steps = || inputs.iter().all(|&input| graph.shapes[input].first() == steps);
+    match (rule, first) {
+        (MaskRule::MakeOfAll | MaskRule::MakeOfAny, Some(owner))
+            if masks().all(|mask| mask == Some(owner)) && same_steps() =>
+        {
+            Some(owner)
+        }
+        _ => made.then_some(slot),
+    }
+}
+
 /// Builds a layer, and refuses penalties and constraints that do not fit its parameters, and outputs that no machine
 /// could hold.
 fn build_layer<F: Scalar>(
@@ -125,8 +155,7 @@ struct EachStep {
 fn refuse_state<F: Scalar>(inner: &Graph<F>) -> Result<()> {
     for node in &inner.nodes {
         let Some(layer) = inner.layer(node) else { continue };
-        let couples = |slot: &InputSlot| layer.operation.coupling(&inner.shapes[slot.slot]).is_some();
-        if layer.operation.carries_state() || node.inputs.first().is_some_and(couples) {
+        if layer.operation.carries_state() || layer.operation.coupled().is_some() {
             let expected = "a model whose layers have no state between samples";
             let received = format!("`{}` ({})", layer.name, layer.description.class);
             return Err(Error::option("layer", expected, received).within("TimeDistributed"));
@@ -242,30 +271,22 @@ impl<'a, F: Scalar> Builder<'a, F> {
         let (mut reshapes, mut passed_over, mut name, mut time) = (false, false, String::from("input"), 0);
         if let Some(layer) = layer {
             let entry = &graph.layers[layer];
-            reshapes = entry.operation.is_reshape();
-            passed_over = reshapes || entry.operation.only_in_training();
+            reshapes = entry.facts.is_reshape;
+            passed_over = reshapes || entry.facts.only_in_training;
             name.clone_from(&entry.name);
             time = entry.operation.leading_axes();
         }
         for (number, (&slot, shape)) in outputs.iter().zip(shapes).enumerate() {
-            let rule = layer.map_or(MaskRule::Stop, |layer| graph.layers[layer].operation.mask_rule(number));
+            let rule = layer.map_or(MaskRule::Stop, |layer| {
+                let facts = &graph.layers[layer].facts;
+                if number <= facts.more_masked { facts.mask } else { MaskRule::Stop }
+            });
             graph.shapes.push(shape.clone());
             graph.memory.push(if reshapes { graph.memory[inputs[0]] } else { slot });
-            graph.mask_lens.push(match rule {
-                MaskRule::Make => shape.iter().take(time + 1).product(),
-                _ => 0,
-            });
             graph.memory_inference.push(if passed_over { graph.memory_inference[inputs[0]] } else { slot });
-            graph.masks.push(match rule {
-                MaskRule::Make => Some(slot),
-                MaskRule::Pass => inputs.first().and_then(|&input| graph.masks[input]),
-                MaskRule::Common => inputs.first().and_then(|&first| {
-                    let same_mask = inputs.iter().all(|&input| graph.masks[input] == graph.masks[first]);
-                    let same_steps = shape.get(time) == graph.shapes[first].get(time);
-                    graph.masks[first].filter(|_| same_mask && same_steps)
-                }),
-                MaskRule::Stop => None,
-            });
+            let mask = mask_owner(graph, rule, inputs, slot, shape.get(time));
+            graph.mask_lens.push(if mask == Some(slot) { shape.iter().take(time + 1).product() } else { 0 });
+            graph.masks.push(mask);
             self.used.push(false);
         }
         let slot = |&slot: &usize| InputSlot { slot, adds: false, wanted: false, mask: graph.masks[slot] };
@@ -304,6 +325,7 @@ impl<'a, F: Scalar> Builder<'a, F> {
                 operation: operation.clone(),
                 name: name.clone(),
                 description,
+                facts: operation.facts(),
                 specs: first..first,
                 output: Vec::new(),
             };
@@ -446,6 +468,7 @@ impl<'a, F: Scalar> Builder<'a, F> {
                 for _ in 0..each.axes {
                     entry.operation = within_each_step(entry.operation);
                 }
+                entry.facts = entry.operation.facts();
                 entry.description.trainable &= each.trainable;
                 entry.output.iter_mut().for_each(|shape| *shape = [steps, shape].concat());
             }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::operation::Operation;
-use crate::layers::{Description, InputSlot, ParamSpec};
+use crate::layers::{Description, Facts, InputSlot, ParamSpec};
 use crate::{Error, Result, Scalar};
 
 /// A layer of a graph.
@@ -16,6 +16,7 @@ pub(crate) struct LayerEntry<F: Scalar> {
     /// Its path within the model, such as `discriminator/dense_1`.
     pub name: String,
     pub description: Description,
+    pub facts: Facts,
     /// Which of the graph's parameters are its own.
     pub specs: Range<usize>,
     /// The shape of its (first) output, for the summary.
@@ -78,6 +79,13 @@ impl<F: Scalar> Graph<F> {
     /// Whether a layer's state goes from batch to batch outside training too.
     pub fn carries_state(&self) -> bool {
         self.layers.iter().any(|layer| layer.operation.carries_state())
+    }
+
+    /// The states that go from batch to batch, with their paths.
+    pub fn states(&self) -> impl Iterator<Item = (String, &ParamSpec)> {
+        let stateful = (0..self.layers.len()).filter(|&layer| self.layers[layer].operation.carries_state());
+        let states = stateful.flat_map(move |layer| self.layer_specs(layer).iter().map(move |spec| (layer, spec)));
+        states.filter(|(_, spec)| !spec.learned).map(move |(layer, spec)| (self.param_path(layer, spec), spec))
     }
 
     /// The layer a node calls. Inputs call none.

@@ -4,14 +4,16 @@
 
 mod builder;
 mod checks;
+mod cut;
 mod distributed;
+mod exchange;
+pub(crate) mod executor;
 pub(crate) mod graph;
 mod in_place;
 mod network;
 pub(crate) mod operation;
 pub(crate) mod partial;
-pub(crate) mod pass;
-mod passes;
+mod pass;
 pub(crate) mod plan;
 mod predictor;
 pub(crate) mod recipe;
@@ -22,6 +24,8 @@ pub(crate) use builder::snake_case;
 pub(crate) use checks::{check_batch, check_inputs};
 pub(crate) use distributed::distributed;
 pub use distributed::{EachStep, TimeDistributed};
+pub use exchange::{Exchange, halves};
+pub(crate) use exchange::{agree, join_tree, sum_tree};
 pub use network::Network;
 pub use pass::Pass;
 pub use predictor::Predictor;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ndarray::ArrayD;
 
+use super::exchange::Exchange;
 use super::graph::Graph;
 use crate::kernels::aligned::Aligned;
 use crate::parallel::Threads;
@@ -23,6 +24,8 @@ pub struct Network<F: Scalar = f32> {
     pub(crate) trains: Vec<bool>,
     pub(crate) threads: Threads,
     pub(crate) seed: u64,
+    /// Where the shards of a batch meet those of other processes.
+    pub(crate) exchange: Option<Arc<dyn Exchange<F>>>,
 }
 
 impl<F: Scalar> Network<F> {
@@ -51,7 +54,7 @@ impl<F: Scalar> Network<F> {
     pub(crate) fn output_activation(&self) -> Option<crate::Activation> {
         let slot = self.graph.outputs[0];
         let node = self.graph.nodes.iter().find(|node| node.outputs.contains(&slot))?;
-        self.graph.layer(node)?.operation.output_activation()
+        self.graph.layer(node)?.facts.output_activation.clone()
     }
 
     /// The names of the layers, in the order in which they run.
@@ -142,6 +145,11 @@ impl<F: Scalar> Network<F> {
         Ok(())
     }
 
+    /// Computes a part of every batch, and joins it with what other processes compute of it.
+    pub fn set_exchange(&mut self, exchange: impl Exchange<F> + 'static) {
+        self.exchange = Some(Arc::new(exchange));
+    }
+
     /// The seed of everything random in training: shuffling, dropout, noise.
     pub fn set_seed(&mut self, seed: u64) {
         self.seed = seed;
@@ -154,5 +162,11 @@ impl<F: Scalar> std::fmt::Debug for Network<F> {
             .field("name", &self.name())
             .field("layers", &self.layer_names())
             .finish_non_exhaustive()
+    }
+}
+
+impl<F: Scalar> AsRef<Network<F>> for Network<F> {
+    fn as_ref(&self) -> &Self {
+        self
     }
 }

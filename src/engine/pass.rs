@@ -1,111 +1,66 @@
-//! A batch going through a model: cut into shards, forward, backward, joined in shard order.
+//! Forward and backward passes for loops of a user's own: a batch's workspace, and what a network does with it.
 
 use std::ops::Range;
-use std::sync::Arc;
 
-use super::graph::Graph;
-use super::plan::{Plan, Wanted};
-use super::shard::{Run, Shard};
+use ndarray::ArrayD;
+
+use super::checks::{check_batch, check_inputs};
+use super::exchange::agree;
+use super::executor::{Executor, Work, foreign_pass};
+use super::network::Network;
+use super::plan::Wanted;
+use super::shard::Shard;
 use crate::kernels::aligned::Aligned;
 use crate::kernels::elementwise;
-use crate::layers::{Feeds, Mode};
-use crate::{Error, Result, Scalar, Tensor, View, parallel};
-
-/// A batch is cut into no more shards than this.
-pub(crate) const MOST_SHARDS: usize = 16;
-
-/// What goes through a graph: a shard, or something that has one.
-pub(crate) trait HasShard<F>: Send {
-    fn shard(&self) -> &Shard<F>;
-    fn shard_mut(&mut self) -> &mut Shard<F>;
-}
-
-impl<F: Scalar> HasShard<F> for Shard<F> {
-    fn shard(&self) -> &Self {
-        self
-    }
-    fn shard_mut(&mut self) -> &mut Self {
-        self
-    }
-}
-
-/// How many shards a batch of so many rows is cut into. It depends on nothing else, so that sums are added in the same
-/// order on every machine: at least two where each has eight rows to do, else about 64 rows a shard, whose values
-/// stay in a core's cache.
-pub(crate) fn shard_count(rows: usize) -> usize {
-    const ROWS: usize = 64;
-    const FEWEST_ROWS: usize = 8;
-    rows.div_ceil(ROWS).max(2).min(rows / FEWEST_ROWS).clamp(1, MOST_SHARDS)
-}
-
-/// The rows of shard `number` of `count`: as even as can be.
-pub(crate) fn shard_rows(batch: usize, number: usize, count: usize) -> Range<usize> {
-    number * batch / count..(number + 1) * batch / count
-}
+use crate::layers::{Feeds, Mode, ParamSpec};
+use crate::regularizers::Regularizer;
+use crate::tensor::inputs::{Given, IntoInputs, check_rows};
+use crate::tensor::to_array;
+use crate::{Error, Result, Scalar, Tensor, View, ViewMut};
 
 /// The workspace of a batch: everything that a forward and a backward pass write, reused from step to step.
 ///
-/// Made by [`Model::pass`](crate::Model::pass).
+/// Made by [`Network::pass`].
 pub struct Pass<F: Scalar> {
-    pub(crate) shards: Vec<Shard<F>>,
-    /// How many of the shards the present batch uses.
-    pub(crate) used: usize,
-    pub(crate) batch: usize,
-    pub(crate) totals: Vec<F>,
-    pub(crate) plan: Plan,
-    /// The graph that it was made for.
-    pub(crate) graph: Arc<Graph<F>>,
-    /// Which layers the plan trains.
-    pub(crate) trains: Vec<bool>,
-    /// Whether the gradients are those of the last forward pass.
-    pub(crate) gone_back: bool,
-    pub(crate) wanted: Wanted,
-    pub(crate) penalties: bool,
-    /// The mode of the forward pass whose values it holds.
-    pub(crate) mode: Option<Mode>,
-    pub(crate) outputs: Vec<Tensor<F>>,
-    pub(crate) input_grads: Vec<Tensor<F>>,
-    pub(crate) gradients: Aligned<F>,
+    pub(crate) executor: Executor<F, ()>,
+    outputs: Vec<Tensor<F>>,
+    input_grads: Vec<Tensor<F>>,
+    gradients: Aligned<F>,
+}
+
+/// Rows that a caller handed in, and the gradients of what became of them.
+struct Arrays<'a, F: Scalar> {
+    inputs: &'a [Given<'a, F>],
+    grads: &'a [Given<'a, F>],
+}
+
+impl<F: Scalar> Work<F> for Arrays<'_, F> {
+    type Own = ();
+
+    fn own(&self) {}
+
+    fn load(&self, (): &mut (), rows: Range<usize>, inputs: &mut [Tensor<F>]) {
+        for (input, given) in inputs.iter_mut().zip(self.inputs) {
+            given.gather(rows.clone(), input.data_mut());
+        }
+    }
+
+    fn gradient(&self, (): &mut (), rows: &Range<usize>, output: usize, _: View<'_, F>, mut grad: ViewMut<'_, F>) {
+        self.grads[output].gather(rows.clone(), &mut grad);
+    }
 }
 
 impl<F: Scalar> Pass<F> {
-    pub(crate) fn new(graph: &Arc<Graph<F>>, trains: &[bool], plan: Plan, wanted: Wanted) -> Self {
-        Self {
-            graph: graph.clone(),
-            trains: trains.to_vec(),
-            gone_back: false,
-            shards: Vec::new(),
-            used: 0,
-            batch: 0,
-            totals: Vec::new(),
-            plan,
-            wanted,
-            penalties: false,
-            mode: None,
-            outputs: Vec::new(),
-            input_grads: Vec::new(),
-            gradients: Aligned::new(),
-        }
-    }
-
-    /// Cuts a batch of `rows` rows into shards.
-    pub(crate) fn set_rows(&mut self, graph: &Graph<F>, rows: usize) {
-        self.batch = rows;
-        self.used = shard_count(rows);
-        for number in self.shards.len()..self.used {
-            self.shards.push(Shard::new(number, graph));
-        }
-    }
-
-    pub(crate) fn shards(&self) -> &[Shard<F>] {
-        &self.shards[..self.used]
+    /// How many rows the last batch had.
+    pub fn rows(&self) -> usize {
+        self.executor.batch()
     }
 
     /// Whether a backward pass adds the gradients of regularizers' penalties, on parameters and on outputs. `fit` does;
     /// default here: false.
     #[must_use]
     pub fn with_penalties(mut self, penalties: bool) -> Self {
-        self.penalties = penalties;
+        self.executor.penalties = penalties;
         self
     }
 
@@ -148,8 +103,8 @@ impl<F: Scalar> Pass<F> {
     /// # Errors
     /// If one of the two has had no backward pass, or they are of different models.
     pub fn add_gradients(&mut self, other: &Self) -> Result<()> {
-        let ready = |pass: &Self| pass.gone_back && pass.wanted.parameters;
-        if !Arc::ptr_eq(&self.graph, &other.graph) || !ready(self) || !ready(other) {
+        let ready = |pass: &Self| pass.executor.has_gone_back() && pass.executor.wanted().parameters;
+        if !self.executor.is_like(&other.executor) || !ready(self) || !ready(other) {
             let needs = "two passes of one model that have gone back and have the gradients of parameters";
             return Err(Error::NotReady { call: "add_gradients", needs });
         }
@@ -158,99 +113,190 @@ impl<F: Scalar> Pass<F> {
     }
 }
 
-/// Runs a batch forward; shards meet at seams. `load` fills a shard's inputs before, `then` is called after, on the
-/// shard's own thread. `feeds` tells where a shard's inputs lie, if not in the shard.
-pub(crate) fn forward<F: Scalar, W: HasShard<F>>(
-    shards: &mut [W],
-    totals: &mut Vec<F>,
-    run: &Run<'_, F>,
-    feeds: Option<&[&[F]]>,
-    load: &(impl Fn(&mut W) + Sync),
-    then: &(impl Fn(&mut W) + Sync),
-) {
-    let seams = &run.plan.seams;
-    let count = shards.len();
-    totals.clear();
-    for part in 0..=seams.len() {
-        let start = if part == 0 { 0 } else { seams[part - 1] };
-        let end = seams.get(part).copied().unwrap_or(run.graph.nodes.len());
-        let sums: &[F] = totals;
-        parallel::for_each(shards, &|work: &mut W| {
-            if part == 0 {
-                let shard = work.shard_mut();
-                shard.set_rows(run, shard_rows(run.batch, shard.number, count));
-                load(work);
+impl<F: Scalar> Network<F> {
+    /// A workspace for [`forward`](Self::forward) and [`backward`](Self::backward), to be reused from step to step.
+    pub fn pass(&self) -> Pass<F> {
+        self.new_pass(Wanted::PARAMETERS)
+    }
+
+    /// The same, with the gradients of the inputs too.
+    pub fn pass_with_input_gradients(&self) -> Pass<F> {
+        self.new_pass(Wanted { inputs: true, ..Wanted::PARAMETERS })
+    }
+
+    /// The same, for the gradients of the inputs alone: what a generator needs of its discriminator, which runs as in
+    /// training but learns nothing from it.
+    pub fn pass_of_input_gradients(&self) -> Pass<F> {
+        self.new_pass(Wanted { parameters: false, inputs: true, ..Wanted::PARAMETERS })
+    }
+
+    fn new_pass(&self, wanted: Wanted) -> Pass<F> {
+        let executor = Executor::new(self, wanted, vec![false; self.graph.outputs.len()]);
+        Pass { executor, outputs: Vec::new(), input_grads: Vec::new(), gradients: Aligned::new() }
+    }
+
+    /// Runs `x` forward, keeping in `pass` what [`backward`](Self::backward) needs, and returns the (first) output.
+    ///
+    /// ```
+    /// use gradus::prelude::*;
+    ///
+    /// let mut model = Sequential::new().input([2]).add(Dense::new(4).activation(Tanh)).add(Dense::new(1)).build()?;
+    /// let (x, target) = (array![[0.0f32, 1.0], [1.0, 1.0]], array![[1.0f32], [0.0]]);
+    /// let loss = MeanSquaredError::new();
+    /// let mut optimizer = Driver::new(Adam::new().learning_rate(0.05), &model)?;
+    /// let mut pass = model.pass();
+    /// for step in 0..100 {
+    ///     model.forward(&mut pass, &x, Mode::Training { seed: 0, step })?;
+    ///     let (_, grad) = loss.value_and_gradient(pass.output(0), &target)?;
+    ///     model.backward(&mut pass, &grad)?;
+    ///     optimizer.step(&mut model, &pass)?;
+    /// }
+    /// assert!(loss.call(&model.predict(&x)?, &target)? < 1e-2);
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the inputs do not have the shapes that the model takes, or `pass` is not one of this model or its clones.
+    pub fn forward<'a, 'p>(&self, pass: &'p mut Pass<F>, x: impl IntoInputs<'a, F>, mode: Mode) -> Result<View<'p, F>> {
+        let inputs = x.into_inputs();
+        let rows = check_inputs("forward", &self.graph.inputs, &inputs)?;
+        check_batch("forward", &self.graph.inputs, rows)?;
+        if !pass.executor.is_of(self) {
+            return Err(foreign_pass("forward"));
+        }
+        let work = Arrays { inputs: &inputs, grads: &[] };
+        let gone = self.threads.enter(|| pass.executor.forward(self, mode, rows, None, &work));
+        agree(self.exchange.as_deref(), gone.err())?;
+        let run = pass.executor.run(self);
+        pass.outputs.resize_with(self.graph.outputs.len(), Tensor::default);
+        for (output, &slot) in pass.outputs.iter_mut().zip(&self.graph.outputs) {
+            gather(output, &pass.executor, |shard| shard.value(&run, slot, Feeds::Own(&shard.inputs)));
+        }
+        Ok(pass.output(0))
+    }
+
+    /// Runs the gradients of the outputs back through the model. Afterwards `pass` holds the gradients of the
+    /// parameters, and those of the inputs if it was made for them.
+    ///
+    /// # Errors
+    /// If no forward pass went before, or one backward pass has followed it already; or if a gradient does not have its
+    /// output's shape.
+    pub fn backward<'a>(&self, pass: &mut Pass<F>, grad_outputs: impl IntoInputs<'a, F>) -> Result<()> {
+        let grads = grad_outputs.into_inputs();
+        if !pass.executor.is_of(self) {
+            return Err(foreign_pass("backward"));
+        }
+        if !pass.executor.can_go_back() {
+            let needs = "run `forward` with this pass before each `backward`";
+            return Err(Error::NotReady { call: "backward", needs });
+        }
+        if grads.len() != self.graph.outputs.len() {
+            let expected = format!("a gradient for each of {} outputs", self.graph.outputs.len());
+            return Err(Error::data("backward", expected, format!("{}", grads.len())));
+        }
+        for (i, grad) in grads.iter().enumerate() {
+            check_rows("backward", "a gradient", self.output_shape(i), grad.shape)?;
+            if grad.rows() != pass.rows() {
+                return Err(Error::data("backward", format!("{} rows", pass.rows()), format!("{}", grad.rows())));
             }
-            let shard = work.shard_mut();
-            let inputs = std::mem::take(&mut shard.inputs);
-            let fed = feeds.map_or(Feeds::Own(&inputs), Feeds::Batch);
-            shard.forward(run, start..end, fed, sums);
-            if let Some(&seam) = seams.get(part) {
-                shard.forward_sums(run, seam, fed);
+        }
+        let work = Arrays { inputs: &[], grads: &grads };
+        self.threads.enter(|| pass.executor.backward(self, &work))?;
+        let wanted = pass.executor.wanted();
+        if wanted.parameters {
+            let sum = pass.executor.gradients(&self.graph, false).sum.into_sum();
+            pass.gradients.resize(sum.len());
+            pass.gradients.copy_from_slice(sum);
+            if let Some(exchange) = &self.exchange {
+                exchange.join(&mut pass.gradients, &|left, right| elementwise::axpy(F::one(), right, left))?;
             }
-            shard.inputs = inputs;
-            if part == seams.len() {
-                then(work);
+            if pass.executor.penalties {
+                self.add_penalty_gradients(&mut pass.gradients);
             }
+        }
+        if wanted.inputs {
+            let plan = pass.executor.run(self).plan;
+            pass.input_grads.resize_with(self.graph.inputs.len(), Tensor::default);
+            for (slot, grad) in pass.input_grads.iter_mut().enumerate() {
+                gather(grad, &pass.executor, |shard| shard.grad(plan, slot));
+            }
+        }
+        Ok(())
+    }
+
+    /// The gradients of a backward pass by the paths of their weights, as arrays of their own; none before such a pass.
+    /// State has none.
+    pub fn gradients(&self, pass: &Pass<F>) -> Vec<(String, ArrayD<F>)> {
+        if pass.gradients.is_empty() { Vec::new() } else { self.named_gradients(&pass.gradients) }
+    }
+
+    /// A run of values laid out like the parameters, by path.
+    pub(crate) fn named_gradients(&self, values: &[F]) -> Vec<(String, ArrayD<F>)> {
+        let learned = self.graph.param_paths().filter(|(_, spec)| spec.learned);
+        learned.map(|(path, spec)| (path, to_array(&spec.shape, &values[spec.range.clone()]))).collect()
+    }
+
+    /// Lets layers with state write it, from what a forward pass left in `pass`: moving statistics after a pass in
+    /// training, the states of stateful layers after any. [`Driver::step`](crate::optimizers::Driver::step) does it too.
+    pub fn update_state(&mut self, pass: &Pass<F>) {
+        let graph = self.graph.clone();
+        pass.executor.update_state(&graph, &mut self.params);
+    }
+
+    /// Sets the states of stateful layers back to zero: what comes next is the beginning of new sequences.
+    pub fn reset_states(&mut self) {
+        let graph = self.graph.clone();
+        for layer in graph.layers.iter().filter(|layer| layer.operation.carries_state()) {
+            for spec in graph.specs[layer.specs.clone()].iter().filter(|spec| !spec.learned) {
+                self.params[spec.range.clone()].fill(F::zero());
+            }
+        }
+    }
+
+    /// The sum of the penalties on parameters that are trained.
+    pub fn penalty(&self) -> F {
+        let mut penalty = F::zero();
+        self.for_each_penalty(|regularizer, spec| {
+            penalty += regularizer.penalty(&self.params[spec.range.clone()], &spec.shape);
         });
-        if let Some(&seam) = seams.get(part) {
-            join_sums(shards, totals, run, seam);
+        penalty
+    }
+
+    /// Adds the gradients of those penalties.
+    pub(crate) fn add_penalty_gradients(&self, gradients: &mut [F]) {
+        self.for_each_penalty(|regularizer, spec| {
+            let range = spec.range.clone();
+            regularizer.add_gradient(&self.params[range.clone()], &spec.shape, F::one(), &mut gradients[range]);
+        });
+    }
+
+    fn for_each_penalty(&self, mut visit: impl FnMut(&Regularizer, &ParamSpec)) {
+        for (layer, _) in self.trains.iter().enumerate().filter(|(_, trains)| **trains) {
+            for spec in self.graph.layer_specs(layer) {
+                if let Some(regularizer) = &spec.regularizer {
+                    visit(regularizer, spec);
+                }
+            }
         }
     }
 }
 
-/// Runs a batch backward from the outputs' gradients, which the shards hold. With `begun` they have gone back to the
-/// last seam already.
-pub(crate) fn backward<F: Scalar, W: HasShard<F>>(
-    shards: &mut [W],
-    totals: &mut Vec<F>,
-    run: &Run<'_, F>,
-    feeds: Option<&[&[F]]>,
-    begun: bool,
+/// Puts the shards' parts of a tensor one after another.
+fn gather<'s, F: Scalar>(
+    out: &mut Tensor<F>,
+    executor: &'s Executor<F, ()>,
+    part: impl Fn(&'s Shard<F>) -> View<'s, F>,
 ) {
-    let seams = &run.plan.seams;
-    totals.clear();
-    if !begun {
-        parallel::for_each(shards, &|work: &mut W| backward_part(work.shard_mut(), run, seams.len(), feeds, &[]));
+    let lanes = executor.lanes();
+    let first = part(&lanes[0].shard);
+    let row = &first.shape()[1..];
+    if out.shape().get(1..) != Some(row) {
+        *out = Tensor::without_rows(row);
     }
-    for part in (0..seams.len()).rev() {
-        join_sums(shards, totals, run, seams[part]);
-        let sums: &[F] = totals;
-        parallel::for_each(shards, &|work: &mut W| backward_part(work.shard_mut(), run, part, feeds, sums));
-    }
-}
-
-/// The backward pass from seam number `part` to the one before it.
-pub(crate) fn backward_part<F: Scalar>(
-    shard: &mut Shard<F>,
-    run: &Run<'_, F>,
-    part: usize,
-    feeds: Option<&[&[F]]>,
-    totals: &[F],
-) {
-    let seams = &run.plan.seams;
-    let inputs = std::mem::take(&mut shard.inputs);
-    let fed = feeds.map_or(Feeds::Own(&inputs), Feeds::Batch);
-    if part == seams.len() {
-        shard.start_backward(run);
-    }
-    let end = seams.get(part).map_or(run.graph.nodes.len(), |&seam| seam + 1);
-    let start = if part == 0 { 0 } else { seams[part - 1] + 1 };
-    shard.backward(run, start..end, fed, totals);
-    if part > 0 {
-        shard.backward_sums(run, seams[part - 1], fed);
-    } else {
-        shard.end_backward(run);
-    }
-    shard.inputs = inputs;
-}
-
-/// Joins the shards' sums, in shard order.
-fn join_sums<F: Scalar, W: HasShard<F>>(shards: &[W], totals: &mut Vec<F>, run: &Run<'_, F>, seam: usize) {
-    let layer = run.graph.layer(&run.graph.nodes[seam]).expect("a seam is a layer's");
-    totals.clear();
-    totals.extend_from_slice(&shards[0].shard().sums);
-    for work in &shards[1..] {
-        layer.operation.join_sums(totals, &work.shard().sums);
+    out.set_rows(executor.batch());
+    for lane in lanes {
+        let view = part(&lane.shard);
+        let len = view.row_len();
+        out.data_mut()[lane.shard.rows.start * len..lane.shard.rows.end * len].copy_from_slice(&view);
     }
 }

@@ -1,18 +1,21 @@
 //! Inference without allocation.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use ndarray::ArrayD;
 
 use super::checks::{check_batch, check_inputs};
+use super::cut::shard_rows;
+use super::executor::{Executor, Lane};
 use super::graph::{Graph, Node};
 use super::network::Network;
-use super::pass::shard_rows;
-use super::plan::{Plan, Wanted};
-use super::shard::{Run, Shard};
+use super::plan::Wanted;
+use super::shard::Run;
 use crate::kernels::aligned::Aligned;
-use crate::layers::{Feeds, Mode};
+use crate::layers::Feeds;
 use crate::tensor::inputs::{Given, IntoInputs};
+use crate::tensor::to_array;
 use crate::tensor::volume;
 use crate::{Error, Result, Scalar, Tensor, parallel};
 
@@ -91,7 +94,7 @@ impl<F: Scalar> Network<F> {
     /// A predictor for up to `batch` rows at once that owns all its memory: [`Predictor::run`] allocates nothing, from
     /// the first time on.
     pub fn predictor(&self, batch: usize) -> Predictor<'_, F> {
-        Predictor::new(self, self.graph.outputs.clone(), batch).warmed_up()
+        Predictor::new(Holder::Borrowed(self), self.graph.outputs.clone(), batch).warmed_up()
     }
 }
 
@@ -105,8 +108,8 @@ fn predict_rows<F: Scalar>(
     let scalars: Vec<_> = inputs.iter().map(Given::scalars).collect();
     // A batch of a fixed size goes as it is.
     let at_once = model.graph.batch().unwrap_or_else(|| PIECES * rows_a_piece(&model.graph));
-    let mut predictor = Predictor::new(model, slots, at_once.min(rows));
-    let mut outputs = predictor.workers[0].outputs.clone();
+    let mut predictor = Predictor::new(Holder::Borrowed(model), slots, at_once.min(rows));
+    let mut outputs = predictor.empty_outputs();
     for output in &mut outputs {
         output.set_rows(rows);
     }
@@ -127,7 +130,35 @@ fn predict_rows<F: Scalar>(
     Ok(outputs.into_iter().map(Tensor::into_array).collect())
 }
 
+/// Whose network a predictor predicts with.
+enum Holder<'m, F: Scalar> {
+    Borrowed(&'m Network<F>),
+    Shared(Arc<dyn AsRef<Network<F>> + Send + Sync>),
+}
+
+impl<F: Scalar> Holder<'_, F> {
+    #[inline]
+    fn network(&self) -> &Network<F> {
+        match self {
+            Self::Borrowed(network) => network,
+            Self::Shared(holder) => (**holder).as_ref(),
+        }
+    }
+}
+
+impl<F: Scalar> Clone for Holder<'_, F> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Borrowed(network) => Self::Borrowed(network),
+            Self::Shared(holder) => Self::Shared(holder.clone()),
+        }
+    }
+}
+
 /// A model ready to predict: it owns all memory that a prediction needs, so that [`run`](Self::run) allocates nothing.
+///
+/// [`Network::predictor`] borrows its model; [`Predictor::owned`] shares it, and can be kept anywhere and sent to another
+/// thread. A clone predicts on with the states that the original has now.
 ///
 /// ```
 /// use gradus::prelude::*;
@@ -139,10 +170,10 @@ fn predict_rows<F: Scalar>(
 /// # Ok::<(), gradus::Error>(())
 /// ```
 pub struct Predictor<'m, F: Scalar> {
-    model: &'m Network<F>,
-    plan: Plan,
+    holder: Holder<'m, F>,
     slots: Vec<usize>,
-    workers: Vec<Worker<F>>,
+    executor: Executor<F, Vec<Tensor<F>>>,
+    workers: usize,
     /// How many of the workers the last run used.
     used: usize,
     most_rows: usize,
@@ -151,37 +182,69 @@ pub struct Predictor<'m, F: Scalar> {
     carried: Option<Aligned<F>>,
 }
 
+impl<F: Scalar> Predictor<'static, F> {
+    /// A predictor for up to `batch` rows at once that shares its model.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use gradus::prelude::*;
+    ///
+    /// let model = Arc::new(Sequential::new().input([2]).add(Dense::new(1)).build()?);
+    /// let mut predictor = Predictor::owned(model.clone(), 1);
+    /// let answer = std::thread::spawn(move || {
+    ///     let mut y = [0.0];
+    ///     predictor.run(&[0.5, 1.0], &mut y).map(|()| y[0])
+    /// });
+    /// assert_eq!(answer.join().expect("no panic")?, model.predict(&array![[0.5f32, 1.0]])?[[0, 0]]);
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    pub fn owned(model: Arc<impl AsRef<Network<F>> + Send + Sync + 'static>, batch: usize) -> Self {
+        let slots = (*model).as_ref().graph.outputs.clone();
+        Predictor::new(Holder::Shared(model), slots, batch).warmed_up()
+    }
+}
+
+impl<F: Scalar> Clone for Predictor<'_, F> {
+    fn clone(&self) -> Self {
+        let copy = Self::new(self.holder.clone(), self.slots.clone(), self.most_rows);
+        Self { carried: self.carried.clone(), ..copy.warmed_up() }
+    }
+}
+
 impl<'m, F: Scalar> Predictor<'m, F> {
-    pub(crate) fn new(model: &'m Network<F>, slots: Vec<usize>, most_rows: usize) -> Self {
-        let graph = &model.graph;
-        let frozen = vec![false; graph.layers.len()];
-        let wanted = Wanted { every_output: slots != graph.outputs, ..Wanted::PARAMETERS };
-        let plan = Plan::new(graph, false, &frozen, wanted, &vec![false; graph.outputs.len()]);
-        let carried = graph.carries_state().then(|| model.params.clone());
+    fn new(holder: Holder<'m, F>, slots: Vec<usize>, most_rows: usize) -> Self {
+        let network = holder.network();
+        let graph = &network.graph;
+        let wanted = Wanted { parameters: false, inputs: false, every_output: slots != graph.outputs };
+        let mut executor = Executor::new(network, wanted, vec![false; graph.outputs.len()]);
+        let carried = graph.carries_state().then(|| network.params.clone());
         let piece_rows = rows_a_piece(graph);
         let pieces = most_rows.div_ceil(piece_rows).max(1);
         // A worker keeps the states of the last rows that it took: where states are carried, of all.
-        let count = if carried.is_some() { pieces } else { pieces.min(model.threads.count()) };
-        let workers = (0..count).map(|number| Worker {
-            shard: Shard::new(number, graph),
-            outputs: slots.iter().map(|&slot| Tensor::without_rows(&graph.shapes[slot])).collect(),
-        });
-        let workers = workers.collect();
-        Self { model, plan, slots, workers, used: 0, most_rows, piece_rows, carried }
+        let workers = if carried.is_some() { pieces } else { pieces.min(network.threads.count()) };
+        let outputs = || slots.iter().map(|&slot| Tensor::without_rows(&graph.shapes[slot])).collect();
+        executor.prepare_inference(network, workers, outputs);
+        Self { holder, slots, executor, workers, used: 0, most_rows, piece_rows, carried }
+    }
+
+    fn empty_outputs(&self) -> Vec<Tensor<F>> {
+        let graph = &self.holder.network().graph;
+        self.slots.iter().map(|&slot| Tensor::without_rows(&graph.shapes[slot])).collect()
     }
 
     /// Takes all memory now, that of the layers too: every worker runs once, on as many rows of zeros as it ever will.
-    pub(crate) fn warmed_up(mut self) -> Self {
-        let graph = &self.model.graph;
+    fn warmed_up(mut self) -> Self {
+        let network = self.holder.network();
+        let graph = &network.graph;
         let rows = self.most_rows.min(self.piece_rows);
         let zeros: Vec<Vec<F>> =
             graph.inputs.iter().map(|input| vec![F::zero(); rows * volume(&input.shape)]).collect();
         let feeds: Vec<&[F]> = zeros.iter().map(Vec::as_slice).collect();
-        let run = inference(self.model, &self.plan, None, rows);
-        let rows_a_worker = self.most_rows.div_ceil(self.workers.len()).max(rows);
-        for worker in &mut self.workers {
-            worker.run(&run, &self.slots, &feeds, 0..rows, rows.max(1));
-            for output in &mut worker.outputs {
+        let rows_a_worker = self.most_rows.div_ceil(self.workers).max(rows);
+        let (workers, run) = self.executor.inference(graph, &network.params, rows);
+        for worker in workers {
+            run_pieces(worker, &run, &self.slots, &feeds, 0..rows, rows.max(1));
+            for output in &mut worker.own {
                 output.set_rows(rows_a_worker);
             }
         }
@@ -203,7 +266,8 @@ impl<'m, F: Scalar> Predictor<'m, F> {
     /// # Errors
     /// As [`run`](Self::run).
     pub fn run_all(&mut self, inputs: &[&[F]], outputs: &mut [&mut [F]]) -> Result<()> {
-        let graph = &self.model.graph;
+        let network = self.holder.network();
+        let graph = &network.graph;
         let expected = (graph.inputs.len(), self.slots.len());
         if (inputs.len(), outputs.len()) != expected {
             let received = format!("{} and {}", inputs.len(), outputs.len());
@@ -231,7 +295,7 @@ impl<'m, F: Scalar> Predictor<'m, F> {
         if rows <= self.piece_rows {
             return self.run_few(inputs, rows, outputs);
         }
-        self.model.threads.enter(|| self.run_many(inputs, rows))?;
+        network.threads.clone().enter(|| self.run_many(inputs, rows))?;
         for (i, out) in outputs.iter_mut().enumerate() {
             self.fetch(i, out);
         }
@@ -240,8 +304,10 @@ impl<'m, F: Scalar> Predictor<'m, F> {
 
     /// Runs checked inputs that go through the graph together, without detours: of a small network this is a good part.
     fn run_few(&mut self, feeds: &[&[F]], rows: usize, outputs: &mut [&mut [F]]) -> Result<()> {
-        let run = inference(self.model, &self.plan, self.carried.as_deref(), rows);
-        let shard = &mut self.workers[0].shard;
+        let network = self.holder.network();
+        let params = self.carried.as_deref().unwrap_or(&network.params);
+        let (workers, run) = self.executor.inference(&network.graph, params, rows);
+        let shard = &mut workers[0].shard;
         if shard.rows == (0..rows) {
             shard.forget_refusal();
         } else {
@@ -261,8 +327,8 @@ impl<'m, F: Scalar> Predictor<'m, F> {
     /// Writes output `i` of the last run to `out`.
     fn fetch(&self, i: usize, out: &mut [F]) {
         let mut start = 0;
-        for worker in &self.workers[..self.used] {
-            let part = worker.outputs[i].data();
+        for worker in &self.executor.lanes()[..self.used] {
+            let part = worker.own[i].data();
             out[start..start + part.len()].copy_from_slice(part);
             start += part.len();
         }
@@ -270,19 +336,21 @@ impl<'m, F: Scalar> Predictor<'m, F> {
 
     /// Runs checked inputs: each worker its share of the rows. The results lie in the workers' outputs.
     fn run_many(&mut self, feeds: &[&[F]], rows: usize) -> Result<()> {
-        let run = inference(self.model, &self.plan, self.carried.as_deref(), rows);
-        let count = self.workers.len().min(rows.div_ceil(self.piece_rows)).max(1);
+        let network = self.holder.network();
+        let params = self.carried.as_deref().unwrap_or(&network.params);
+        let count = self.workers.min(rows.div_ceil(self.piece_rows)).max(1);
         self.used = count;
         let (slots, piece_rows) = (&self.slots, self.piece_rows);
-        let work = |worker: &mut Worker<F>| {
+        let (workers, run) = self.executor.inference(&network.graph, params, rows);
+        let work = |worker: &mut Lane<F, Vec<Tensor<F>>>| {
             let own = shard_rows(rows, worker.shard.number, count);
-            worker.run(&run, slots, feeds, own, piece_rows);
+            run_pieces(worker, &run, slots, feeds, own, piece_rows);
         };
-        match &mut self.workers[..count] {
+        match &mut workers[..count] {
             [worker] => work(worker),
             workers => parallel::for_each(workers, &work),
         }
-        if let Some(error) = self.workers[..count].iter().find_map(|worker| worker.shard.refusal(run.graph, None)) {
+        if let Some(error) = workers[..count].iter().find_map(|worker| worker.shard.refusal(run.graph, None)) {
             return Err(error);
         }
         self.carry(count, feeds, rows);
@@ -292,8 +360,8 @@ impl<'m, F: Scalar> Predictor<'m, F> {
     /// Keeps the states that the first `count` workers left behind, for the next run.
     fn carry(&mut self, count: usize, feeds: &[&[F]], rows: usize) {
         if let Some(carried) = &mut self.carried {
-            let run = Run { params: &[], ..inference(self.model, &self.plan, None, rows) };
-            for worker in &self.workers[..count] {
+            let (workers, run) = self.executor.inference(&self.holder.network().graph, &[], rows);
+            for worker in &workers[..count] {
                 worker.shard.update_state(&run, carried, Feeds::Batch(feeds));
             }
         }
@@ -302,47 +370,81 @@ impl<'m, F: Scalar> Predictor<'m, F> {
     /// Sets the states of stateful layers, which go from run to run, back to what the model holds.
     pub fn reset_states(&mut self) {
         if let Some(carried) = &mut self.carried {
-            carried.copy_from_slice(&self.model.params);
+            carried.copy_from_slice(&self.holder.network().params);
         }
+    }
+
+    /// The states of stateful layers by their paths, as the last run left them; none where there are no such layers.
+    pub fn states(&self) -> Vec<(String, ArrayD<F>)> {
+        let Some(carried) = &self.carried else { return Vec::new() };
+        let graph = &self.holder.network().graph;
+        graph.states().map(|(path, spec)| (path, to_array(&spec.shape, &carried[spec.range.clone()]))).collect()
+    }
+
+    /// Sets states by path, with which the next run goes on. All are checked before any is set.
+    ///
+    /// # Errors
+    /// If there is no state of such a path, or it has another shape.
+    pub fn set_states<'a, P: AsRef<str>>(
+        &mut self,
+        states: impl IntoIterator<Item = (P, &'a ArrayD<F>)>,
+    ) -> Result<()> {
+        let graph = &self.holder.network().graph;
+        let mut checked = Vec::new();
+        for (path, array) in states {
+            let path = path.as_ref();
+            let known = || graph.states().map(|(path, _)| path);
+            let found = graph.states().find(|(known, _)| known == path);
+            let (_, spec) = found.ok_or_else(|| Error::unknown("state", path, known()))?;
+            if array.shape() != spec.shape {
+                let expected = format!("`{path}` of shape {}", crate::error::show(&spec.shape));
+                return Err(Error::shape(expected, array.shape()));
+            }
+            checked.push((spec.range.clone(), array));
+        }
+        for (range, array) in checked {
+            let carried = self.carried.as_mut().expect("a network with states carries them");
+            carried[range].iter_mut().zip(array).for_each(|(value, &new)| *value = new);
+        }
+        Ok(())
     }
 }
 
-/// A prediction of so many rows, with the states in `carried` if there are such.
-fn inference<'a, F: Scalar>(
-    model: &'a Network<F>,
-    plan: &'a Plan,
-    carried: Option<&'a [F]>,
-    rows: usize,
-) -> Run<'a, F> {
-    let params = carried.unwrap_or(&model.params);
-    Run { graph: &model.graph, params, plan, mode: Mode::Inference, batch: rows, penalties: false }
+impl<F: Scalar> std::fmt::Debug for Predictor<'_, F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let network = self.holder.network();
+        f.debug_struct("Predictor")
+            .field("network", network)
+            .field("most_rows", &self.most_rows)
+            .finish_non_exhaustive()
+    }
 }
 
-/// The memory of one of the workers of a prediction.
-struct Worker<F: Scalar> {
-    shard: Shard<F>,
-    outputs: Vec<Tensor<F>>,
-}
-
-impl<F: Scalar> Worker<F> {
-    /// Takes the rows `rows` through the graph, so many at a time.
-    fn run(&mut self, run: &Run<'_, F>, slots: &[usize], feeds: &[&[F]], rows: Range<usize>, at_a_time: usize) {
-        for output in &mut self.outputs {
-            output.set_rows(rows.len());
+/// Takes the rows `rows` through the graph, so many at a time; the results lie in what the worker carries.
+fn run_pieces<F: Scalar>(
+    worker: &mut Lane<F, Vec<Tensor<F>>>,
+    run: &Run<'_, F>,
+    slots: &[usize],
+    feeds: &[&[F]],
+    rows: Range<usize>,
+    at_a_time: usize,
+) {
+    let Lane { shard, own: outputs } = worker;
+    for output in &mut *outputs {
+        output.set_rows(rows.len());
+    }
+    let pieces = rows.len().div_ceil(at_a_time).max(1);
+    for piece in 0..pieces {
+        let within = shard_rows(rows.len(), piece, pieces);
+        shard.set_rows(run, rows.start + within.start..rows.start + within.end);
+        shard.forward(run, 0..run.graph.nodes.len(), Feeds::Batch(feeds), &[]);
+        if shard.has_refused() {
+            return;
         }
-        let pieces = rows.len().div_ceil(at_a_time).max(1);
-        for piece in 0..pieces {
-            let within = shard_rows(rows.len(), piece, pieces);
-            self.shard.set_rows(run, rows.start + within.start..rows.start + within.end);
-            self.shard.forward(run, 0..run.graph.nodes.len(), Feeds::Batch(feeds), &[]);
-            if self.shard.has_refused() {
-                return;
-            }
-            for (output, &slot) in self.outputs.iter_mut().zip(slots) {
-                let value = self.shard.value(run, slot, Feeds::Batch(feeds));
-                let len = value.row_len();
-                output.data_mut()[within.start * len..within.end * len].copy_from_slice(&value);
-            }
+        for (output, &slot) in outputs.iter_mut().zip(slots) {
+            let value = shard.value(run, slot, Feeds::Batch(feeds));
+            let len = value.row_len();
+            output.data_mut()[within.start * len..within.end * len].copy_from_slice(&value);
         }
     }
 }

@@ -160,6 +160,15 @@ impl std::fmt::Debug for Error {
 }
 
 impl Error {
+    /// The loss that was no finite number, if that is what this error is about, whatever was said around it.
+    pub fn loss_not_finite(&self) -> Option<f64> {
+        match self {
+            Self::LossNotFinite { loss, .. } => Some(*loss),
+            Self::Context { source, .. } | Self::Layer { source, .. } => source.loss_not_finite(),
+            _ => None,
+        }
+    }
+
     /// An input of the wrong shape, for use in [`Layer::build`](crate::Layer::build): `expected` in words such as
     /// `(height, width, channels)`, `received` without the batch axis. The model adds the layer's name.
     pub fn input_shape(expected: impl Into<String>, received: &[usize]) -> Self {

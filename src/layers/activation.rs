@@ -1,7 +1,7 @@
 //! Activations that Keras has as layers of their own. [`Activation`] is a layer too, with more of them.
 
 use super::axes::Axes;
-use super::{Context, Description, GradInputs, Grads, InPlace, Inputs, Layer, ParamBuilder};
+use super::{Context, Description, Facts, GradInputs, Grads, InPlace, Inputs, Layer, ParamBuilder};
 use crate::config::{Config, Setting, layer_options};
 use crate::kernels::recurrent::Nonlinearity;
 use crate::kernels::{reorder, softmax};
@@ -67,8 +67,8 @@ impl<F: Scalar> Layer<F> for Activation {
         (!self.needs_input()).then_some(self)
     }
 
-    fn output_activation(&self) -> Option<Activation> {
-        Some(self.clone())
+    fn facts(&self) -> Facts {
+        Facts::default().output_activation(self).backward_reads_output(true)
     }
 }
 
@@ -378,7 +378,11 @@ impl<F: Scalar> Layer<F> for SoftmaxLayer {
         Description::of(self)
     }
 
-    fn output_activation(&self) -> Option<Activation> {
-        (self.axis.as_slice() == [-1]).then_some(Activation::Softmax)
+    fn facts(&self) -> Facts {
+        if self.axis.as_slice() == [-1] {
+            Facts::default().output_activation(&Activation::Softmax)
+        } else {
+            Facts::default()
+        }
     }
 }

@@ -42,7 +42,7 @@ impl<F: Scalar> Model<F> {
     }
 }
 
-fn to_config<F: Scalar>(recipe: &Recipe<F>, network: &Network<F>) -> Result<Value> {
+pub(super) fn to_config<F: Scalar>(recipe: &Recipe<F>, network: &Network<F>) -> Result<Value> {
     let names = &network.graph.entry_names;
     let mut calls: HashMap<&str, usize> = HashMap::new();
     let mut places: Vec<(&str, usize)> = Vec::new();

@@ -1,17 +1,17 @@
 //! What a model is trained for: losses, metrics, an optimizer.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 
-use super::Model;
+use super::objectives::{Objective, Watched};
 use super::registry::Registry;
-use super::step::Workspace;
+use super::training_pass::TrainingPass;
 use crate::config::{self, Setting};
-use crate::losses::{Loss, Reduction};
+use crate::losses::Loss;
 use crate::metrics::{Metric, Tracked};
 use crate::optimizers::{Driver, Optimizer};
-use crate::{Error, Result, Scalar};
+use crate::{Result, Scalar};
 
 /// What a model is to be trained for, and how. Losses are given output by output; metrics belong to the loss before
 /// them.
@@ -31,38 +31,15 @@ use crate::{Error, Result, Scalar};
 /// ```
 #[derive(Clone)]
 pub struct Compile<F: Scalar> {
-    optimizer: Option<Arc<dyn Optimizer<F>>>,
-    objectives: Vec<Objective<F>>,
-    misplaced_metric: bool,
+    pub(super) optimizer: Option<Arc<dyn Optimizer<F>>>,
+    pub(super) objectives: Vec<Objective<F>>,
+    pub(super) misplaced_metric: bool,
 }
 
 impl<F: Scalar> Default for Compile<F> {
     fn default() -> Self {
         Self { optimizer: None, objectives: Vec::new(), misplaced_metric: false }
     }
-}
-
-/// One output's loss and metrics.
-#[derive(Clone)]
-pub(crate) struct Objective<F: Scalar> {
-    pub loss: Arc<dyn Loss<F>>,
-    pub reduction: Reduction,
-    /// What its loss counts in the sum over the outputs.
-    pub weight: f64,
-    /// How many values the loss has a sample.
-    pub values: usize,
-    /// How many sums over the batch the loss needs.
-    pub sums: usize,
-    pub metrics: Vec<Watched<F>>,
-}
-
-/// A metric and whether sample weights weigh in it.
-#[derive(Clone)]
-pub(crate) struct Watched<F: Scalar> {
-    pub metric: Tracked<F>,
-    pub weighted: bool,
-    /// Its name in history: with several outputs, the output's before it.
-    pub name: String,
 }
 
 impl<F: Scalar> Compile<F> {
@@ -82,7 +59,15 @@ impl<F: Scalar> Compile<F> {
 
     pub(crate) fn loss_arc(mut self, loss: Arc<dyn Loss<F>>) -> Self {
         let reduction = loss.describe().reduction;
-        self.objectives.push(Objective { loss, reduction, weight: 1.0, values: 1, sums: 0, metrics: Vec::new() });
+        self.objectives.push(Objective {
+            name: String::new(),
+            loss,
+            reduction,
+            weight: 1.0,
+            values: 1,
+            sums: 0,
+            metrics: Vec::new(),
+        });
         self
     }
 
@@ -141,102 +126,53 @@ impl<F: Scalar> Compile<F> {
     }
 }
 
-/// A model's training: what it was compiled with, the optimizer's state, the memory of a step.
+/// What a model was compiled with: losses, metrics and the optimizer's state; and the memory of its steps.
 pub(crate) struct Compiled<F: Scalar> {
     pub driver: Driver<F>,
     pub objectives: Vec<Objective<F>>,
-    pub workspace: Workspace<F>,
+    pub pass: TrainingPass<F>,
+    /// What an evaluation works with, as the last one left it.
+    pub evaluation: Mutex<Option<Evaluation<F>>>,
     /// Epochs of training that lie behind.
     pub epochs: usize,
 }
 
-/// The memory of a step stays behind.
-impl<F: Scalar> Clone for Compiled<F> {
-    fn clone(&self) -> Self {
-        Self {
-            driver: self.driver.clone(),
-            objectives: self.objectives.clone(),
-            workspace: Workspace::default(),
-            epochs: self.epochs,
+/// An evaluation's own metrics and memory: one that runs meanwhile with a training changes nothing in it.
+pub(crate) struct Evaluation<F: Scalar> {
+    pub objectives: Vec<Objective<F>>,
+    pub pass: TrainingPass<F>,
+}
+
+impl<F: Scalar> Compiled<F> {
+    pub fn new(driver: Driver<F>, objectives: Vec<Objective<F>>, epochs: usize) -> Self {
+        Self { driver, objectives, pass: TrainingPass::default(), evaluation: Mutex::default(), epochs }
+    }
+
+    /// Lends out the memory of an evaluation; to one that runs at the same time as another, memory of its own.
+    pub fn with_evaluation<R>(&self, work: impl FnOnce(&mut Evaluation<F>) -> R) -> R {
+        let kept = self.evaluation.try_lock().ok().and_then(|mut kept| kept.take());
+        let mut evaluation =
+            kept.unwrap_or_else(|| Evaluation { objectives: self.objectives.clone(), pass: TrainingPass::default() });
+        let result = work(&mut evaluation);
+        if let Ok(mut kept) = self.evaluation.try_lock() {
+            *kept = Some(evaluation);
         }
+        result
     }
 }
 
-impl<F: Scalar> Model<F> {
-    /// Says what to train for, and how. Starts the optimizer anew.
-    ///
-    /// # Errors
-    /// If the losses are not as many as the outputs, a loss does not fit its output, or an option is outside its range;
-    /// the model is then compiled as it was before.
-    pub fn compile(&mut self, compile: Compile<F>) -> Result<()> {
-        let Some(optimizer) = compile.optimizer else {
-            return Err(Error::NotReady { call: "compile", needs: "give a loss and an optimizer before metrics" });
-        };
-        if compile.misplaced_metric {
-            return Err(Error::NotReady { call: "compile", needs: "give a loss before its metrics" });
-        }
-        let mut objectives = compile.objectives;
-        let outputs = self.graph.outputs.len();
-        if objectives.len() != outputs {
-            let names = self.graph.output_names.join(", ");
-            let expected = format!("a loss for each of {outputs} outputs ({names})");
-            return Err(Error::data("compile", expected, format!("{} losses", objectives.len())));
-        }
-        for (i, objective) in objectives.iter_mut().enumerate() {
-            let output = &self.graph.output_names[i];
-            let class = objective.loss.describe().class;
-            let context = |error: Error| error.within(format!("loss {class} of output `{output}`"));
-            let shape = self.output_shape(i);
-            if shape.is_empty() {
-                return Err(context(Error::shape("an output with an axis beside the batch", shape)));
-            }
-            let target = objective.loss.target_shape(shape).map_err(context)?;
-            for watched in &objective.metrics {
-                let context = |error: Error| error.within(format!("metric `{}` of output `{output}`", watched.name));
-                watched.metric.check(shape, &target).map_err(context)?;
-            }
-            objective.values = crate::tensor::volume(&objective.loss.values_shape(shape));
-            objective.sums = objective.loss.sums(shape);
-            if objective.reduction == Reduction::None {
-                return Err(context(Error::option("reduction", "one that gives a single value to train for", "none")));
-            }
-            if !objective.weight.is_finite() {
-                return Err(context(Error::option("weight", "a finite number", objective.weight)));
-            }
-            if outputs > 1 {
-                for watched in &mut objective.metrics {
-                    watched.name = format!("{output}_{}", watched.metric.name());
-                }
-            }
-        }
-        let driver = Driver::from_arc(optimizer, self.params.len())?;
-        self.compiled = Some(Compiled { driver, objectives, workspace: Workspace::default(), epochs: 0 });
-        Ok(())
+impl<F: Scalar> Compiled<F> {
+    /// The same for who has the model to change it: the memory is always the one that is kept.
+    pub fn with_evaluation_mut<R>(&mut self, work: impl FnOnce(&mut Evaluation<F>) -> R) -> R {
+        let kept = self.evaluation.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let new = || Evaluation { objectives: self.objectives.clone(), pass: TrainingPass::default() };
+        work(kept.get_or_insert_with(new))
     }
+}
 
-    /// Lends out what the model was compiled with, beside the model. It comes back whatever happens: a callback may
-    /// panic.
-    ///
-    /// # Panics
-    /// If the model is not compiled.
-    pub(crate) fn with_compiled<R>(&mut self, work: impl FnOnce(&mut Self, &mut Compiled<F>) -> R) -> R {
-        struct Lent<'m, F: Scalar> {
-            model: &'m mut Model<F>,
-            compiled: Option<Compiled<F>>,
-        }
-        impl<F: Scalar> Drop for Lent<'_, F> {
-            fn drop(&mut self) {
-                self.model.compiled = self.compiled.take();
-            }
-        }
-        let compiled = self.compiled.take();
-        let mut lent = Lent { model: self, compiled };
-        let compiled = lent.compiled.as_mut().expect("a compiled model");
-        work(lent.model, compiled)
-    }
-
-    /// Whether the model has been compiled.
-    pub fn is_compiled(&self) -> bool {
-        self.compiled.is_some()
+/// The memory of steps stays behind.
+impl<F: Scalar> Clone for Compiled<F> {
+    fn clone(&self) -> Self {
+        Self::new(self.driver.clone(), self.objectives.clone(), self.epochs)
     }
 }

@@ -4,12 +4,13 @@ mod architecture;
 mod compile;
 mod functional;
 mod model;
+pub(crate) mod objectives;
 pub mod registry;
 pub(crate) mod saving;
 mod sequential;
 mod standard;
-pub(crate) mod step;
 mod summary;
+pub(crate) mod training_pass;
 
 pub use crate::engine::{
     AnyLayer, EachStep, IntoLayer, ManyToMany, Network, OneToOne, Pass, Predictor, Smooth, SpectralNormalization,
@@ -18,7 +19,7 @@ pub use crate::engine::{
 pub use crate::scalar::{Column, Element};
 pub use crate::tensor::inputs::{Given, IntoInputs, IntoTensor};
 pub use compile::Compile;
-pub(crate) use compile::Compiled;
+pub(crate) use compile::Evaluation;
 pub use functional::{Input, ModelBuilder, Symbol, call, shared};
 pub use model::Model;
 pub use sequential::Sequential;

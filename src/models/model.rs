@@ -3,11 +3,13 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use super::compile::Compiled;
+use super::compile::{Compile, Compiled};
 use super::summary::Summary;
 use crate::engine::recipe::{LayerKind, Nested, Recipe};
 use crate::engine::{AnyLayer, IntoLayer, Network, Whole};
-use crate::{Result, Scalar};
+use crate::losses::Reduction;
+use crate::optimizers::Driver;
+use crate::{Error, Result, Scalar};
 
 /// A network with its parameters: built by [`Sequential`](super::Sequential) or [`ModelBuilder`](super::ModelBuilder).
 ///
@@ -40,10 +42,81 @@ impl<F: Scalar> Model<F> {
         &self.network
     }
 
+    /// Says what to train for, and how. Starts the optimizer anew.
+    ///
+    /// # Errors
+    /// If the losses are not as many as the outputs, a loss does not fit its output, or an option is outside its range;
+    /// the model is then compiled as it was before.
+    pub fn compile(&mut self, compile: Compile<F>) -> Result<()> {
+        let Some(optimizer) = compile.optimizer else {
+            return Err(Error::NotReady { call: "compile", needs: "give a loss and an optimizer before metrics" });
+        };
+        if compile.misplaced_metric {
+            return Err(Error::NotReady { call: "compile", needs: "give a loss before its metrics" });
+        }
+        let mut objectives = compile.objectives;
+        let outputs = self.graph.outputs.len();
+        if objectives.len() != outputs {
+            let names = self.graph.output_names.join(", ");
+            let expected = format!("a loss for each of {outputs} outputs ({names})");
+            return Err(Error::data("compile", expected, format!("{} losses", objectives.len())));
+        }
+        for (i, objective) in objectives.iter_mut().enumerate() {
+            let output = &self.graph.output_names[i];
+            let class = objective.loss.describe().class;
+            let context = |error: Error| error.within(format!("loss {class} of output `{output}`"));
+            let shape = self.output_shape(i);
+            if shape.is_empty() {
+                return Err(context(Error::shape("an output with an axis beside the batch", shape)));
+            }
+            let target = objective.loss.target_shape(shape).map_err(context)?;
+            for watched in &objective.metrics {
+                let context = |error: Error| error.within(format!("metric `{}` of output `{output}`", watched.name));
+                watched.metric.check(shape, &target).map_err(context)?;
+            }
+            objective.values = crate::tensor::volume(&objective.loss.values_shape(shape));
+            objective.sums = objective.loss.sums(shape);
+            if objective.reduction == Reduction::None {
+                return Err(context(Error::option("reduction", "one that gives a single value to train for", "none")));
+            }
+            if !objective.weight.is_finite() {
+                return Err(context(Error::option("weight", "a finite number", objective.weight)));
+            }
+            if outputs > 1 {
+                objective.name = format!("{output}_loss");
+                for watched in &mut objective.metrics {
+                    watched.name = format!("{output}_{}", watched.metric.name());
+                }
+            }
+        }
+        let driver = Driver::from_arc(optimizer, self.params.len())?;
+        self.compiled = Some(Compiled::new(driver, objectives, 0));
+        Ok(())
+    }
+
+    /// Whether the model has been compiled.
+    pub fn is_compiled(&self) -> bool {
+        self.compiled.is_some()
+    }
+
+    pub(crate) fn compiled_or(&self, call: &'static str) -> Result<&Compiled<F>> {
+        self.compiled.as_ref().ok_or(not_compiled(call))
+    }
+
+    /// The network and what it was compiled with, each to be changed.
+    pub(crate) fn parts_mut(&mut self, call: &'static str) -> Result<(&mut Network<F>, &mut Compiled<F>)> {
+        let compiled = self.compiled.as_mut().ok_or(not_compiled(call))?;
+        Ok((&mut self.network, compiled))
+    }
+
     /// A table of the layers, their output shapes and parameters. It prints like Keras's.
     pub fn summary(&self) -> Summary {
         Summary::new(&self.network)
     }
+}
+
+fn not_compiled(call: &'static str) -> Error {
+    Error::NotReady { call, needs: "compile the model with a loss and an optimizer first" }
 }
 
 /// A model predicts, and goes forward and backward, as its network does.
@@ -57,6 +130,12 @@ impl<F: Scalar> Deref for Model<F> {
 impl<F: Scalar> DerefMut for Model<F> {
     fn deref_mut(&mut self) -> &mut Network<F> {
         &mut self.network
+    }
+}
+
+impl<F: Scalar> AsRef<Network<F>> for Model<F> {
+    fn as_ref(&self) -> &Network<F> {
+        &self.network
     }
 }
 

@@ -227,17 +227,17 @@ impl<F: Scalar> Driver<F> {
 
     /// Refuses what [`step`](Self::step) refuses.
     pub(crate) fn check_step(&self, model: &Network<F>, pass: &Pass<F>) -> Result<()> {
-        if !Arc::ptr_eq(&pass.graph, &model.graph) || self.params != model.params.len() {
+        if !pass.executor.is_of(model) || self.params != model.params.len() {
             let needs = "a pass of this model, and an optimizer made for it";
             return Err(Error::NotReady { call: "Driver::step", needs });
         }
-        if !pass.wanted.parameters {
+        if !pass.executor.wanted().parameters {
             return Err(Error::NotReady { call: "Driver::step", needs: "a pass with the gradients of parameters" });
         }
-        if !pass.gone_back {
+        if !pass.executor.has_gone_back() {
             return Err(Error::NotReady { call: "Driver::step", needs: "run `backward` with this pass first" });
         }
-        if !reduce::all_finite(&pass.gradients) {
+        if !reduce::all_finite(pass.gradients()) {
             return Err(Error::data("Driver::step", "finite gradients", "a NaN or an infinity"));
         }
         Ok(())
@@ -246,7 +246,8 @@ impl<F: Scalar> Driver<F> {
     /// The update of a [`step`](Self::step) that has been checked.
     pub(crate) fn apply_pass(&mut self, model: &mut Network<F>, pass: &Pass<F>) {
         let mut gradients = std::mem::take(&mut self.gradients);
-        gradients.clone_from(&pass.gradients);
+        gradients.resize(pass.gradients().len());
+        gradients.copy_from_slice(pass.gradients());
         let graph = model.graph.clone();
         let threads = model.threads.clone();
         let (params, trains) = (&mut model.params, &model.trains);

@@ -1,13 +1,17 @@
 //! Training: compile, fit, evaluate, and the steps between.
 
 mod callbacks;
-pub(crate) mod course;
+mod checkpoint;
+mod checks;
+mod course;
 mod diagnosis;
-mod evaluate;
-pub(crate) mod feed;
-pub(crate) mod fit;
+mod epochs;
+mod feed;
+mod fit;
 mod hints;
 mod history;
+mod learner;
+mod model;
 pub(crate) mod progress;
 
 #[cfg(feature = "tensorboard")]
@@ -16,8 +20,11 @@ pub use callbacks::{
     CSVLogger, Callback, EarlyStopping, EpochState, LearningRateRangeTest, LearningRateScheduler, ModelCheckpoint,
     Monitor, ReduceLROnPlateau, TerminateOnNaN,
 };
+pub use checkpoint::{resume, save_checkpoint};
 pub use diagnosis::{Diagnosis, LayerDiagnosis};
-pub use evaluate::Score;
+pub use epochs::train;
 pub use fit::Fit;
 pub use hints::Hint;
 pub use history::{History, Logs};
+pub use learner::{GatheredBatch, Learner, Part, Running, StepBatch};
+pub use model::Score;

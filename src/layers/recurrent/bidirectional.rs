@@ -7,7 +7,9 @@ use super::{GRU, LSTM, RNN, check_initial_states, output_shapes};
 use crate::config::{self, Configured, Setting, layer_options};
 use crate::kernels::elementwise::axpy;
 use crate::kernels::reorder;
-use crate::layers::{Context, Description, GradInputs, Grads, Inputs, MaskRule, MultiLayer, ParamBuilder};
+use crate::layers::{
+    Context, Description, Facts, GradInputs, Grads, Inputs, KeepsState, MaskRule, MultiLayer, ParamBuilder,
+};
 use crate::{Error, Result, Scalar, Tensor};
 
 /// A recurrent layer of any kind, for [`Bidirectional`].
@@ -350,19 +352,25 @@ impl<F: Scalar> MultiLayer<F> for Bidirectional {
         Description::of(self)
     }
 
-    fn mask_rule(&self, output: usize) -> MaskRule {
-        let outputs = if self.merge_mode.is_none() { 2 } else { 1 };
+    fn facts(&self) -> Facts {
         let sequences = each_kind!(&self.layer, layer => layer.return_sequences);
-        if sequences && output < outputs { MaskRule::Pass } else { MaskRule::Stop }
+        let rule = if sequences { MaskRule::Pass } else { MaskRule::Stop };
+        Facts::default().mask(rule).masked_outputs(if self.merge_mode.is_none() { 2 } else { 1 })
     }
 
-    fn carries_state(&self) -> bool {
-        each_kind!(&self.layer, layer => layer.stateful)
+    fn keeps_state(&self) -> Option<&dyn KeepsState<F, BidirectionalCache<F>>> {
+        Some(self)
     }
+}
 
+impl<F: Scalar> KeepsState<F, BidirectionalCache<F>> for Bidirectional {
     fn update_state(&self, state: &mut Grads<'_, F>, cache: &BidirectionalCache<F>, cx: &Context<'_, F>) {
         for (direction, half) in self.directions::<F>().iter().zip(&cache.halves) {
             direction.update_state(state, half, cx);
         }
+    }
+
+    fn between_batches(&self) -> bool {
+        each_kind!(&self.layer, layer => layer.stateful)
     }
 }

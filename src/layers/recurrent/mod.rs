@@ -138,15 +138,17 @@ macro_rules! recurrent_options {
                 $crate::layers::Description::of(self).activity_regularizer(self.activity_regularizer.as_ref())
             }
 
-            fn mask_rule(&self, output: usize) -> $crate::layers::MaskRule {
-                let passes = self.return_sequences && output == 0;
-                if passes { $crate::layers::MaskRule::Pass } else { $crate::layers::MaskRule::Stop }
+            fn facts(&self) -> $crate::layers::Facts {
+                let rule = if self.return_sequences { $crate::layers::MaskRule::Pass } else { $crate::layers::MaskRule::Stop };
+                $crate::layers::Facts::default().mask(rule)
             }
 
-            fn carries_state(&self) -> bool {
-                self.stateful
+            fn keeps_state(&self) -> Option<&dyn $crate::layers::KeepsState<F, DirectionCache<F>>> {
+                Some(self)
             }
+        }
 
+        impl<F: Scalar> $crate::layers::KeepsState<F, DirectionCache<F>> for $name {
             fn update_state(
                 &self,
                 state: &mut $crate::layers::Grads<'_, F>,
@@ -154,6 +156,10 @@ macro_rules! recurrent_options {
                 cx: &$crate::layers::Context<'_, F>,
             ) {
                 Direction::alone(self).update_state(state, cache, cx);
+            }
+
+            fn between_batches(&self) -> bool {
+                self.stateful
             }
         }
 
