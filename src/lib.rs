@@ -46,7 +46,7 @@ pub mod prelude {
     pub use crate::constraints::Constraint;
     #[cfg(feature = "datasets")]
     pub use crate::data::datasets;
-    pub use crate::data::{Batch, Dataset, to_categorical, to_categorical_f64};
+    pub use crate::data::{Arrays, Batch, Dataset, Sample, Stream, to_categorical, to_categorical_f64};
     pub use crate::gan::{Discriminator, Gan, GanLoss, Generator};
     pub use crate::initializers::Initializer;
     pub use crate::layers::Padding::{self, *};

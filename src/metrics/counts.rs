@@ -17,6 +17,15 @@ pub struct Counts {
     negatives: Vec<f64>,
 }
 
+impl super::MetricState for Counts {
+    fn sums(&mut self, visit: &mut dyn FnMut(&mut [f64])) {
+        visit(&mut self.true_positives);
+        visit(&mut self.false_positives);
+        visit(&mut self.positives);
+        visit(&mut self.negatives);
+    }
+}
+
 /// What share `part` has in `part + rest`; 0 of nothing.
 pub(super) fn share(part: f64, rest: f64) -> f64 {
     if part + rest == 0.0 { 0.0 } else { part / (part + rest) }

@@ -16,6 +16,14 @@ pub struct ClassCounts {
     actual: Vec<f64>,
 }
 
+impl super::MetricState for ClassCounts {
+    fn sums(&mut self, visit: &mut dyn FnMut(&mut [f64])) {
+        visit(&mut self.hits);
+        visit(&mut self.predicted);
+        visit(&mut self.actual);
+    }
+}
+
 /// One of Keras's averages.
 fn check(
     average: Option<Average>,

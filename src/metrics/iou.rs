@@ -16,6 +16,12 @@ pub struct ClassTable {
     counts: Vec<f64>,
 }
 
+impl super::MetricState for ClassTable {
+    fn sums(&mut self, visit: &mut dyn FnMut(&mut [f64])) {
+        visit(&mut self.counts);
+    }
+}
+
 impl ClassTable {
     fn add(&mut self, classes: usize, target: f64, prediction: f64, weight: f64) {
         if self.classes == 0 {

@@ -51,7 +51,7 @@ use crate::{Result, Scalar, View};
 /// ```
 pub trait Metric<F: Scalar>: Send + Sync {
     /// What has been gathered.
-    type State: Default + Send + Sync + 'static;
+    type State: MetricState + 'static;
 
     /// The name under which history, progress bar and callbacks know it.
     fn name(&self) -> String;
@@ -84,6 +84,23 @@ pub trait Metric<F: Scalar>: Send + Sync {
     /// Class and options in Keras's words; none if it cannot be saved.
     fn describe(&self) -> Option<(String, Config)> {
         None
+    }
+}
+
+/// What a metric gathers.
+///
+/// Where several processes train on parts of a batch, each gathers its own rows; at the end of an epoch the numbers that
+/// [`sums`](Self::sums) shows are added up over the processes.
+pub trait MetricState: Default + Send + Sync {
+    /// Shows `visit` the numbers that add up over parts of the data. By default none: such a metric tells of its own
+    /// process's rows alone.
+    fn sums(&mut self, _visit: &mut dyn FnMut(&mut [f64])) {}
+}
+
+impl MetricState for Mean {
+    fn sums(&mut self, visit: &mut dyn FnMut(&mut [f64])) {
+        visit(std::slice::from_mut(&mut self.total));
+        visit(std::slice::from_mut(&mut self.count));
     }
 }
 
@@ -131,6 +148,7 @@ trait AnyMetric<F>: Send + Sync {
     );
     fn result(&self, state: &(dyn Any + Send + Sync)) -> f64;
     fn reset(&self, state: &mut (dyn Any + Send + Sync));
+    fn sums(&self, state: &mut (dyn Any + Send + Sync), visit: &mut dyn FnMut(&mut [f64]));
     fn higher_is_better(&self) -> bool;
     fn describe(&self) -> Option<(String, Config)>;
 }
@@ -162,6 +180,9 @@ impl<F: Scalar, M: Metric<F>> AnyMetric<F> for M {
     fn reset(&self, state: &mut (dyn Any + Send + Sync)) {
         *state.downcast_mut().expect(OWN_STATE) = M::State::default();
     }
+    fn sums(&self, state: &mut (dyn Any + Send + Sync), visit: &mut dyn FnMut(&mut [f64])) {
+        state.downcast_mut::<M::State>().expect(OWN_STATE).sums(visit);
+    }
     fn higher_is_better(&self) -> bool {
         Metric::higher_is_better(self)
     }
@@ -189,6 +210,10 @@ impl<F: Scalar> Tracked<F> {
     }
     pub fn reset(&mut self) {
         self.metric.reset(self.state.as_mut());
+    }
+    /// Shows `visit` the numbers that add up over parts of the data.
+    pub fn sums(&mut self, visit: &mut dyn FnMut(&mut [f64])) {
+        self.metric.sums(self.state.as_mut(), visit);
     }
     pub fn higher_is_better(&self) -> bool {
         self.metric.higher_is_better()

@@ -82,6 +82,12 @@ impl<F> Default for LossSoFar<F> {
     }
 }
 
+impl<F: Scalar> super::MetricState for LossSoFar<F> {
+    fn sums(&mut self, visit: &mut dyn FnMut(&mut [f64])) {
+        self.mean.sums(visit);
+    }
+}
+
 impl<F: Scalar, L: Loss<F> + Configured> Metric<F> for LossMetric<L> {
     type State = LossSoFar<F>;
 

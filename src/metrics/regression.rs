@@ -82,6 +82,16 @@ pub struct Moments {
     values: f64,
 }
 
+impl super::MetricState for Moments {
+    fn sums(&mut self, visit: &mut dyn FnMut(&mut [f64])) {
+        visit(&mut self.sum);
+        visit(&mut self.squared);
+        visit(&mut self.residual);
+        visit(&mut self.count);
+        visit(std::slice::from_mut(&mut self.values));
+    }
+}
+
 impl<F: Scalar> Metric<F> for R2Score {
     type State = Moments;
     fn name(&self) -> String {

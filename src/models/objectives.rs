@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::engine::Exchange;
 use crate::losses::{Loss, Reduction};
 use crate::metrics::Tracked;
 use crate::{Error, Result, Scalar};
@@ -46,6 +47,19 @@ pub(crate) fn for_each_metric<F: Scalar>(objectives: &[Objective<F>], mut visit:
     for watched in objectives.iter().flat_map(|objective| &objective.metrics) {
         visit(&watched.name, watched.metric.result());
     }
+}
+
+/// Joins what the metrics of several processes have gathered.
+pub(crate) fn join_metrics<F: Scalar>(objectives: &mut [Objective<F>], exchange: &dyn Exchange<F>) -> Result<()> {
+    let mut joined = Ok(());
+    for watched in objectives.iter_mut().flat_map(|objective| &mut objective.metrics) {
+        watched.metric.sums(&mut |sums| {
+            if joined.is_ok() {
+                joined = exchange.add_up(sums);
+            }
+        });
+    }
+    joined
 }
 
 pub(crate) fn reset_metrics<F: Scalar>(objectives: &mut [Objective<F>]) {

@@ -119,6 +119,7 @@ impl<F: Scalar> Epochs<'_, '_, F> {
             if self.epoch(&mut feed, &mut running, epoch, steps, &mut progress)?.is_break() {
                 break;
             }
+            self.learner.end(true)?;
             let mut logs = self.logs(true, &running);
             if let Some((source, _, batch)) = self.validation.filter(|(_, freq, _)| (epoch + 1).is_multiple_of(*freq)) {
                 let validated = validate(self.learner, source, batch, &mut self.gathered)?;
@@ -223,6 +224,7 @@ fn validate<F: Scalar>(
         let mut batch = StepBatch { dataset, rows, class_weights: None, check, fresh, gathered };
         learner.test_step(&mut batch, &mut running)
     })?;
+    learner.end(false)?;
     let mut logs = running.means();
     learner.metrics(false, &mut logs);
     Ok(logs)

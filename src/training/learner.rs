@@ -76,6 +76,15 @@ pub trait Learner<F: Scalar> {
     /// Begins an epoch, or with `training` false a validation: metrics start anew.
     fn begin(&mut self, _training: bool) {}
 
+    /// Ends an epoch, or with `training` false a validation, before [`metrics`](Self::metrics) is asked for its results: where
+    /// several processes train, what their metrics have gathered is joined.
+    ///
+    /// # Errors
+    /// If another process is out of reach.
+    fn end(&mut self, _training: bool) -> Result<()> {
+        Ok(())
+    }
+
     /// Adds what is no mean over batches, such as metrics over the whole epoch, to the logs.
     fn metrics(&self, _training: bool, _logs: &mut Logs) {}
 

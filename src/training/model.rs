@@ -15,7 +15,7 @@ use super::learner::{Learner, Part, Running, StepBatch};
 use crate::data::{Arrays, Dataset, IntoSource, Source};
 use crate::engine::Network;
 use crate::layers::Mode;
-use crate::models::objectives::{for_each_metric, reset_metrics};
+use crate::models::objectives::{for_each_metric, join_metrics, reset_metrics};
 use crate::models::training_pass::StepData;
 use crate::models::{Evaluation, Model, saving};
 use crate::tensor::inputs::IntoInputs;
@@ -91,6 +91,16 @@ impl<F: Scalar> Learner<F> for Model<F> {
             reset_metrics(&mut compiled.objectives);
         } else {
             compiled.with_evaluation_mut(|evaluation| reset_metrics(&mut evaluation.objectives));
+        }
+    }
+
+    fn end(&mut self, training: bool) -> Result<()> {
+        let Some(exchange) = self.network.exchange.clone() else { return Ok(()) };
+        let compiled = self.compiled.as_mut().expect(COMPILED);
+        if training {
+            join_metrics(&mut compiled.objectives, &*exchange)
+        } else {
+            compiled.with_evaluation_mut(|evaluation| join_metrics(&mut evaluation.objectives, &*exchange))
         }
     }
 
@@ -237,6 +247,9 @@ impl<F: Scalar> Model<F> {
                     }
                     Ok(())
                 })?;
+                if let Some(exchange) = &self.exchange {
+                    join_metrics(&mut evaluation.objectives, &**exchange)?;
+                }
                 let mut logs = running.means();
                 for_each_metric(&evaluation.objectives, |name, value| logs.insert(name, value));
                 Ok::<Logs, Error>(logs)

@@ -11,7 +11,10 @@
 )]
 
 mod callbacks;
+mod exchange;
 mod graphs;
+mod learner;
+mod masks;
 mod streams;
 mod tables;
 mod tuning;

@@ -24,7 +24,7 @@ fn refused<T: Send + 'static>(stream: &Stream<T>, part: &str) {
 }
 
 /// The rows of [`rows`] and [`targets`], as samples.
-fn samples(count: usize) -> Stream<Sample<f64>> {
+pub fn samples(count: usize) -> Stream<Sample<f64>> {
     let (x, y) = (rows(count, 3), targets(count));
     numbers(count).map(move |i| Ok(Sample::new(&x.row(i), &y.row(i))))
 }
