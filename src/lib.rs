@@ -1,4 +1,59 @@
-//! Keras for Rust.
+//! **Keras for Rust**: neural networks on [`ndarray`], on the CPU, with every backward pass written by hand.
+//!
+//! A person who knows the Keras MNIST script writes the same script here and gets the same numbers:
+//!
+//! ```no_run
+//! # #[cfg(feature = "datasets")]
+//! # fn main() -> gradus::Result<()> {
+//! use gradus::prelude::*;
+//!
+//! let (train, test) = datasets::mnist::load()?;
+//! let scale = |images: &Array3<u8>| images.mapv(|p| f32::from(p) / 255.0);
+//! let (x_train, x_test) = (scale(&train.images), scale(&test.images));
+//! let (y_train, y_test) = (to_categorical(&train.labels, 10)?, to_categorical(&test.labels, 10)?);
+//!
+//! let mut model = Sequential::new()
+//!     .input([28, 28])
+//!     .add(Flatten::new())
+//!     .add(Dense::new(128).activation(Relu))
+//!     .add(Dense::new(10).activation(Softmax))
+//!     .compile(CategoricalCrossentropy::new(), Adam::new())
+//!     .metric(Accuracy::new())
+//!     .build()?;
+//! println!("{}", model.summary());
+//! model.fit(&x_train, &y_train, Fit::new().batch_size(128).epochs(10).validation_split(0.1))?;
+//! let score = model.evaluate(&x_test, &y_test)?;
+//! println!("Test loss: {}, test accuracy: {}", score.loss, score["accuracy"]);
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "datasets"))]
+//! # fn main() {}
+//! ```
+//!
+//! # Where things are
+//!
+//! | to | look at |
+//! | --- | --- |
+//! | build a model | [`Sequential`], [`Input`](models::Input) and [`ModelBuilder`](models::ModelBuilder) (functional), [`Model`] |
+//! | choose layers | [`layers`]: dense, convolution, pooling, padding, normalization, recurrent, attention, embedding, merge, dropout |
+//! | choose activations, initializers, regularizers (L1, L2), constraints | [`activations`], [`initializers`], [`regularizers`], [`constraints`] |
+//! | choose a loss function | [`losses`]: cross-entropies, errors, hinges, Dice, CTC; a custom loss is a [`Loss`] |
+//! | choose an optimizer, weight decay, gradient clipping | [`optimizers`]: SGD, Adam, AdamW, RMSprop …; a custom optimizer is an [`Optimizer`] |
+//! | choose a learning rate schedule | [`schedules`]: exponential, cosine, warm-up, one-cycle … |
+//! | train | [`Model::fit`], [`Fit`](training::Fit); callbacks such as [`EarlyStopping`](training::EarlyStopping), [`ModelCheckpoint`](training::ModelCheckpoint); a custom training step is a [`Learner`](training::Learner) |
+//! | evaluate | [`Model::evaluate`], [`metrics`]; scikit-learn's scores in [`metrics::scores`]; a custom metric is a [`Metric`] |
+//! | predict | [`Network::predict`](engine::Network::predict), [`Predictor`](engine::Predictor) without allocation |
+//! | save and load | [`Model::save`], [`Model::load`], [`Model::save_checkpoint`] |
+//! | read and prepare data | [`data`]: arrays, [`Dataset`](data::Dataset), [`Stream`](data::Stream), tables, images, audio, text, splits, scalers |
+//! | train a GAN | [`gan`] |
+//! | tune hyperparameters | [`tuning`] |
+//! | check gradients | [`check`]: by central differences; [`check_layer`](check::check_layer) for a custom layer |
+//! | read how a layer is differentiated | [`kernels`] |
+//!
+//! A custom layer is a [`Layer`] (one input, one output) or a [`MultiLayer`]; three methods make one.
+//!
+//! # Features
+//! `datasets`, `threads` and `progress` are on by default; `csv`, `images`, `audio`, `plots`, `tensorboard`, `download` are not.
 
 pub mod activations;
 pub mod check;
