@@ -10,8 +10,15 @@
     clippy::unwrap_used
 )]
 
+mod bad_input;
 mod callbacks;
+mod gan;
 mod graphs;
+#[cfg(feature = "plots")]
+mod plots;
+#[path = "../refuses/mod.rs"]
+mod refuses;
+mod scores;
 mod streams;
 mod tables;
 mod tuning;

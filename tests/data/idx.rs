@@ -1,5 +1,4 @@
 //! IDX files: what is written is read back; what is damaged, forged or foreign is refused with its reason.
-#![cfg(feature = "datasets")]
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_possible_wrap)]
 
 use std::fs;

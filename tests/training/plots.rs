@@ -1,5 +1,4 @@
 //! Plots: what is written, and what is refused.
-#![cfg(feature = "plots")]
 #![allow(clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};

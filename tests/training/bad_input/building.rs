@@ -4,8 +4,8 @@ use gradus::constraints::Constraint;
 use gradus::prelude::*;
 use serde_json::json;
 
-use super::refuses::refuses;
 use super::refuses_and_changes_nothing;
+use crate::refuses::refuses;
 
 #[test]
 fn layers_that_do_not_fit_what_comes_before() {

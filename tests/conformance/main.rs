@@ -10,6 +10,9 @@
     clippy::unwrap_used
 )]
 
+mod checks;
+mod registry;
+
 use gradus::check::{LayerCheck, check_layer, check_multi_layer};
 use gradus::constraints::Constraint;
 use gradus::prelude::*;
@@ -418,6 +421,16 @@ fn layers_on_every_timestep() -> gradus::Result<()> {
     LayerCheck::several(&[&[2, 3], &[2, 3]]).check_both(merged.clone(), merged)?;
     let embedding = TimeDistributed::new(Embedding::new(5, 2));
     check(&[2, 3]).whole_numbers(5).check_both(embedding.clone(), embedding)
+}
+
+// Its kernel is divided in each step, and the gradient is that of the divided kernel, which no differences show: the
+// kernel is frozen here. Its gradients are held against Keras's in the reference cases.
+#[test]
+fn spectral_normalization() -> gradus::Result<()> {
+    let dense = SpectralNormalization::new(Dense::new(3).activation(Tanh).trainable(false));
+    LayerCheck::new(&[4]).check_both(dense.clone(), dense)?;
+    let conv = SpectralNormalization::new(Conv2D::new(2, 2).trainable(false)).power_iterations(3);
+    LayerCheck::new(&[3, 3, 2]).check_both(conv.clone(), conv)
 }
 
 #[test]

@@ -1,8 +1,5 @@
 //! Sound: WAV files as others write and read them, laws of the transforms, and what is refused.
-#![cfg(feature = "audio")]
 #![allow(clippy::unwrap_used)]
-
-mod refuses;
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +7,8 @@ use gradus::config::Configured;
 use gradus::data::audio::{self, DCT, MFCC, MelFilterbank, MelSpectrogram, Norm, STFT, SampleFormat, Window};
 use gradus::formats::safetensors::TensorFile;
 use ndarray::{Array1, Array2, Array3, ArrayView2, array, s};
-use refuses::refuses;
+
+use crate::refuses::refuses;
 
 /// A file of a name of its own, removed at the end of its test.
 struct Scratch(PathBuf);

@@ -1,8 +1,5 @@
 //! Pictures read, written, put together; folders of them as data.
-#![cfg(feature = "images")]
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-
-mod refuses;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +10,8 @@ use gradus::formats::safetensors::TensorFile;
 use gradus::prelude::*;
 use ndarray::{Array, Array2, Array3, Array4, Ix3, array, s};
 use proptest::prelude::*;
-use refuses::refuses;
+
+use crate::refuses::refuses;
 
 /// A folder of its own for a test, removed at its end.
 struct Scratch(PathBuf);

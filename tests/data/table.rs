@@ -1,5 +1,4 @@
 //! Tables from CSV files: types, what is missing, and what is broken.
-#![cfg(feature = "csv")]
 #![allow(clippy::unwrap_used)]
 
 use gradus::data::Table;

@@ -12,12 +12,11 @@
 )]
 
 mod building;
-#[path = "../refuses/mod.rs"]
-mod refuses;
 
 use gradus::Model;
 use gradus::prelude::*;
-use refuses::refuses;
+
+use crate::refuses::refuses;
 
 fn rows(count: usize) -> Array2<f32> {
     Array2::from_shape_fn((count, 3), |(i, j)| ((3 * i + 7 * j) % 11) as f32 / 5.0 - 1.0)

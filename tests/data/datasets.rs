@@ -1,5 +1,4 @@
 //! MNIST is found, whole, and the right one; what is not is refused.
-#![cfg(feature = "datasets")]
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_possible_wrap)]
 
 use std::path::PathBuf;
@@ -79,7 +78,7 @@ fn the_folder_named_in_gradus_data_comes_before_the_repository() {
     }
     // The environment is the process's: another process runs the test above with it.
     let run = process::Command::new(env::current_exe().unwrap())
-        .args(["--exact", "mnist_is_in_the_repository", "--nocapture"])
+        .args(["--exact", "datasets::mnist_is_in_the_repository", "--nocapture"])
         .env("GRADUS_DATA", &folder)
         .output()
         .unwrap();
