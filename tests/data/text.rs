@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used)]
 
 use gradus::data::text::{BeamSearch, Ngrams, OutputMode, Sampler, Split, Standardize, TextVectorization, Vectorizer};
-use gradus::data::{PadSequences, Side, Windows, ts};
+#[cfg(feature = "datasets")]
+use gradus::data::ts;
+use gradus::data::{PadSequences, Side, Windows};
 use ndarray::{Array1, Array2, array};
 
 fn message<T: std::fmt::Debug>(refused: gradus::Result<T>) -> String {
@@ -186,6 +188,7 @@ fn windows_that_do_not_fit_are_refused() {
     assert!(message(few).contains("targets for all"));
 }
 
+#[cfg(feature = "datasets")]
 #[test]
 fn a_damaged_ts_file_is_refused_with_its_line() {
     let head = "# comment\n@problemName walks\n@classLabel true up down\n\n@data\n";
