@@ -101,8 +101,8 @@ pub fn run<F: Scalar>(case: &Case, class: &str) -> Result<Results<F>, Stop> {
 
 /// Whether an activation goes along the first axis, which is the batch in a model.
 fn over_the_batch(case: &Case) -> bool {
-    let rank = case.find::<f64>("input").map_or(0, |input| input.ndim() as i64);
-    case.config["axis"].as_i64().is_some_and(|axis| axis == 0 || axis == -rank)
+    let rank = case.find::<f64>("input").map_or(0, |input| input.ndim());
+    case.config["axis"].as_i64().is_some_and(|axis| axis == 0 || (axis < 0 && axis.unsigned_abs() == rank as u64))
 }
 
 /// An activation over the first axis too: of one sample that holds all.

@@ -44,7 +44,6 @@ pub fn run<F: Scalar>(case: &Case, class: &str) -> Result<Results<F>, Stop> {
 }
 
 /// The loss's value, and its gradient where the case has one.
-
 fn evaluate<F: Scalar>(
     case: &Case,
     class: &str,
