@@ -144,8 +144,35 @@ impl<F: Scalar> Registry<F> {
         self.metrics.make("metric class", class, options, self)
     }
 
-    /// The classes of layers that are known.
+    /// The classes of layers that are known, in the order of their names.
     pub fn layer_classes(&self) -> Vec<&str> {
         self.layers.names().collect()
+    }
+
+    /// The classes of losses that are known, in the order of their names.
+    ///
+    /// ```
+    /// assert!(gradus::registry::Registry::<f32>::standard().loss_classes().contains(&"Huber"));
+    /// ```
+    pub fn loss_classes(&self) -> Vec<&str> {
+        self.losses.names().collect()
+    }
+
+    /// The classes of metrics that are known, in the order of their names.
+    ///
+    /// ```
+    /// assert!(gradus::registry::Registry::<f32>::standard().metric_classes().contains(&"AUC"));
+    /// ```
+    pub fn metric_classes(&self) -> Vec<&str> {
+        self.metrics.names().collect()
+    }
+
+    /// The classes of optimizers that are known, in the order of their names.
+    ///
+    /// ```
+    /// assert!(gradus::registry::Registry::<f32>::standard().optimizer_classes().contains(&"Adam"));
+    /// ```
+    pub fn optimizer_classes(&self) -> Vec<&str> {
+        self.optimizers.names().collect()
     }
 }

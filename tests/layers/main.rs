@@ -2,8 +2,11 @@
 //! compiled once for all.
 
 mod activation;
+mod constraints;
 mod conv;
 mod dropout;
+mod initializers;
 mod merge;
 mod recurrent;
+mod regularizers;
 mod spatial;

@@ -19,15 +19,15 @@ pub fn run<F: Scalar>(case: &Case, kind: &str) -> Result<Results<F>, Stop> {
             // How SciPy goes about it, which changes no number.
             ["overwrite_x", "workers"].iter().for_each(|name| drop(options.remove(*name)));
             let dct = DCT::from_config(&without_null(options, "norm"))?;
-            let x = case.tensor::<F>("input");
+            let x = case.tensor::<F>("input")?;
             if kind == "dct" { dct.transform(&x)? } else { dct.inverse_transform(&x)? }
         }
         "stft" => {
-            let (real, imaginary) = STFT::from_config(&options)?.transform(&case.tensor::<F>("input"))?;
+            let (real, imaginary) = STFT::from_config(&options)?.transform(&case.tensor::<F>("input")?)?;
             return Ok([("output.0".into(), real), ("output.1".into(), imaginary)].into());
         }
         "MelSpectrogram" => {
-            MelSpectrogram::from_config(&without_null(options, "top_db"))?.transform(&case.tensor::<F>("input"))?
+            MelSpectrogram::from_config(&without_null(options, "top_db"))?.transform(&case.tensor::<F>("input")?)?
         }
         "mel_filterbank" => mel_filterbank(options)?,
         "linear_to_mel_weight_matrix" => {
@@ -47,14 +47,14 @@ pub fn run<F: Scalar>(case: &Case, kind: &str) -> Result<Results<F>, Stop> {
                 None => default,
                 Some(value) => value.as_f64().unwrap_or(f64::INFINITY),
             };
-            let x = case.tensor::<F>("input");
+            let x = case.tensor::<F>("input")?;
             audio::power_to_db(&x, number("ref", 1.0), number("amin", 1e-10), number("top_db", 80.0))?
         }
         _ => {
             if options.get("norm").is_some_and(Value::is_null) {
                 options.insert("norm".into(), "backward".into());
             }
-            MFCC::from_config(&options)?.transform(&case.tensor::<F>("input"))?
+            MFCC::from_config(&options)?.transform(&case.tensor::<F>("input")?)?
         }
     };
     Ok([("output".into(), output)].into())

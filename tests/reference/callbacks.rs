@@ -67,8 +67,16 @@ fn mode(value: &serde_json::Value) -> Monitor {
     }
 }
 
+/// With the metric that is monitored, which says whether more of it is better.
+fn watching(monitor: &str, model: Sequential<f64>) -> Sequential<f64> {
+    match monitor.strip_prefix("val_").unwrap_or(monitor) {
+        "accuracy" => model.metric(Accuracy::new()),
+        _ => model,
+    }
+}
+
 fn reduce_on_plateau<F: Scalar>(case: &Case) -> Result<Results<F>, Stop> {
-    let values: Vec<f64> = case.tensor::<f64>("input").iter().copied().collect();
+    let values: Vec<f64> = case.tensor::<f64>("input")?.iter().copied().collect();
     let (mut reduce, mut monitor) = (ReduceLROnPlateau::new(), "val_loss".to_owned());
     for (name, value) in case.options() {
         let number = value.as_f64().unwrap_or(0.0);
@@ -88,11 +96,9 @@ fn reduce_on_plateau<F: Scalar>(case: &Case) -> Result<Results<F>, Stop> {
         };
     }
     let rate = case.call["learning_rate"].as_f64().unwrap_or(0.01);
-    let mut model = Sequential::f64()
-        .input([1])
-        .add(Dense::new(1))
-        .compile(MeanSquaredError::new(), SGD::new().learning_rate(rate))
-        .build()?;
+    let model = Sequential::f64().input([1]).add(Dense::new(1));
+    let mut model =
+        watching(&monitor, model.compile(MeanSquaredError::new(), SGD::new().learning_rate(rate))).build()?;
     let epochs = values.len();
     let mut rates = Rates { reduce, monitor, values, after: Vec::new() };
     // A prediction that is right already: nothing moves, however large the rate.
@@ -103,7 +109,7 @@ fn reduce_on_plateau<F: Scalar>(case: &Case) -> Result<Results<F>, Stop> {
 }
 
 fn early_stopping<F: Scalar>(case: &Case) -> Result<Results<F>, Stop> {
-    let values: Vec<f64> = case.tensor::<f64>("input").iter().copied().collect();
+    let values: Vec<f64> = case.tensor::<f64>("input")?.iter().copied().collect();
     let (mut stopping, mut monitor) = (EarlyStopping::<f64>::default(), "val_loss".to_owned());
     for (name, value) in case.options() {
         let number = || value.as_f64().unwrap_or(0.0);
@@ -122,11 +128,8 @@ fn early_stopping<F: Scalar>(case: &Case) -> Result<Results<F>, Stop> {
             _ => return Err(unsupported(format!("option `{name}`"))),
         };
     }
-    let mut model = Sequential::f64()
-        .input([1])
-        .add(Dense::new(1).use_bias(false))
-        .compile(MeanSquaredError::new(), SGD::new())
-        .build()?;
+    let model = Sequential::f64().input([1]).add(Dense::new(1).use_bias(false));
+    let mut model = watching(&monitor, model.compile(MeanSquaredError::new(), SGD::new())).build()?;
     let epochs = values.len();
     let mut replay = Replay { stopping: &mut stopping, monitor, values, weights: Vec::new(), epochs_run: 0 };
     let fit = Fit::new().epochs(epochs).verbose(0).callback(&mut replay);

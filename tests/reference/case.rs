@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 
-use gradus::formats::safetensors::{TensorData, TensorFile};
+use gradus::formats::safetensors::{Tensor, TensorData, TensorFile};
 use gradus::prelude::*;
 use serde_json::Value;
 
@@ -18,7 +19,9 @@ pub struct Case {
     expect: Vec<String>,
     rtol: f64,
     atol: f64,
-    file: TensorFile,
+    tensors: BTreeMap<String, Tensor>,
+    /// What keeps the case from being run.
+    damage: Option<String>,
 }
 
 pub enum Outcome {
@@ -57,42 +60,79 @@ impl From<gradus::Error> for Stop {
     }
 }
 
-/// All cases of the folders directly below `root` that have a `cases.json`.
-pub fn read_all(root: &Path) -> Vec<Case> {
-    let mut folders: Vec<_> =
-        fs::read_dir(root).expect("the folder of cases").map(|entry| entry.unwrap().path()).collect();
+/// All tensors of a group, in one file.
+const CONTAINER: &str = "cases.safetensors";
+
+/// The folders directly below `root` that have a `cases.json`, in the order of their names.
+pub fn groups(root: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(root).unwrap_or_else(|error| panic!("{}: {error}", root.display()));
+    let mut folders: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    folders.retain(|folder| folder.join("cases.json").is_file());
     folders.sort();
-    let mut cases = Vec::new();
-    for folder in folders.into_iter().filter(|folder| folder.join("cases.json").is_file()) {
-        let text = fs::read_to_string(folder.join("cases.json")).unwrap();
-        let group: Value = serde_json::from_str(&text).unwrap();
-        for case in group["cases"].as_array().unwrap() {
-            cases.push(Case::read(case, &folder));
-        }
+    folders
+}
+
+/// All cases of a group. Its tensors are in one container, as `<id>/<tensor>`, or in a file a case.
+pub fn read_group(folder: &Path) -> Vec<Case> {
+    let text = fs::read_to_string(folder.join("cases.json"));
+    let text = text.unwrap_or_else(|error| panic!("{}/cases.json: {error}", folder.display()));
+    let group: Value = serde_json::from_str(&text).unwrap();
+    let container = folder.join(CONTAINER);
+    let mut packed = container.is_file().then(|| by_case(TensorFile::read(&container).unwrap()));
+    let cases = group["cases"].as_array().unwrap().iter();
+    cases
+        .map(|case| {
+            let id = case["id"].as_str().unwrap_or_default();
+            let tensors = match &mut packed {
+                // A case of a call without arrays has no tensors.
+                Some(packed) => Ok(packed.remove(id).unwrap_or_default()),
+                None => TensorFile::read(folder.join(format!("{id}.safetensors"))).map(|file| file.tensors),
+            };
+            Case::read(case, tensors.map_err(|error| error.to_string()))
+        })
+        .collect()
+}
+
+fn by_case(file: TensorFile) -> BTreeMap<String, BTreeMap<String, Tensor>> {
+    let mut cases: BTreeMap<String, BTreeMap<String, Tensor>> = BTreeMap::new();
+    for (name, tensor) in file.tensors {
+        let (id, name) = name.split_once('/').unwrap_or_else(|| panic!("a tensor `{name}` of no case"));
+        cases.entry(id.to_owned()).or_default().insert(name.to_owned(), tensor);
     }
     cases
 }
 
 impl Case {
-    fn read(case: &Value, folder: &Path) -> Self {
+    fn read(case: &Value, tensors: Result<BTreeMap<String, Tensor>, String>) -> Self {
         let text = |name: &str| case[name].as_str().unwrap_or_default().to_owned();
-        let id = text("id");
+        let tensors = tensors.and_then(|tensors| match case["arrays"].as_object() {
+            Some(arrays) if !arrays.keys().all(|name| tensors.contains_key(name)) => {
+                Err(format!("tensors {:?}, expected {:?}", tensors.keys(), arrays.keys()))
+            }
+            _ => Ok(tensors),
+        });
+        let (tensors, damage) = match tensors {
+            Ok(tensors) => (tensors, None),
+            Err(damage) => (BTreeMap::new(), Some(damage)),
+        };
+        let names = case["expect"].as_array().into_iter().flatten();
         Self {
-            file: TensorFile::read(folder.join(format!("{id}.safetensors"))).unwrap(),
-            expect: case["expect"].as_array().unwrap().iter().map(|name| name.as_str().unwrap().to_owned()).collect(),
+            tensors,
+            damage,
+            expect: names.filter_map(|name| name.as_str().map(str::to_owned)).collect(),
             rtol: case["rtol"].as_f64().unwrap_or(1e-9),
             atol: case["atol"].as_f64().unwrap_or(1e-9),
             config: case["config"].clone(),
             call: case["call"].clone(),
+            id: text("id"),
             kind: text("kind"),
             dtype: text("dtype"),
-            id,
         }
     }
 
     /// A tensor of the case as scalars, if it has one of that name.
     pub fn find<F: Scalar>(&self, name: &str) -> Option<ArrayD<F>> {
-        let tensor = self.file.tensors.get(name)?;
+        let tensor = self.tensors.get(name)?;
         let values: Vec<F> = match tensor.data() {
             TensorData::F32(values) => values.iter().map(|&v| F::of(f64::from(v))).collect(),
             TensorData::F64(values) => values.iter().map(|&v| F::of(v)).collect(),
@@ -104,13 +144,23 @@ impl Case {
         Some(ArrayD::from_shape_vec(tensor.shape().to_vec(), values).unwrap())
     }
 
-    pub fn tensor<F: Scalar>(&self, name: &str) -> ArrayD<F> {
-        self.find(name).unwrap_or_else(|| panic!("{}: no tensor `{name}`", self.id))
+    /// A tensor that this kind of case must have to be understood.
+    pub fn tensor<F: Scalar>(&self, name: &str) -> Result<ArrayD<F>, Stop> {
+        self.find(name).ok_or_else(|| unsupported(format!("a case without `{name}`")))
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.tensors.contains_key(name)
+    }
+
+    /// Whether gradients are among what is expected; other cases are of values alone.
+    pub fn has_gradients(&self) -> bool {
+        self.expect.iter().any(|name| name.starts_with("grad"))
     }
 
     /// Whether the tensor holds bytes: images, which models see divided by 255.
     pub fn is_bytes(&self, name: &str) -> bool {
-        matches!(self.file.tensors[name].data(), TensorData::U8(_))
+        self.tensors.get(name).is_some_and(|tensor| matches!(tensor.data(), TensorData::U8(_)))
     }
 
     /// `name`, or `name.0`, `name.1` …
@@ -123,8 +173,8 @@ impl Case {
 
     /// The tensors whose names begin so, by the rest of their names.
     pub fn below<F: Scalar>(&self, prefix: &str) -> Vec<(String, ArrayD<F>)> {
-        let names = self.file.tensors.keys().filter_map(|name| name.strip_prefix(prefix));
-        names.map(|rest| (rest.to_owned(), self.tensor(&format!("{prefix}{rest}")))).collect()
+        let values = |name: &String| Some((name.strip_prefix(prefix)?.to_owned(), self.find(name)?));
+        self.tensors.keys().filter_map(values).collect()
     }
 
     pub fn options(&self) -> gradus::config::Config {
@@ -135,18 +185,28 @@ impl Case {
         self.call["training"].as_bool().unwrap_or(false)
     }
 
-    /// Compares results with what was expected.
-    pub fn judge<F: Scalar>(&self, results: Result<Results<F>, Stop>) -> Outcome {
+    /// Runs the case and compares what comes out with what was expected. A panic is a failure of this case alone.
+    pub fn judge<F: Scalar>(&self, run: impl FnOnce() -> Result<Results<F>, Stop>) -> Outcome {
+        if let Some(damage) = &self.damage {
+            return Outcome::Failed(damage.clone());
+        }
         let must_refuse = self.call.get("raises").is_some();
-        let results = match results {
-            Err(Stop::Unsupported(what)) => return Outcome::Unsupported(what),
-            Err(Stop::Refused(_)) if must_refuse => return Outcome::Passed,
-            Err(Stop::Refused(what)) => return Outcome::Failed(what),
-            Ok(_) if must_refuse => return Outcome::Failed("was not refused".into()),
-            Ok(results) => results,
+        let results = match catch_unwind(AssertUnwindSafe(run)) {
+            Err(panic) => {
+                let text = panic.downcast_ref::<String>().map(String::as_str);
+                let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+                return Outcome::Failed(format!("panicked: {}", text.unwrap_or("without a word")));
+            }
+            Ok(Err(Stop::Unsupported(what))) => return Outcome::Unsupported(what),
+            Ok(Err(Stop::Refused(_))) if must_refuse => return Outcome::Passed,
+            Ok(Err(Stop::Refused(what))) => return Outcome::Failed(what),
+            Ok(Ok(_)) if must_refuse => return Outcome::Failed("was not refused".into()),
+            Ok(Ok(results)) => results,
         };
         for name in &self.expect {
-            let want = self.tensor::<f64>(name);
+            let Some(want) = self.find::<f64>(name) else {
+                return Outcome::Unsupported(format!("expects `{name}`, which is no tensor"));
+            };
             let Some(got) = results.get(name) else { return Outcome::Failed(format!("no result `{name}`")) };
             if let Some(problem) = self.difference(&got.mapv(Scalar::f64), &want) {
                 return Outcome::Failed(format!("`{name}`: {problem}"));
@@ -157,7 +217,7 @@ impl Case {
 
     /// Where the two differ most, if by more than is allowed.
     fn difference(&self, got: &ArrayD<f64>, want: &ArrayD<f64>) -> Option<String> {
-        if got.len() != want.len() {
+        if got.shape() != want.shape() {
             return Some(format!("shape {:?}, expected {:?}", got.shape(), want.shape()));
         }
         let largest = want.iter().filter(|want| want.is_finite()).fold(0.0f64, |most, want| most.max(want.abs()));

@@ -40,8 +40,8 @@ pub fn run<F: Scalar>(case: &Case) -> Result<Results<F>, Stop> {
         .build()?;
 
     let scale = if case.is_bytes("input") { F::of(255.0) } else { F::one() };
-    let images = case.tensor::<F>("input").mapv(|pixel| pixel / scale);
-    let (of_discriminator, of_generator) = (case.tensor::<F>("noise.discriminator"), case.tensor("noise.generator"));
+    let images = case.tensor::<F>("input")?.mapv(|pixel| pixel / scale);
+    let (of_discriminator, of_generator) = (case.tensor::<F>("noise.discriminator")?, case.tensor("noise.generator")?);
     let mut results = Results::new();
     let mut first = |network: &str, grads: Vec<(String, ArrayD<F>)>| {
         for (path, grad) in grads {
@@ -49,15 +49,24 @@ pub fn run<F: Scalar>(case: &Case) -> Result<Results<F>, Stop> {
         }
     };
     let (mut of_discriminators, mut of_generators) = (Vec::new(), Vec::new());
-    for (step, batch) in config["batches"].as_array().unwrap().iter().enumerate() {
-        let real = images.select(Axis(0), &Vec::from_value(batch).unwrap());
-        let mut last = 0.0;
+    let batches = config["batches"].as_array().ok_or_else(|| unsupported("a case without batches"))?;
+    let reals = batches.iter().map(|batch| Ok(images.select(Axis(0), &Vec::from_value(batch)?)));
+    let reals = reals.collect::<gradus::Result<Vec<_>>>()?;
+    // A batch a step, whose last loss of the discriminator is told; or a batch, and a loss, for each of its steps.
+    let rounds = of_generator.len_of(Axis(0));
+    let batches_a_round = reals.len() / rounds.max(1);
+    if batches_a_round * rounds != reals.len() || (batches_a_round != 1 && batches_a_round != steps) {
+        return Err(unsupported(format!("{} batches for {rounds} rounds of {steps} steps", reals.len())));
+    }
+    for (step, reals) in reals.chunks(batches_a_round).enumerate() {
         for part in 0..steps {
             let noise = of_discriminator.index_axis(Axis(0), step).index_axis(Axis(0), part).to_owned();
-            last = gan.train_discriminator(&real, &noise)?.loss;
+            let loss = gan.train_discriminator(&reals[part % batches_a_round], &noise)?.loss;
+            if batches_a_round == steps || part + 1 == steps {
+                of_discriminators.push(F::of(loss));
+            }
             first("discriminator", gan.discriminator_gradients());
         }
-        of_discriminators.push(F::of(last));
         let noise: ArrayD<F> = of_generator.index_axis(Axis(0), step).to_owned();
         of_generators.push(F::of(gan.train_generator(&noise)?));
         first("generator", gan.generator_gradients());
@@ -69,6 +78,6 @@ pub fn run<F: Scalar>(case: &Case) -> Result<Results<F>, Stop> {
             results.insert(format!("output.final.{network}.{}", path.replace('/', ".")), weight);
         }
     }
-    results.insert("output.predict".into(), gan.generate(&case.tensor::<F>("noise.predict"))?);
+    results.insert("output.predict".into(), gan.generate(&case.tensor::<F>("noise.predict")?)?);
     Ok(results)
 }

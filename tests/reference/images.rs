@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::case::{Case, Results, Stop, unsupported};
 
 pub fn run<F: Scalar>(case: &Case, step: &str) -> Result<Results<F>, Stop> {
-    let x: ArrayD<F> = case.tensor("input");
+    let x: ArrayD<F> = case.tensor("input")?;
     let whole = [0, 1].map(|i| x.shape().get(x.ndim().saturating_sub(3) + i).copied().unwrap_or(0));
     let config = case.options();
     let y = match step {

@@ -3,10 +3,13 @@
 use gradus::prelude::*;
 use serde_json::json;
 
-use super::case::{Case, Results, Stop};
+use super::case::{Case, Results, Stop, unsupported};
 
 pub fn run<F: Scalar>(case: &Case, class: &str) -> Result<Results<F>, Stop> {
     let registry = Registry::<F>::standard();
+    if case.kind.starts_with("activation:") && over_the_batch(case) {
+        return whole_as_one_sample(case, class);
+    }
     let over_several_axes = class == "softmax" && case.config["axis"].is_array();
     let mut options = case.options();
     // What Keras takes when it is called are options here.
@@ -40,6 +43,9 @@ pub fn run<F: Scalar>(case: &Case, class: &str) -> Result<Results<F>, Stop> {
     inputs.extend(states.iter().cloned());
     inputs.extend(attention_mask);
     let given = inputs.len();
+    if count == 0 {
+        return Err(unsupported("a layer without input"));
+    }
     inputs.extend(masks.iter().map(|(_, mask)| mask.clone()));
     let rows = inputs[0].shape()[0];
     let symbols: Vec<Symbol<F>> =
@@ -49,8 +55,9 @@ pub fn run<F: Scalar>(case: &Case, class: &str) -> Result<Results<F>, Stop> {
         taken[*input] = call(WithMask::new(), [&taken[*input], &symbols[given + number]]);
     }
     let output = call(layer.named("layer"), &taken);
-    // A case of a refusal has no gradient; a model needs an output to be refused for its layer alone.
-    let results = case.several::<F>("grad_output").len().max(1);
+    // A case of values alone, or of a refusal, has no gradient; its outputs are counted as they are expected.
+    let upstream = case.several::<F>("grad_output");
+    let results = upstream.len().max(case.several::<F>("output").len()).max(1);
     let outputs: Vec<Symbol<F>> = (0..results).map(|i| output.output(i)).collect();
     let mut model = ModelBuilder::new(&symbols, &outputs).build()?;
     let weights: Vec<(String, ArrayD<F>)> =
@@ -65,7 +72,9 @@ pub fn run<F: Scalar>(case: &Case, class: &str) -> Result<Results<F>, Stop> {
         }
         model.forward(&mut pass, inputs.as_slice(), mode)?;
     }
-    model.backward(&mut pass, case.several::<F>("grad_output").as_slice())?;
+    if !upstream.is_empty() {
+        model.backward(&mut pass, upstream.as_slice())?;
+    }
     model.update_state(&pass);
 
     let mut results = Results::new();
@@ -73,17 +82,46 @@ pub fn run<F: Scalar>(case: &Case, class: &str) -> Result<Results<F>, Stop> {
     for i in 0..outputs.len() {
         results.insert(numbered("output", i, outputs.len()), pass.output(i).array().to_owned());
     }
-    for i in 0..count + states.len() {
-        let grad = pass.input_gradient(i).expect("asked for").array().to_owned();
-        let name =
-            if i < count { numbered("grad.input", i, count) } else { format!("grad.initial_state.{}", i - count) };
-        results.insert(name, grad);
-    }
-    for (path, grad) in model.gradients(&pass) {
-        results.insert(format!("grad.{}", path.trim_start_matches("layer/")), grad);
+    if !upstream.is_empty() {
+        for i in 0..count + states.len() {
+            let grad = pass.input_gradient(i).expect("asked for").array().to_owned();
+            let name =
+                if i < count { numbered("grad.input", i, count) } else { format!("grad.initial_state.{}", i - count) };
+            results.insert(name, grad);
+        }
+        for (path, grad) in model.gradients(&pass) {
+            results.insert(format!("grad.{}", path.trim_start_matches("layer/")), grad);
+        }
     }
     for (path, value) in model.get_weights() {
         results.insert(format!("updated.{}", path.trim_start_matches("layer/")), value);
+    }
+    Ok(results)
+}
+
+/// Whether an activation goes along the first axis, which is the batch in a model.
+fn over_the_batch(case: &Case) -> bool {
+    let rank = case.find::<f64>("input").map_or(0, |input| input.ndim());
+    case.config["axis"].as_i64().is_some_and(|axis| axis == 0 || (axis < 0 && axis.unsigned_abs() == rank as u64))
+}
+
+/// An activation over the first axis too: of one sample that holds all.
+fn whole_as_one_sample<F: Scalar>(case: &Case, class: &str) -> Result<Results<F>, Stop> {
+    let mut options = case.options();
+    options.insert("name".into(), json!(class));
+    options.insert("axis".into(), json!(1));
+    let layer =
+        Registry::<F>::standard().make_layer("Activation", json!({ "activation": options }).as_object().unwrap())?;
+    let sample = |name: &str| case.find::<F>(name).map(|array| array.insert_axis(Axis(0)));
+    let x = sample("input").ok_or_else(|| unsupported("a case without `input`"))?;
+    let model = Sequential::<F>::default().input(x.shape()[1..].to_vec()).add(layer).build()?;
+    let mut pass = model.pass_with_input_gradients();
+    model.forward(&mut pass, &x, Mode::Inference)?;
+    let mut results: Results<F> = [("output".into(), pass.output(0).array().to_owned().remove_axis(Axis(0)))].into();
+    if let Some(upstream) = sample("grad_output") {
+        model.backward(&mut pass, &upstream)?;
+        let grad = pass.input_gradient(0).expect("asked for").array().to_owned();
+        results.insert("grad.input".into(), grad.remove_axis(Axis(0)));
     }
     Ok(results)
 }

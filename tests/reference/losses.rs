@@ -21,15 +21,29 @@ pub fn run<F: Scalar>(case: &Case, class: &str) -> Result<Results<F>, Stop> {
         return run_torch(case, class);
     }
     let mut options = case.options();
-    let (prediction, target) = (case.tensor::<F>("y_pred"), case.tensor::<F>("y_true"));
+    let (mut prediction, mut target) = (case.tensor::<F>("y_pred")?, case.tensor::<F>("y_true")?);
+    // Here the first axis is the samples'; the only axis of a tensor is the values' of one sample for Keras.
+    let rank_1 = prediction.ndim() == 1 && target.ndim() == 1;
+    if rank_1 {
+        (prediction, target) = (prediction.insert_axis(Axis(0)), target.insert_axis(Axis(0)));
+    }
     if class == "CTC" {
         options.insert("max_labels".into(), json!(target.shape()[1]));
     }
+    if case.config["alpha"].is_array() {
+        return Err(unsupported("`alpha` of each class"));
+    }
     let weights = case.find::<F>("sample_weight");
-    let (output, grad) = evaluate(case, class, &options, &prediction, &target, weights.as_ref())?;
-    Ok([("output".into(), output), ("grad.y_pred".into(), grad)].into())
+    let (mut output, mut grad) = evaluate(case, class, &options, &prediction, &target, weights.as_ref())?;
+    if rank_1 {
+        output = if output.ndim() == 1 { output.remove_axis(Axis(0)) } else { output };
+        grad = grad.map(|grad| grad.remove_axis(Axis(0)));
+    }
+    let grad = grad.map(|grad| ("grad.y_pred".into(), grad));
+    Ok([("output".into(), output)].into_iter().chain(grad).collect())
 }
 
+/// The loss's value, and its gradient where the case has one.
 fn evaluate<F: Scalar>(
     case: &Case,
     class: &str,
@@ -37,7 +51,7 @@ fn evaluate<F: Scalar>(
     prediction: &ArrayD<F>,
     target: &ArrayD<F>,
     weights: Option<&ArrayD<F>>,
-) -> Result<(ArrayD<F>, ArrayD<F>), Stop> {
+) -> Result<(ArrayD<F>, Option<ArrayD<F>>), Stop> {
     let loss = Registry::<F>::standard().make_loss(class, options)?;
     let weights = weights.map(|weights| View::new(weights.shape(), weights.as_slice().unwrap()));
     let reduced = loss.describe().reduction != Reduction::None;
@@ -46,22 +60,26 @@ fn evaluate<F: Scalar>(
         None => arr0(loss.call(prediction, target)?).into_dyn(),
         Some(weights) => arr0(loss.call_weighted(prediction, target, weights)?).into_dyn(),
     };
+    if !case.has_gradients() {
+        return Ok((output, None));
+    }
     let upstream = case.find::<F>("grad_output").map_or(vec![F::one()], |grad| grad.iter().copied().collect());
     let grad = loss.gradient_from(prediction, target, weights, &upstream)?;
-    Ok((output, grad))
+    Ok((output, Some(grad)))
 }
 
 fn run_torch<F: Scalar>(case: &Case, class: &str) -> Result<Results<F>, Stop> {
     let Call { class: ours, options, prediction, target, weights } = from_torch::<F>(case, class)?;
     let (output, grad) = evaluate(case, ours, &options, &prediction, &target, weights.as_ref())?;
-    let given = case.tensor::<F>("y_pred");
+    let given = case.tensor::<F>("y_pred")?;
     let mut results: Results<F> = [("output".into(), output)].into();
+    let Some(grad) = grad else { return Ok(results) };
     match class {
         // Means and variances went in side by side.
         "GaussianNLLLoss" => {
             let last = Axis(grad.ndim() - 1);
             let (means, variances) = grad.view().split_at(last, grad.len_of(last) / 2);
-            let var = case.tensor::<F>("var");
+            let var = case.tensor::<F>("var")?;
             let mut variances = variances.to_owned();
             for axis in 0..variances.ndim() {
                 if var.shape().get(axis).is_none_or(|&len| len == 1 && variances.shape()[axis] != 1) {
@@ -69,20 +87,25 @@ fn run_torch<F: Scalar>(case: &Case, class: &str) -> Result<Results<F>, Stop> {
                 }
             }
             results.insert("grad.y_pred".into(), means.to_owned());
-            results.insert("grad.var".into(), variances);
+            results.insert("grad.var".into(), reshaped(variances, var.shape()));
         }
         "CTCLoss" if given.shape() != grad.shape() => {
             let frames_first = grad.permuted_axes(vec![1, 0, 2]);
             results.insert("grad.y_pred".into(), frames_first.as_standard_layout().into_owned());
         }
-        _ => drop(results.insert("grad.y_pred".into(), grad)),
+        _ => drop(results.insert("grad.y_pred".into(), reshaped(grad, given.shape()))),
     }
     Ok(results)
 }
 
+/// The same values in the shape that the peer was given.
+fn reshaped<F: Scalar>(array: ArrayD<F>, shape: &[usize]) -> ArrayD<F> {
+    array.into_shape_with_order(shape).expect("as many values")
+}
+
 /// PyTorch's call in gradus's words.
 fn from_torch<F: Scalar>(case: &Case, class: &str) -> Result<Call<F>, Stop> {
-    let (mut prediction, mut target) = (case.tensor::<F>("y_pred"), case.tensor::<F>("y_true"));
+    let (mut prediction, mut target) = (case.tensor::<F>("y_pred")?, case.tensor::<F>("y_true")?);
     let soft = prediction.ndim() == target.ndim();
     let mut options = Config::new();
     let mut set = |name: &str, value: Value| drop(options.insert(name.into(), value));
@@ -112,7 +135,7 @@ fn from_torch<F: Scalar>(case: &Case, class: &str) -> Result<Call<F>, Stop> {
             }
         }
         "GaussianNLL" => {
-            let mut var = case.tensor::<F>("var");
+            let mut var = case.tensor::<F>("var")?;
             while var.ndim() < prediction.ndim() {
                 let last = Axis(var.ndim());
                 var = var.insert_axis(last);

@@ -1,6 +1,7 @@
 //! Runs reference cases, numbers from Keras, PyTorch and scikit-learn, through the public API and compares.
 //!
-//! Cases lie in folders below `tests/reference`, or below `$GRADUS_REFERENCE`; see `tests/reference/generate`.
+//! Cases lie in folders below `tests/reference`, a test each, or below `$GRADUS_REFERENCE`; see
+//! `tests/reference/generate`.
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::needless_for_each)]
 
 #[cfg(feature = "audio")]
@@ -15,59 +16,117 @@ mod metrics;
 mod models;
 mod optimizers;
 mod preprocess;
+mod report;
 mod scores;
 mod text;
 
-use std::collections::BTreeMap;
+use std::env;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use case::{Case, Outcome};
+use report::Report;
 
-/// What became of the cases of one kind.
-#[derive(Default)]
-struct Tally {
-    passed: usize,
-    failed: usize,
-    unsupported: usize,
+/// A test for each committed group, so that they run side by side.
+macro_rules! groups {
+    ($($(#[$only:meta])* $group:ident),+ $(,)?) => {
+        /// The folders that must be there.
+        const GROUPS: &[&str] = &[$(stringify!($group)),+];
+        /// Those of them that this build runs.
+        const TESTED: &[&str] = &[$($(#[$only])* stringify!($group)),+];
+        mod group {
+            $($(#[$only])* #[test] fn $group() { super::run_committed(stringify!($group)); })+
+        }
+    };
+}
+
+groups! {
+    activations,
+    #[cfg(feature = "audio")]
+    audio,
+    #[cfg(feature = "audio")]
+    audio_librosa,
+    convolutions,
+    images,
+    layers,
+    losses,
+    losses_torch,
+    metrics,
+    models,
+    models_conv,
+    models_gan,
+    models_recurrent,
+    models_stateful,
+    normalization,
+    optimizers,
+    optimizers_torch,
+    pooling,
+    preprocessing,
+    schedules,
+    scores,
+    sequences,
+    spectral,
+    splits,
+    text,
 }
 
 #[test]
-fn gradus_gives_the_numbers_of_its_peers() {
-    let given = std::env::var_os("GRADUS_REFERENCE").map(PathBuf::from);
-    let committed = given.is_none();
-    let root = given.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference"));
-    let strict = committed || std::env::var("GRADUS_STRICT").is_ok_and(|value| value == "1");
-    let mut tallies: BTreeMap<String, Tally> = BTreeMap::new();
-    let (mut complaints, mut missing) = (Vec::new(), Vec::new());
-    for case in case::read_all(&root) {
-        let tally = tallies.entry(case.kind.clone()).or_default();
-        match run(&case) {
-            Outcome::Passed => tally.passed += 1,
-            Outcome::Failed(what) => {
-                tally.failed += 1;
-                complaints.push(format!("failed       {} {}: {what}", case.kind, case.id));
-            }
-            Outcome::Unsupported(what) => {
-                tally.unsupported += 1;
-                missing.push(format!("unsupported  {} {}: {what}", case.kind, case.id));
-            }
+fn every_committed_folder_is_in_the_list_of_groups() {
+    let folders = case::groups(&committed());
+    let folders: Vec<_> = folders.iter().map(|folder| folder.file_name().unwrap().to_str().unwrap()).collect();
+    assert_eq!(folders, GROUPS, "the folders of tests/reference (left) and `groups!` in tests/reference/main.rs");
+}
+
+/// The cases of `$GRADUS_REFERENCE`, where it is set: then no others are run.
+#[test]
+fn given_folder() {
+    let Some(root) = given() else { return };
+    let mut report = Report::default();
+    for folder in case::groups(&root) {
+        report.add(run_group(&folder));
+    }
+    // In one piece, and on a line of its own: the harness writes beside it.
+    print!("\n{}{}", report.problems(), report.table());
+    assert!(report.count() > 0, "no cases below {}", root.display());
+    report.check(env::var("GRADUS_STRICT").is_ok_and(|value| value == "1"));
+}
+
+fn given() -> Option<PathBuf> {
+    env::var_os("GRADUS_REFERENCE").map(PathBuf::from)
+}
+
+fn committed() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference")
+}
+
+fn run_committed(group: &str) {
+    /// The groups that are done, and what became of their cases.
+    static ALL: Mutex<(usize, Report)> = Mutex::new((0, Report::new()));
+
+    if given().is_some() {
+        return;
+    }
+    let report = run_group(&committed().join(group));
+    print!("\n{}", report.problems());
+    let (count, failed) = (report.count(), report.clone());
+    {
+        let (done, all) = &mut *ALL.lock().unwrap();
+        *done += 1;
+        all.add(report);
+        if *done == TESTED.len() {
+            print!("\n{}", all.table());
         }
     }
-    let line = |name: &str, tally: &Tally| {
-        println!("{name}  {} passed  {} failed  {} unsupported", tally.passed, tally.failed, tally.unsupported);
-    };
-    complaints.iter().chain(&missing).for_each(|text| println!("{text}"));
-    tallies.iter().for_each(|(kind, tally)| line(kind, tally));
-    let mut total = Tally::default();
-    for tally in tallies.values() {
-        total.passed += tally.passed;
-        total.failed += tally.failed;
-        total.unsupported += tally.unsupported;
+    assert!(count > 0, "no cases");
+    failed.check(true);
+}
+
+fn run_group(folder: &Path) -> Report {
+    let mut report = Report::default();
+    for case in case::read_group(folder) {
+        report.enter(&case, run(&case));
     }
-    line("total", &total);
-    assert!(total.passed + total.failed + total.unsupported > 0, "no cases below {}", root.display());
-    assert_eq!(total.failed, 0, "cases failed");
-    assert!(!strict || total.unsupported == 0, "cases are not supported");
+    report
 }
 
 /// Runs a case in the precision that it was computed in.
@@ -79,7 +138,7 @@ fn run(case: &Case) -> Outcome {
 }
 
 fn run_in<F: gradus::Scalar>(case: &Case) -> Outcome {
-    let results = match case.kind.split_once(':') {
+    case.judge(|| match case.kind.split_once(':') {
         Some(("layer" | "activation", class)) => layers::run::<F>(case, class),
         Some(("loss", class)) => losses::run::<F>(case, class),
         Some(("optimizer", class)) => optimizers::run::<F>(case, class),
@@ -101,6 +160,5 @@ fn run_in<F: gradus::Scalar>(case: &Case) -> Outcome {
         Some(("preprocess", class)) => preprocess::run::<F>(case, class),
         None if case.kind == "model" => models::run::<F>(case),
         _ => Err(case::unsupported("cases of this kind")),
-    };
-    case.judge(results)
+    })
 }

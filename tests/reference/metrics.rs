@@ -55,8 +55,11 @@ pub fn run<F: Scalar>(case: &Case, class: &str) -> Result<Results<F>, Stop> {
 }
 
 fn track<F: Scalar, M: Metric<F> + Configured>(case: &Case) -> Result<Results<F>, Stop> {
+    if case.config["axis"] == 0 {
+        return Err(unsupported("an axis along the batch"));
+    }
     let metric = M::from_config(&case.options())?;
-    let (prediction, target) = (case.tensor::<F>("y_pred"), case.tensor::<F>("y_true"));
+    let (prediction, target) = (case.tensor::<F>("y_pred")?, case.tensor::<F>("y_true")?);
     let weights = case.find::<F>("sample_weight");
     let all: Vec<usize> = (0..prediction.shape()[0]).collect();
     let batches: Vec<Vec<usize>> = match case.call["batches"].as_array() {
@@ -80,6 +83,8 @@ fn track<F: Scalar, M: Metric<F> + Configured>(case: &Case) -> Result<Results<F>
         metric.update(&mut state, View::new(&p_shape, &p), View::new(&t_shape, &t), w.as_deref());
     }
     let output = match metric.results(&state)[..] {
+        // One class alone is a list for Keras where a value a class is asked for.
+        [one] if case.find::<F>("output").is_some_and(|output| output.shape() == [1]) => array![F::of(one)].into_dyn(),
         [one] => arr0(F::of(one)).into_dyn(),
         ref several => several.iter().map(|&figure| F::of(figure)).collect::<Array1<F>>().into_dyn(),
     };

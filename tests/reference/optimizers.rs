@@ -45,13 +45,13 @@ pub fn run<F: Scalar>(case: &Case, class: &str) -> Result<Results<F>, Stop> {
         None => (class, case.options()),
     };
     let optimizer = Registry::<F>::standard().make_optimizer(class, &options)?;
-    let (w, b) = (case.tensor::<F>("param.w"), case.tensor::<F>("param.b"));
+    let (w, b) = (case.tensor::<F>("param.w")?, case.tensor::<F>("param.b")?);
     let len = w.len() + b.len();
     let layer = Linear { w: w.shape().to_vec(), b: b.shape().to_vec() };
     let mut model = Sequential::<F>::default().input([len]).add_named("l", layer).build()?;
     model.set_weights([("l/w", &w), ("l/b", &b)])?;
     let mut driver = Driver::new(optimizer, &model)?;
-    let (grads_w, grads_b) = (case.tensor::<F>("grads.w"), case.tensor::<F>("grads.b"));
+    let (grads_w, grads_b) = (case.tensor::<F>("grads.w")?, case.tensor::<F>("grads.b")?);
     let mut outputs: [Vec<F>; 2] = Default::default();
     let mut pass = model.pass();
     for (gw, gb) in grads_w.axis_iter(Axis(0)).zip(grads_b.axis_iter(Axis(0))) {
@@ -118,6 +118,6 @@ fn from_torch(class: &str, case: &Case) -> Result<gradus::config::Config, Stop> 
 
 pub fn run_schedule<F: Scalar>(case: &Case, class: &str) -> Result<Results<F>, Stop> {
     let schedule = LearningRate::from_value(&gradus::config::object(class, case.options()))?;
-    let steps = case.tensor::<f64>("input");
+    let steps = case.tensor::<f64>("input")?;
     Ok([("output".into(), steps.mapv(|step| F::of(schedule.at(step as u64))))].into())
 }

@@ -16,7 +16,9 @@ pub fn run<F: Scalar>(case: &Case, step: &str) -> Result<Results<F>, Stop> {
         "KFold" | "StratifiedKFold" | "GroupKFold" | "TimeSeriesSplit" => folds(case, step),
         "StandardScaler" | "MinMaxScaler" | "MaxAbsScaler" | "RobustScaler" => scaler(case, step),
         "Normalizer" => {
-            let y = Normalizer::from_config(&case.options())?.transform(&table(case, "input.1"))?;
+            // It learns nothing: a case may leave the input away that others are fitted on.
+            let given = if case.has("input.1") { "input.1" } else { "input" };
+            let y = Normalizer::from_config(&case.options())?.transform(&table(case, given)?)?;
             Ok([("output".into(), y.into_dyn())].into())
         }
         "SimpleImputer" => {
@@ -24,11 +26,11 @@ pub fn run<F: Scalar>(case: &Case, step: &str) -> Result<Results<F>, Stop> {
             if options.get("missing_values").is_some_and(|value| value == "nan") {
                 options.remove("missing_values");
             }
-            let imputer = SimpleImputer::from_config(&options)?.fit(&table::<F>(case, "input.0"))?;
-            Ok([("output".into(), imputer.transform(&table(case, "input.1"))?.into_dyn())].into())
+            let imputer = SimpleImputer::from_config(&options)?.fit(&table::<F>(case, "input.0")?)?;
+            Ok([("output".into(), imputer.transform(&table(case, "input.1")?)?.into_dyn())].into())
         }
         "LabelEncoder" => {
-            let labels = whole_numbers(&case.tensor::<f64>("input"));
+            let labels = whole_numbers(&case.tensor::<f64>("input")?);
             let encoder = LabelEncoder::fit(labels.iter().copied());
             let numbers = encoder.transform(labels.iter().copied())?;
             let classes: Array1<F> = encoder.classes().iter().map(|&class| F::of(class as f64)).collect();
@@ -37,12 +39,23 @@ pub fn run<F: Scalar>(case: &Case, step: &str) -> Result<Results<F>, Stop> {
         }
         "OneHotEncoder" => one_hot(case),
         "Normalization" => normalization(case),
+        "Rescaling" => in_a_model(Rescaling::from_config(&case.options())?, &case.tensor("input")?),
+        "to_categorical" => {
+            let classes = match (case.config["num_classes"].as_u64(), case.tensor::<f64>("output")) {
+                (Some(classes), _) => classes as usize,
+                // Keras counts to the greatest label; here the number is always said.
+                (None, Ok(output)) => output.shape().last().copied().unwrap_or_default(),
+                (None, Err(_)) => return Err(unsupported("classes that are not counted")),
+            };
+            let labels = case.tensor::<f64>("input")?.mapv(|label| label as i64);
+            Ok([("output".into(), data::to_categorical_f64(&labels, classes)?.mapv(F::of).into_dyn())].into())
+        }
         _ => Err(unsupported("this step")),
     }
 }
 
-fn table<F: Scalar>(case: &Case, name: &str) -> Array2<F> {
-    case.tensor(name).into_dimensionality().expect("a table")
+fn table<F: Scalar>(case: &Case, name: &str) -> Result<Array2<F>, Stop> {
+    case.tensor(name)?.into_dimensionality().map_err(|_| unsupported("another input than a table"))
 }
 
 fn whole_numbers(values: &ArrayD<f64>) -> Vec<i64> {
@@ -51,7 +64,7 @@ fn whole_numbers(values: &ArrayD<f64>) -> Vec<i64> {
 
 /// A scaler as saved and loaded, with what it learned by the peer's names.
 fn scaler<F: Scalar>(case: &Case, step: &str) -> Result<Results<F>, Stop> {
-    let (train, other) = (table::<F>(case, "input.0"), table::<F>(case, "input.1"));
+    let (train, other) = (table::<F>(case, "input.0")?, table::<F>(case, "input.1")?);
     let mut results = Results::new();
     macro_rules! run {
         ($scaler:ident, $($learned:literal as $told:literal),*) => {{
@@ -99,17 +112,24 @@ fn scaler<F: Scalar>(case: &Case, step: &str) -> Result<Results<F>, Stop> {
 fn normalization<F: Scalar>(case: &Case) -> Result<Results<F>, Stop> {
     let mut layer = Normalization::from_config(&case.options())?;
     let inputs = case.several::<F>("input");
+    let (Some(fitted_on), Some(x)) = (inputs.first(), inputs.last()) else { return Err(unsupported("no input")) };
     if !case.options().contains_key("mean") {
-        layer = layer.adapt(&inputs[0])?;
+        layer = layer.adapt(fitted_on)?;
     }
-    let x = inputs.last().expect("an input");
-    let input = Input::of::<F>(x.shape()[1..].to_vec());
+    in_a_model(layer, x)
+}
+
+/// What a model of this layer alone makes of the input; of a single axis, each value is a sample.
+fn in_a_model<F: Scalar, L: Layer<F> + 'static>(layer: L, x: &ArrayD<F>) -> Result<Results<F>, Stop> {
+    let rows = if x.ndim() == 1 { x.clone().insert_axis(Axis(1)) } else { x.clone() };
+    let input = Input::of::<F>(rows.shape()[1..].to_vec());
     let model = ModelBuilder::new([&input], [&input.apply(layer)]).build()?;
-    Ok([("output".into(), model.predict(x)?)].into())
+    let y = model.predict(&rows)?;
+    Ok([("output".into(), if x.ndim() == 1 { y.remove_axis(Axis(1)) } else { y })].into())
 }
 
 fn one_hot<F: Scalar>(case: &Case) -> Result<Results<F>, Stop> {
-    let whole = |name: &str| table::<f64>(case, name).mapv(|value| value as i64);
+    let whole = |name: &str| Ok::<_, Stop>(table::<f64>(case, name)?.mapv(|value| value as i64));
     let mut encoder = OneHotEncoder::new();
     for (name, value) in case.options() {
         encoder = match (name.as_str(), value.as_str()) {
@@ -119,7 +139,7 @@ fn one_hot<F: Scalar>(case: &Case) -> Result<Results<F>, Stop> {
             _ => return Err(unsupported(format!("option `{name}`"))),
         };
     }
-    let y = encoder.fit(&whole("input.0"))?.transform(&whole("input.1"))?;
+    let y = encoder.fit(&whole("input.0")?)?.transform(&whole("input.1")?)?;
     Ok([("output".into(), y.mapv(F::of).into_dyn())].into())
 }
 
@@ -127,10 +147,11 @@ fn number<F: Scalar>(name: &str, value: usize) -> (String, ArrayD<F>) {
     (name.into(), arr0(F::of(value as f64)).into_dyn())
 }
 
-/// What `input` says: the number of rows, or a label a row.
-fn rows(case: &Case) -> (usize, Vec<i64>) {
-    let input: Vec<i64> = case.tensor::<f64>("input").iter().map(|&value| value as i64).collect();
-    (if input.len() == 1 { input[0] as usize } else { input.len() }, input)
+/// What `input` says: the number of rows, or a label a row, as `y_true` does.
+fn rows(case: &Case) -> Result<(usize, Vec<i64>), Stop> {
+    let given = if case.has("y_true") { "y_true" } else { "input" };
+    let given = whole_numbers(&case.tensor(given)?);
+    Ok((if given.len() == 1 { given[0] as usize } else { given.len() }, given))
 }
 
 /// How many of `rows` have each label, by ascending labels.
@@ -143,7 +164,7 @@ fn counts<F: Scalar>(name: &str, labels: &[i64], rows: &[usize]) -> (String, Arr
 }
 
 fn split<F: Scalar>(case: &Case, step: &str) -> Result<Results<F>, Stop> {
-    let (n, labels) = rows(case);
+    let (n, labels) = rows(case)?;
     let config = case.options();
     if step == "validation_split" {
         let (train, validation) = data::validation_split(n, config["validation_split"].as_f64().unwrap_or(0.0))?;
@@ -154,20 +175,50 @@ fn split<F: Scalar>(case: &Case, step: &str) -> Result<Results<F>, Stop> {
         ]
         .into());
     }
-    let fraction = config.get("test_size").and_then(serde_json::Value::as_f64).unwrap_or(0.25);
+    let fraction = test_fraction(&config, n)?;
     let stratify = labels.len() > 1 && (config.contains_key("stratify") || case.call.get("stratify").is_some());
-    let (train, test) =
-        if stratify { data::stratified_split(&labels, fraction, 0)? } else { data::train_test_split(n, fraction, 0)? };
+    let (train, test) = if config.get("shuffle").is_some_and(|shuffle| shuffle == false) {
+        // The last rows test, as the last rows validate; half a row less is cut off where that one rounds.
+        let test = (n as f64 * fraction).ceil();
+        let (train, test) = data::validation_split(n, (test - 0.5) / n as f64)?;
+        (train.collect(), test.collect())
+    } else if stratify {
+        data::stratified_split(&labels, fraction, 0)?
+    } else {
+        data::train_test_split(n, fraction, 0)?
+    };
     let mut results: Results<F> =
         [number("output.train_size", train.len()), number("output.test_size", test.len())].into();
+    results.insert("output.train".into(), as_numbers(&train));
+    results.insert("output.test".into(), as_numbers(&test));
     if labels.len() > 1 {
         results.extend([counts("output.train_counts", &labels, &train), counts("output.test_counts", &labels, &test)]);
     }
     Ok(results)
 }
 
+/// The part that tests, which scikit-learn is told as a part or a count, of the rows that test or of the others.
+fn test_fraction(config: &gradus::config::Config, n: usize) -> Result<f64, Stop> {
+    let count = |value: &serde_json::Value| value.as_u64().map(|count| count as f64);
+    // Half a row less, so that the count comes out however the product is rounded.
+    let part = |test: f64| (test - 0.5) / n as f64;
+    match (config.get("test_size"), config.get("train_size")) {
+        (None, None) => Ok(0.25),
+        (Some(test), None) => Ok(count(test).map_or_else(|| test.as_f64().unwrap_or(f64::NAN), part)),
+        (None, Some(train)) => {
+            let floor = || (n as f64 * train.as_f64().unwrap_or(f64::NAN)).floor();
+            Ok(part(n as f64 - count(train).unwrap_or_else(floor)))
+        }
+        (Some(_), Some(_)) => Err(unsupported("`test_size` and `train_size` together")),
+    }
+}
+
+fn as_numbers<F: Scalar>(rows: &[usize]) -> ArrayD<F> {
+    rows.iter().map(|&row| F::of(row as f64)).collect::<Array1<F>>().into_dyn()
+}
+
 fn folds<F: Scalar>(case: &Case, step: &str) -> Result<Results<F>, Stop> {
-    let (n, labels) = rows(case);
+    let (n, labels) = rows(case)?;
     let config = case.options();
     let whole = |name: &str| config.get(name).and_then(serde_json::Value::as_u64).map(|value| value as usize);
     let splits = whole("n_splits").unwrap_or(5);
@@ -195,7 +246,8 @@ fn folds<F: Scalar>(case: &Case, step: &str) -> Result<Results<F>, Stop> {
         ("output.train_sizes".into(), sizes(|fold| &fold.train)),
     ]
     .into();
-    let as_numbers = |rows: &[usize]| rows.iter().map(|&row| F::of(row as f64)).collect::<Array1<F>>().into_dyn();
+    let tested: Vec<usize> = folds.iter().flat_map(|fold| fold.test.iter().copied()).collect();
+    results.insert("output.test_rows".into(), as_numbers(&tested));
     for (i, fold) in folds.iter().enumerate() {
         results.insert(format!("output.test.{i}"), as_numbers(&fold.test));
         results.insert(format!("output.train.{i}"), as_numbers(&fold.train));

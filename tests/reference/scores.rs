@@ -66,7 +66,7 @@ pub fn run<F: Scalar>(case: &Case, score: &str) -> Result<Results<F>, Stop> {
 type Named<F> = Vec<(String, ArrayD<F>)>;
 
 fn classes<F: Scalar>(case: &Case, score: &str) -> Result<Named<F>, Stop> {
-    let (t, p) = (case.tensor::<f64>("y_true"), case.tensor::<f64>("y_pred"));
+    let (t, p) = (case.tensor::<f64>("y_true")?, case.tensor::<f64>("y_pred")?);
     let one = |array: &ArrayD<f64>| {
         array.clone().into_dimensionality::<Ix1>().map_err(|_| Stop::Refused("one class a row is wanted".into()))
     };
@@ -189,13 +189,13 @@ fn ranking<F: Scalar>(case: &Case, score: &str) -> Result<Named<F>, Stop> {
         let (x, y) = (case.several::<F>("input"), case.find::<F>("x"));
         let [x, y] = match (x, y) {
             (inputs, None) if inputs.len() == 2 => [inputs[0].clone(), inputs[1].clone()],
-            (_, Some(x)) => [x, case.tensor("y")],
-            _ => [case.tensor("y_true"), case.tensor("y_pred")],
+            (_, Some(x)) => [x, case.tensor("y")?],
+            _ => [case.tensor("y_true")?, case.tensor("y_pred")?],
         };
         let [x, y] = [x, y].map(|array| array.into_dimensionality::<Ix1>().unwrap());
         return Ok(number(scores::auc(&x, &y)?));
     }
-    let (t, p) = (case.tensor::<f64>("y_true"), case.tensor::<F>("y_pred"));
+    let (t, p) = (case.tensor::<f64>("y_true")?, case.tensor::<F>("y_pred")?);
     let mut options = Options::of(case);
     let classes =
         || t.clone().into_dimensionality::<Ix1>().map_err(|_| Stop::Refused("one class a row is wanted".into()));
@@ -251,7 +251,7 @@ fn ranking<F: Scalar>(case: &Case, score: &str) -> Result<Named<F>, Stop> {
 }
 
 fn regression<F: Scalar>(case: &Case, score: &str) -> Result<Named<F>, Stop> {
-    let (t, p) = (case.tensor::<F>("y_true"), case.tensor::<F>("y_pred"));
+    let (t, p) = (case.tensor::<F>("y_true")?, case.tensor::<F>("y_pred")?);
     let mut options = Options::of(case);
     let raw = match options.take("multioutput") {
         None | Some(Value::Null) => false,

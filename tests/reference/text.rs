@@ -48,10 +48,10 @@ fn padding<F: Scalar>(case: &Case) -> Result<Results<F>, Stop> {
         .padding(side("padding")?)
         .truncating(side("truncating")?)
         .value(F::of(value));
-    let steps = case.tensor::<F>("input");
+    let steps = case.tensor::<F>("input")?;
     let mut from = 0;
     let sequences: Vec<ArrayD<F>> = case
-        .tensor::<f64>("lengths")
+        .tensor::<f64>("lengths")?
         .iter()
         .map(|&length| {
             let to = from + length as usize;
@@ -78,5 +78,7 @@ fn windows<F: Scalar>(case: &Case) -> Result<Results<F>, Stop> {
         let windows = ["output", "output.0"].map(|name| (name.into(), x.clone().into_dyn()));
         return Ok(windows.into_iter().chain(targets).collect());
     }
-    Ok([("output".into(), windows.over(&inputs[0])?.into_dyn())].into())
+    let [series] = &inputs[..] else { return Err(unsupported("other inputs than a series and its targets")) };
+    let windows = windows.over(series)?.into_dyn();
+    Ok([("output".into(), windows.clone()), ("output.0".into(), windows)].into())
 }

@@ -10,11 +10,18 @@
     clippy::unwrap_used
 )]
 
+mod bad_input;
 mod callbacks;
 mod exchange;
+mod gan;
 mod graphs;
 mod learner;
 mod masks;
+#[cfg(feature = "plots")]
+mod plots;
+#[path = "../refuses/mod.rs"]
+mod refuses;
+mod scores;
 mod streams;
 mod tables;
 mod tuning;
@@ -27,12 +34,14 @@ use ndarray::s;
 use proptest::prelude::*;
 
 /// 1000 images of MNIST as numbers from 0 to 1, with their labels.
+#[cfg(feature = "datasets")]
 fn digits(rows: usize) -> gradus::Result<(Array3<f32>, Array1<u8>)> {
     let (train, _) = datasets::mnist::load()?;
     let images = train.images.slice(s![..rows, .., ..]).mapv(|p| f32::from(p) / 255.0);
     Ok((images, train.labels.slice(s![..rows]).to_owned()))
 }
 
+#[cfg(feature = "datasets")]
 fn digit_model(optimizer: impl Optimizer<f32> + 'static) -> gradus::Result<Model> {
     Sequential::new()
         .input([28, 28])
@@ -117,6 +126,7 @@ fn a_model_can_be_sent_and_shared() {
     sent_and_shared::<Error>();
 }
 
+#[cfg(feature = "datasets")]
 #[test]
 fn mnist_gives_the_same_bits_on_any_number_of_threads() -> gradus::Result<()> {
     let (x, y) = digits(1000)?;
@@ -135,6 +145,7 @@ fn mnist_gives_the_same_bits_on_any_number_of_threads() -> gradus::Result<()> {
     Ok(())
 }
 
+#[cfg(feature = "datasets")]
 #[test]
 fn one_model_predicts_for_many_threads_at_once() -> gradus::Result<()> {
     let (x, _) = digits(200)?;
@@ -149,6 +160,7 @@ fn one_model_predicts_for_many_threads_at_once() -> gradus::Result<()> {
     Ok(())
 }
 
+#[cfg(feature = "datasets")]
 #[test]
 fn bytes_train_as_the_numbers_they_are() -> gradus::Result<()> {
     let (train, _) = datasets::mnist::load()?;
@@ -163,6 +175,7 @@ fn bytes_train_as_the_numbers_they_are() -> gradus::Result<()> {
     Ok(())
 }
 
+#[cfg(feature = "datasets")]
 #[test]
 fn a_model_that_was_saved_scores_as_before() -> gradus::Result<()> {
     let (x, y) = digits(100)?;
@@ -179,6 +192,7 @@ fn a_model_that_was_saved_scores_as_before() -> gradus::Result<()> {
 }
 
 /// Labels of another type.
+#[cfg(feature = "datasets")]
 fn to_whole(labels: &Array1<u8>) -> Array1<i64> {
     labels.mapv(i64::from)
 }

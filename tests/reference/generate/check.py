@@ -10,10 +10,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import load_file
 
 import twins
-from common import ROOT, dtype_of
+from common import ROOT, dtype_of, load
 
 FIELDS = {
     "id", "kind", "framework", "dtype", "config", "call", "arrays", "expect", "rtol", "atol", "notes", "tags"
@@ -79,11 +78,11 @@ def main(root):
     for path in sorted(root.glob("*/cases.json")):
         data, folder = json.loads(path.read_text()), path.parent
         ids = [case["id"] for case in data["cases"]]
-        files = sorted(path.stem for path in folder.glob("*.safetensors"))
-        if data["count"] != len(ids) or sorted(ids) != files:
-            wrong.append(f"{folder.name}: count, ids and files do not agree")
+        arrays = load(folder)
+        if data["count"] != len(ids) or sorted(ids) != sorted(arrays):
+            wrong.append(f"{folder.name}: count, ids and tensors do not agree")
         for case in data["cases"]:
-            tensors = load_file(folder / f"{case['id']}.safetensors")
+            tensors = arrays.get(case["id"], {})
             problems = list(structure(case, tensors))
             errors = dict(numbers(case, tensors)) if twins.twin(case) and not problems else {}
             problems += [f"{name} is off by {size:.1e}" for name, size in errors.items() if not size <= limit(case)]

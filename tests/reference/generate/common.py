@@ -1,7 +1,7 @@
 """What every generator shares: the format of reference cases, in one place, and seeded inputs.
 
-A `Group` is a folder `tests/reference/<name>` with `cases.json` and one safetensors file a case. Every random
-number comes from a generator seeded by the case's id, so a case does not change when others come or go.
+A `Group` is a folder `tests/reference/<name>` with `cases.json` and the container `cases.safetensors`, see `pack.py`.
+Every random number comes from a generator seeded by the case's id, so a case does not change when others come or go.
 """
 
 import json
@@ -11,12 +11,16 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import save_file
+
+import pack
 
 ROOT = Path(__file__).resolve().parent.parent
 
 # What a runner has to reproduce; everything else in a case is given.
 EXPECTED = ("output", "grad.", "grad0.", "updated.")
+
+# What numpy's types are called in files.
+DTYPES = {"float64": "F64", "float32": "F32", "int64": "I64", "int32": "I32", "uint64": "U64", "uint8": "U8"}
 
 
 class Group:
@@ -58,8 +62,10 @@ class Group:
         folder = ROOT / self.name
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
-        for id, arrays in self.tensors.items():
-            save_file(arrays, folder / f"{id}.safetensors")
+        pack.write_group(folder, {
+            id: {name: (DTYPES[str(a.dtype)], a.shape, a.tobytes()) for name, a in arrays.items()}
+            for id, arrays in self.tensors.items()
+        })
         (folder / "cases.json").write_text(self.json())
         print(f"{self.name}: {len(self.cases)} cases")
 
@@ -73,6 +79,15 @@ class Group:
         lines = [f" {json.dumps(key)}: {json.dumps(value)}" for key, value in head.items()]
         lines.append(' "cases": [\n' + ",\n".join(cases) + "\n ]")
         return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def load(folder):
+    """The arrays of each case of a group, by id."""
+    types = {word: name for name, word in DTYPES.items()}
+    return {
+        id: {name: np.frombuffer(data, types[dtype]).reshape(shape) for name, (dtype, shape, data) in case.items()}
+        for id, case in pack.read_group(folder).items()
+    }
 
 
 def dtype_of(id):

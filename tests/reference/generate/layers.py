@@ -164,8 +164,21 @@ def noise():
         ("alpha_dropout", "AlphaDropout", {"rate": 0.2}, (3, 5)),
         ("spatial_dropout1d", "SpatialDropout1D", {"rate": 0.3}, (2, 4, 3)),
         ("spatial_dropout2d", "SpatialDropout2D", {"rate": 0.3}, (2, 3, 2, 3)),
+        ("spatial_dropout3d", "SpatialDropout3D", {"rate": 0.3}, (2, 2, 3, 2, 3)),
+        ("identity", "Identity", {}, (2, 3, 4)),
     ]:
         case(id, class_name, config, shape, notes="inference: the identity")
+
+
+def others():
+    for id, config, shape in [
+        ("rescaling", {"scale": 2.5}, (3, 4)),
+        ("rescaling_offset", {"scale": 1 / 127.5, "offset": -1.0}, (2, 3, 2, 3)),
+        ("rescaling__f32", {"scale": -0.3, "offset": 0.7}, (3, 5)),
+    ]:
+        case(id, "Rescaling", config, shape)
+    case("activity_regularization", "ActivityRegularization", {"l1": 0.1, "l2": 0.2}, (3, 4),
+         notes="the gradients are those of the output alone: no penalty is in them")
 
 
 def merges():
@@ -208,5 +221,6 @@ dense()
 activations()
 shapes()
 noise()
+others()
 merges()
 group.write()

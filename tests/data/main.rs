@@ -1,0 +1,22 @@
+//! Data before it meets a model: files as others write and read them, steps of preparation, splits, texts. Beside the
+//! modules lie the files that they read.
+
+#[cfg(feature = "audio")]
+mod audio;
+#[cfg(feature = "datasets")]
+mod datasets;
+#[cfg(feature = "datasets")]
+mod idx;
+#[cfg(feature = "images")]
+mod images;
+mod labels;
+mod preprocessing;
+mod random;
+#[cfg(any(feature = "audio", feature = "images"))]
+#[path = "../refuses/mod.rs"]
+mod refuses;
+mod safetensors;
+mod splits;
+#[cfg(feature = "csv")]
+mod table;
+mod text;
