@@ -11,6 +11,7 @@
 )]
 
 mod callbacks;
+mod earlier_files;
 mod graphs;
 mod streams;
 mod tables;
