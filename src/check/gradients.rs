@@ -13,7 +13,7 @@ use crate::models::graph::{Entry, Recipe};
 use crate::models::inputs::Element;
 use crate::models::shard::Run;
 use crate::models::{AnyLayer, IntoInputs, IntoLayer, Pass};
-use crate::optimizers::{Common, Driver, Optimizer, Step};
+use crate::optimizers::{Driver, Optimizer, OptimizerOptions, Update};
 use crate::training::step::{self, StepData};
 use crate::{Error, Model, Result, Scalar, random};
 
@@ -284,7 +284,7 @@ impl GradientCheck {
         )?;
         let mut compiled = compiled.clone();
         let kept = Arc::new(Mutex::new(Vec::new()));
-        compiled.driver = Driver::from_arc(Arc::new(KeepGradients(kept.clone())), model.params.len())?;
+        compiled.driver = Driver::from_arc(Arc::new(KeepGradients(kept.clone())), &model.graph)?;
         compiled.workspace.prepare(&model, &compiled.objectives, &data, true);
         let rows: Vec<usize> = (0..data.len()).collect();
         let data = StepData { dataset: &data, rows: &rows, class_weights: None, check: false };
@@ -325,11 +325,11 @@ impl GradientCheck {
 struct KeepGradients(Arc<Mutex<Vec<Vec<f64>>>>);
 
 impl Optimizer<f64> for KeepGradients {
-    fn common(&self) -> Common {
-        <crate::optimizers::SGD as Optimizer<f64>>::common(&crate::optimizers::SGD::new())
+    fn options(&self) -> OptimizerOptions {
+        OptimizerOptions::default()
     }
-    fn update(&self, _: Step, _: &mut [f64], gradients: &[f64], _: &mut [&mut [f64]]) {
-        self.0.lock().expect("no thread that holds it panics").push(gradients.to_vec());
+    fn update(&self, update: &mut Update<'_, f64>) {
+        self.0.lock().expect("no thread that holds it panics").push(update.gradient.to_vec());
     }
     fn couples_weights(&self) -> bool {
         true // whole parameters, in order

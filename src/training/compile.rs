@@ -209,7 +209,7 @@ impl<F: Scalar> Model<F> {
                 }
             }
         }
-        let driver = Driver::from_arc(optimizer, self.params.len())?;
+        let driver = Driver::from_arc(optimizer, &self.graph)?;
         self.compiled = Some(Compiled { driver, objectives, workspace: Workspace::default(), epochs: 0 });
         Ok(())
     }
