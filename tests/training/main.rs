@@ -13,6 +13,7 @@
 mod callbacks;
 mod earlier_files;
 mod graphs;
+mod optimizers;
 mod streams;
 mod tables;
 mod tuning;
