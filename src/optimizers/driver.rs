@@ -86,13 +86,11 @@ impl<F: Scalar> Driver<F> {
     }
 
     pub(crate) fn from_arc(optimizer: Arc<dyn Optimizer<F>>, graph: &Graph<F>) -> Result<Self> {
-        Self::checked(&optimizer, graph).map_err(|error| match optimizer.describe() {
-            Some((class, _)) => error.within(format!("optimizer {class}")),
-            None => error.within("optimizer"),
-        })
+        let name = optimizer.describe().map_or("optimizer".into(), |(class, _)| format!("optimizer {class}"));
+        Self::checked(optimizer, graph).map_err(|error| error.within(name))
     }
 
-    fn checked(optimizer: &Arc<dyn Optimizer<F>>, graph: &Graph<F>) -> Result<Self> {
+    fn checked(optimizer: Arc<dyn Optimizer<F>>, graph: &Graph<F>) -> Result<Self> {
         let options = optimizer.options();
         options.check()?;
         optimizer.check()?;
@@ -113,7 +111,8 @@ impl<F: Scalar> Driver<F> {
             .filter(|&layer| !graph.layer_specs(layer).is_empty())
             .map(|layer| graph.layers[layer].name.as_str())
             .collect();
-        options.learning_rate_multipliers.check_names(plans.iter().map(|plan| plan.path.as_str()), &layers)?;
+        let paths: Vec<&str> = plans.iter().map(|plan| plan.path.as_str()).collect();
+        options.learning_rate_multipliers.check_names(&paths, &layers)?;
         let mut learned = graph.specs.iter().zip(&declared).filter(|(spec, _)| spec.learned).map(|(_, state)| state);
         let first = learned.next().map_or(&[][..], |state| state);
         let named_alike =
@@ -149,7 +148,7 @@ impl<F: Scalar> Driver<F> {
             pieces: Vec::new(),
             runs: Vec::new(),
             paces: Vec::new(),
-            optimizer: optimizer.clone(),
+            optimizer,
             options,
         })
     }

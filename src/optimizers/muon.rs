@@ -38,6 +38,7 @@ optimizer_options! {
     /// ```
     /// # Source
     /// Jordan et al. 2024, <https://kellerjordan.github.io/posts/muon>; Liu et al. 2025, arXiv 2502.16982; Keras `Muon`.
+    #[allow(clippy::struct_field_names)] // Keras's names
     pub struct Muon, learning_rate: 0.001, weight_decay: Some(0.004), {
         /// How slowly Adam's mean of the gradient moves. Default: 0.9.
         adam_beta_1: f64 = 0.9,

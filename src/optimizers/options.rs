@@ -199,8 +199,8 @@ impl Multipliers {
     }
 
     /// Refuses names that none of these parameters has in its path.
-    pub(crate) fn check_names<'a>(&self, paths: impl Iterator<Item = &'a str> + Clone, layers: &[&str]) -> Result<()> {
-        match self.0.iter().find(|(name, _)| !paths.clone().any(|path| begins_with(path, name))) {
+    pub(crate) fn check_names(&self, paths: &[&str], layers: &[&str]) -> Result<()> {
+        match self.0.iter().find(|(name, _)| !paths.iter().any(|path| begins_with(path, name))) {
             None => Ok(()),
             Some((name, _)) => {
                 Err(Error::unknown("layer with a learning-rate multiplier", name, layers.iter().copied()))

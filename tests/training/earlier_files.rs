@@ -1,4 +1,5 @@
 //! Files that gradus 0.1.0 wrote when an optimizer's values still lay beside all weights: they load, and training goes on.
+#![allow(clippy::unreadable_literal)] // weights as they were printed
 
 use std::path::Path;
 

@@ -131,7 +131,9 @@ mod tests {
                         x = turned(&x, rows, cols);
                     }
                     let norm = x.iter().map(|x| x * x).sum::<f64>().sqrt() + 1e-7;
-                    x.iter_mut().for_each(|x| *x /= norm);
+                    for x in &mut x {
+                        *x /= norm;
+                    }
                     for _ in 0..4 {
                         let gram = times(&x, &turned(&x, n, k), n, k, n);
                         let square = times(&gram, &gram, n, n, n);
