@@ -203,6 +203,18 @@ fn with(optimizer: impl Optimizer<f32> + 'static) -> Model {
     model(Tanh, Softmax, CategoricalCrossentropy::new(), optimizer)
 }
 
+/// Matrices whose products Muon cuts for several threads.
+fn with_large_matrices(optimizer: impl Optimizer<f32> + 'static) -> Model {
+    Sequential::new()
+        .input([6])
+        .add(Dense::new(200).activation(Tanh))
+        .add(Dense::new(150).activation(Relu))
+        .add(Dense::new(4).activation(Softmax))
+        .compile(CategoricalCrossentropy::new(), optimizer)
+        .build()
+        .expect("a good model")
+}
+
 /// A model for every optimizer and what the driver adds.
 fn optimizers() -> Vec<(String, Model)> {
     vec![
@@ -219,6 +231,10 @@ fn optimizers() -> Vec<(String, Model)> {
         ("Lion".into(), with(Lion::new())),
         ("Lamb".into(), with(Lamb::new())),
         ("Ftrl".into(), with(Ftrl::new())),
+        ("Muon".into(), with(Muon::new())),
+        ("Adafactor".into(), with(Adafactor::new())),
+        ("Muon of large matrices".into(), with_large_matrices(Muon::new())),
+        ("rates of layers".into(), with(Adam::new().learning_rate_multipliers([("dense", 0.1), ("dense_2", 2.0)]))),
         ("clipnorm".into(), with(SGD::new().clipnorm(0.1))),
         ("clipvalue".into(), with(SGD::new().clipvalue(0.1))),
         ("global_clipnorm".into(), with(SGD::new().global_clipnorm(0.1))),

@@ -12,7 +12,7 @@ use crate::error::GradientReport;
 use crate::layers::Mode;
 use crate::models::training_pass::StepData;
 use crate::models::{AnyLayer, IntoInputs, IntoLayer, Pass};
-use crate::optimizers::{Common, Driver, Optimizer, Step};
+use crate::optimizers::{Driver, Optimizer, OptimizerOptions, Update};
 use crate::scalar::Element;
 use crate::training::Learner;
 use crate::{Error, Model, Result, Scalar, random};
@@ -272,7 +272,7 @@ impl GradientCheck {
         model.check_arrays(CALL, &data)?;
         let kept = Arc::new(Mutex::new(Vec::new()));
         let (network, compiled) = model.parts_mut(CALL)?;
-        compiled.driver = Driver::from_arc(Arc::new(KeepGradients(kept.clone())), network.params.len())?;
+        compiled.driver = Driver::from_arc(Arc::new(KeepGradients(kept.clone())), &network.graph)?;
         compiled.pass.prepare(network, &compiled.objectives, &data);
         let rows: Vec<usize> = (0..data.len()).collect();
         let data = StepData { dataset: &data, rows: &rows, class_weights: None, check: false };
@@ -319,11 +319,11 @@ impl GradientCheck {
 struct KeepGradients(Arc<Mutex<Vec<Vec<f64>>>>);
 
 impl Optimizer<f64> for KeepGradients {
-    fn common(&self) -> Common {
-        <crate::optimizers::SGD as Optimizer<f64>>::common(&crate::optimizers::SGD::new())
+    fn options(&self) -> OptimizerOptions {
+        OptimizerOptions::default()
     }
-    fn update(&self, _: Step, _: &mut [f64], gradients: &[f64], _: &mut [&mut [f64]]) {
-        self.0.lock().expect("no thread that holds it panics").push(gradients.to_vec());
+    fn update(&self, update: &mut Update<'_, f64>) {
+        self.0.lock().expect("no thread that holds it panics").push(update.gradient.to_vec());
     }
     fn couples_weights(&self) -> bool {
         true // whole parameters, in order

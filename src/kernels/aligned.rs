@@ -42,11 +42,10 @@ impl<F: Scalar> Aligned<F> {
     }
 
     /// `len` times the same value.
+    #[cfg(test)]
     pub fn full(len: usize, value: F) -> Self {
         let mut values = Self::zeros(len);
-        if value != F::zero() {
-            values.fill(value);
-        }
+        values.fill(value);
         values
     }
 

@@ -89,7 +89,7 @@ impl<F: Scalar> Model<F> {
                 }
             }
         }
-        let driver = Driver::from_arc(optimizer, self.params.len())?;
+        let driver = Driver::from_arc(optimizer, &self.graph)?;
         self.compiled = Some(Compiled::new(driver, objectives, 0));
         Ok(())
     }

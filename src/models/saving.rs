@@ -187,11 +187,16 @@ pub(crate) fn training_file<F: Scalar>(
         "learning_rate": driver.rate,
     });
     file.metadata.insert("training".into(), training.to_string());
-    for (name, values) in driver_values(driver) {
-        for (weight, spec) in network.graph.param_paths() {
-            let tensor =
-                Tensor::new(&spec.shape, values[spec.range.clone()].to_vec()).expect("a slot is like its weight");
-            file.tensors.insert(format!("{OPTIMIZER}/{name}/{weight}"), tensor);
+    let mut insert = |name: &str, weight: &str, shape: &[usize], values: &[F]| {
+        let tensor = Tensor::new(shape, values.to_vec()).expect("shape and values agree");
+        file.tensors.insert(state_name(name, weight), tensor);
+    };
+    for (weight, array) in driver.state_arrays() {
+        insert(&array.name, weight, &array.shape, &driver.state[array.range.clone()]);
+    }
+    for (name, values) in [("accumulated", &driver.accumulated), ("average", &driver.average)] {
+        for (weight, spec) in network.graph.param_paths().filter(|_| !values.is_empty()) {
+            insert(name, &weight, &spec.shape, &values[spec.range.clone()]);
         }
     }
     file
@@ -217,9 +222,18 @@ pub(crate) fn read_training<F: Scalar>(
     let epochs = usize::try_from(epochs).map_err(|_| Error::file(path, format!("{epochs} epochs")))?;
     let params = weights(&network.graph, file, path)?;
     let mut driver = driver.clone();
-    for (name, values) in driver_values_mut(&mut driver) {
+    let mut state = std::mem::take(&mut driver.state);
+    for (weight, array) in driver.state_arrays() {
+        let tensor = state_name(&array.name, weight);
+        state[array.range.clone()].copy_from_slice(values_of(file, &tensor, &array.shape, path)?);
+    }
+    driver.state = state;
+    for (name, values) in [("accumulated", &mut driver.accumulated), ("average", &mut driver.average)] {
+        if values.is_empty() {
+            continue;
+        }
         for (weight, spec) in network.graph.param_paths() {
-            let tensor = format!("{OPTIMIZER}/{name}/{weight}");
+            let tensor = state_name(name, &weight);
             values[spec.range.clone()].copy_from_slice(values_of(file, &tensor, &spec.shape, path)?);
         }
     }
@@ -240,18 +254,9 @@ fn weights_file<F: Scalar>(network: &Network<F>, kind: &str) -> TensorFile {
     file
 }
 
-/// The runs of values that an optimizer keeps, each laid out like the parameters.
-fn driver_values<F: Scalar>(driver: &Driver<F>) -> Vec<(&'static str, &Aligned<F>)> {
-    let slots = driver.optimizer().slots().iter().copied().zip(&driver.slots);
-    let others = [("accumulated", &driver.accumulated), ("average", &driver.average)];
-    slots.chain(others.into_iter().filter(|(_, values)| !values.is_empty())).collect()
-}
-
-fn driver_values_mut<F: Scalar>(driver: &mut Driver<F>) -> Vec<(&'static str, &mut Aligned<F>)> {
-    let names = driver.optimizer().slots();
-    let slots = names.iter().copied().zip(&mut driver.slots);
-    let others = [("accumulated", &mut driver.accumulated), ("average", &mut driver.average)];
-    slots.chain(others.into_iter().filter(|(_, values)| !values.is_empty())).collect()
+/// What a file calls an optimizer's values for a weight.
+fn state_name(name: &str, weight: &str) -> String {
+    format!("{OPTIMIZER}/{name}/{weight}")
 }
 
 pub(crate) fn read(path: &Path) -> Result<TensorFile> {

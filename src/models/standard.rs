@@ -83,8 +83,9 @@ impl<F: Scalar> Registry<F> {
             LossMetric<losses::SparseCategoricalCrossentropy>, LossMetric<losses::SquaredHinge>,
         );
         with_all!(registry, with_optimizer:
-            optimizers::Adadelta, optimizers::Adagrad, optimizers::Adam, optimizers::AdamW, optimizers::Adamax,
-            optimizers::Ftrl, optimizers::Lamb, optimizers::Lion, optimizers::Nadam, optimizers::RMSprop, optimizers::SGD,
+            optimizers::Adadelta, optimizers::Adafactor, optimizers::Adagrad, optimizers::Adam, optimizers::AdamW,
+            optimizers::Adamax, optimizers::Ftrl, optimizers::Lamb, optimizers::Lion, optimizers::Muon, optimizers::Nadam,
+            optimizers::RMSprop, optimizers::SGD,
         )
     }
 }

@@ -1,7 +1,10 @@
 //! Steps that shrink with the gradients seen so far.
 
-use super::{Common, Optimizer, Step, ZeroGradient, above_zero, in_unit_range, optimizer_options};
-use crate::config::{Config, Configured};
+use super::update::zeros_like;
+use super::{
+    Optimizer, Parameter, StateSpec, Update, ZeroGradient, above_zero, at_least_zero, in_unit_range, optimizer_options,
+    shared_methods,
+};
 use crate::kernels::optimizer as kernels;
 use crate::{Error, Result, Scalar};
 
@@ -30,20 +33,20 @@ optimizer_options! {
 }
 
 impl<F: Scalar> Optimizer<F> for Adagrad {
-    fn common(&self) -> Common {
-        self.common_options()
+    shared_methods!();
+
+    fn update(&self, update: &mut Update<'_, F>) {
+        kernels::adagrad(
+            update.weights,
+            update.gradient,
+            update.state.at_mut(0),
+            F::of(update.rate),
+            F::of(self.epsilon),
+        );
     }
 
-    fn update(&self, step: Step, weights: &mut [F], gradients: &[F], slots: &mut [&mut [F]]) {
-        kernels::adagrad(weights, gradients, slots[0], F::of(step.learning_rate), F::of(self.epsilon));
-    }
-
-    fn slots(&self) -> &'static [&'static str] {
-        &["accumulator"]
-    }
-
-    fn slot_start(&self, _: usize) -> f64 {
-        self.initial_accumulator_value
+    fn state(&self, parameter: &Parameter<'_>) -> Vec<StateSpec> {
+        vec![StateSpec::new("accumulator", parameter.shape).start(self.initial_accumulator_value)]
     }
 
     fn zero_gradient(&self) -> ZeroGradient {
@@ -54,14 +57,6 @@ impl<F: Scalar> Optimizer<F> for Adagrad {
         at_least_zero("initial_accumulator_value", self.initial_accumulator_value)?;
         above_zero("epsilon", self.epsilon)
     }
-
-    fn describe(&self) -> Option<(String, Config)> {
-        self.has_words().then(|| (Self::CLASS.into(), self.to_config()))
-    }
-}
-
-fn at_least_zero(option: &str, value: f64) -> Result<()> {
-    if value.is_finite() && value >= 0.0 { Ok(()) } else { Err(Error::option(option, "at least 0", value)) }
 }
 
 optimizer_options! {
@@ -89,18 +84,16 @@ optimizer_options! {
 }
 
 impl<F: Scalar> Optimizer<F> for Adadelta {
-    fn common(&self) -> Common {
-        self.common_options()
+    shared_methods!();
+
+    fn update(&self, update: &mut Update<'_, F>) {
+        let [squares, deltas] = update.state.arrays();
+        let (rate, rho, epsilon) = (F::of(update.rate), F::of(self.rho), F::of(self.epsilon));
+        kernels::adadelta(update.weights, update.gradient, squares, deltas, rate, rho, epsilon);
     }
 
-    fn update(&self, step: Step, weights: &mut [F], gradients: &[F], slots: &mut [&mut [F]]) {
-        let [squares, deltas] = slots else { unreachable!("two slots are named") };
-        let (rate, rho, epsilon) = (F::of(step.learning_rate), F::of(self.rho), F::of(self.epsilon));
-        kernels::adadelta(weights, gradients, squares, deltas, rate, rho, epsilon);
-    }
-
-    fn slots(&self) -> &'static [&'static str] {
-        &["accumulated_grad", "accumulated_delta_var"]
+    fn state(&self, parameter: &Parameter<'_>) -> Vec<StateSpec> {
+        zeros_like(&["accumulated_grad", "accumulated_delta_var"], parameter)
     }
 
     fn zero_gradient(&self) -> ZeroGradient {
@@ -110,10 +103,6 @@ impl<F: Scalar> Optimizer<F> for Adadelta {
     fn check(&self) -> Result<()> {
         in_unit_range("rho", self.rho)?;
         above_zero("epsilon", self.epsilon)
-    }
-
-    fn describe(&self) -> Option<(String, Config)> {
-        self.has_words().then(|| (Self::CLASS.into(), self.to_config()))
     }
 }
 
@@ -151,28 +140,23 @@ optimizer_options! {
 }
 
 impl<F: Scalar> Optimizer<F> for Ftrl {
-    fn common(&self) -> Common {
-        self.common_options()
-    }
+    shared_methods!();
 
-    fn update(&self, step: Step, weights: &mut [F], gradients: &[F], slots: &mut [&mut [F]]) {
-        let [squares, linear] = slots else { unreachable!("two slots are named") };
+    fn update(&self, update: &mut Update<'_, F>) {
+        let [squares, linear] = update.state.arrays();
         let numbers = kernels::FtrlStep {
-            rate: F::of(step.learning_rate),
+            rate: F::of(update.rate),
             power: F::of(-self.learning_rate_power),
             l1: F::of(self.l1_regularization_strength),
-            l2: F::of(self.l2_regularization_strength + self.beta / (2.0 * step.learning_rate)),
+            l2: F::of(self.l2_regularization_strength + self.beta / (2.0 * update.rate)),
             shrinkage: F::of(self.l2_shrinkage_regularization_strength),
         };
-        kernels::ftrl(weights, gradients, squares, linear, numbers);
+        kernels::ftrl(update.weights, update.gradient, squares, linear, numbers);
     }
 
-    fn slots(&self) -> &'static [&'static str] {
-        &["accumulator", "linear"]
-    }
-
-    fn slot_start(&self, slot: usize) -> f64 {
-        if slot == 0 { self.initial_accumulator_value } else { 0.0 }
+    fn state(&self, parameter: &Parameter<'_>) -> Vec<StateSpec> {
+        let accumulator = StateSpec::new("accumulator", parameter.shape);
+        vec![accumulator.start(self.initial_accumulator_value), StateSpec::new("linear", parameter.shape)]
     }
 
     fn check(&self) -> Result<()> {
@@ -183,9 +167,5 @@ impl<F: Scalar> Optimizer<F> for Ftrl {
         at_least_zero("l1_regularization_strength", self.l1_regularization_strength)?;
         at_least_zero("l2_regularization_strength", self.l2_regularization_strength)?;
         at_least_zero("l2_shrinkage_regularization_strength", self.l2_shrinkage_regularization_strength)
-    }
-
-    fn describe(&self) -> Option<(String, Config)> {
-        self.has_words().then(|| (Self::CLASS.into(), self.to_config()))
     }
 }

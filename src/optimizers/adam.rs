@@ -1,7 +1,9 @@
 //! Adam and its relatives.
 
-use super::{Common, Optimizer, Step, ZeroGradient, above_zero, in_unit_range, optimizer_options};
-use crate::config::{Config, Configured};
+use super::update::zeros_like;
+use super::{
+    Optimizer, Parameter, StateSpec, Update, ZeroGradient, above_zero, in_unit_range, optimizer_options, shared_methods,
+};
 use crate::kernels::optimizer::{self as kernels, AdamStep};
 use crate::{Error, Result, Scalar};
 
@@ -65,35 +67,57 @@ optimizer_options! {
     }
 }
 
+/// The numbers of Adam's update number `step`.
+pub(super) fn adam_step<F: Scalar>(rate: f64, step: u64, [beta_1, beta_2]: [f64; 2], epsilon: f64) -> AdamStep<F> {
+    // β^t by powf: exact enough at any t, where powi would need a 32-bit t.
+    let t = step as f64;
+    AdamStep {
+        alpha: F::of(rate * (1.0 - beta_2.powf(t)).sqrt() / (1.0 - beta_1.powf(t))),
+        rest_1: F::of(1.0 - beta_1),
+        rest_2: F::of(1.0 - beta_2),
+        epsilon: F::of(epsilon),
+        // The driver lets weights decay, for every optimizer alike.
+        decay: F::zero(),
+    }
+}
+
+/// Refuses means that never move, and an epsilon that is not above 0.
+pub(super) fn check_adam(betas: [(&str, f64); 2], epsilon: f64) -> Result<()> {
+    for (option, beta) in betas {
+        in_unit_range(option, beta)?;
+        if beta == 1.0 {
+            return Err(Error::option(option, "below 1", beta));
+        }
+    }
+    above_zero("epsilon", epsilon)
+}
+
 macro_rules! adam_family {
     ($name:ident) => {
         impl<F: Scalar> Optimizer<F> for $name {
-            fn common(&self) -> Common {
-                self.common_options()
-            }
+            shared_methods!();
 
-            fn update(&self, step: Step, weights: &mut [F], gradients: &[F], slots: &mut [&mut [F]]) {
-                let t = step.number as f64;
-                // β^t by powf: exact enough at any t, where powi would need a 32-bit t.
-                let root = (1.0 - self.beta_2.powf(t)).sqrt();
-                let epsilon = if self.epsilon_after_correction { self.epsilon * root } else { self.epsilon };
-                let numbers = AdamStep {
-                    alpha: F::of(step.learning_rate * root / (1.0 - self.beta_1.powf(t))),
-                    rest_1: F::of(1.0 - self.beta_1),
-                    rest_2: F::of(1.0 - self.beta_2),
-                    epsilon: F::of(epsilon),
-                    // The driver lets weights decay, for every optimizer alike.
-                    decay: F::zero(),
+            fn update(&self, update: &mut Update<'_, F>) {
+                let epsilon = match self.epsilon_after_correction {
+                    true => self.epsilon * (1.0 - self.beta_2.powf(update.step as f64)).sqrt(),
+                    false => self.epsilon,
                 };
-                match slots {
-                    [m, v] => kernels::adam(weights, gradients, m, v, numbers),
-                    [m, v, largest] => kernels::adam_amsgrad(weights, gradients, m, v, largest, numbers),
-                    _ => unreachable!("the driver gives as many slots as `slots` names"),
+                let numbers = adam_step(update.rate, update.step, [self.beta_1, self.beta_2], epsilon);
+                if self.amsgrad {
+                    let [m, v, largest] = update.state.arrays();
+                    kernels::adam_amsgrad(update.weights, update.gradient, m, v, largest, numbers);
+                } else {
+                    let [m, v] = update.state.arrays();
+                    kernels::adam(update.weights, update.gradient, m, v, numbers);
                 }
             }
 
-            fn slots(&self) -> &'static [&'static str] {
-                if self.amsgrad { &["momentum", "velocity", "velocity_hat"] } else { &["momentum", "velocity"] }
+            fn state(&self, parameter: &Parameter<'_>) -> Vec<StateSpec> {
+                let names: &[&str] = match self.amsgrad {
+                    true => &["momentum", "velocity", "velocity_hat"],
+                    false => &["momentum", "velocity"],
+                };
+                zeros_like(names, parameter)
             }
 
             fn zero_gradient(&self) -> ZeroGradient {
@@ -101,17 +125,7 @@ macro_rules! adam_family {
             }
 
             fn check(&self) -> Result<()> {
-                for (option, beta) in [("beta_1", self.beta_1), ("beta_2", self.beta_2)] {
-                    in_unit_range(option, beta)?;
-                    if beta == 1.0 {
-                        return Err(Error::option(option, "below 1", beta));
-                    }
-                }
-                above_zero("epsilon", self.epsilon)
-            }
-
-            fn describe(&self) -> Option<(String, Config)> {
-                self.has_words().then(|| (Self::CLASS.into(), self.to_config()))
+                check_adam([("beta_1", self.beta_1), ("beta_2", self.beta_2)], self.epsilon)
             }
         }
     };

@@ -6,27 +6,35 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{Common, Optimizer, Step, ZeroGradient};
+use super::spans::{Pace, Piece, SPAN, SPARSE, Span, TABLE_SPAN, Table, in_runs, touched};
+use super::update::{MOST_ARRAYS, State, StateArray};
+use super::{Optimizer, OptimizerOptions, Parameter, StateSpec, Update, ZeroGradient};
 use crate::engine::graph::Graph;
 use crate::engine::partial::Partial;
 use crate::engine::{Network, Pass};
 use crate::kernels::aligned::Aligned;
 use crate::kernels::{elementwise, optimizer as kernels, reduce};
-use crate::layers::rows::{Rows, TouchedRows};
+use crate::layers::rows::Rows;
 use crate::layers::{GradState, ParamSpec};
-use crate::parallel;
 use crate::{Error, Result, Scalar};
 
-/// An optimizer at work on one model: its slots, its step, and what all optimizers share.
+/// An optimizer at work on one model: its state, its step, and what all optimizers share.
 ///
 /// `fit` uses one; a training loop of one's own makes one with [`Driver::new`] and calls [`step`](Self::step) (see
 /// [`Model::forward`](crate::Model::forward) for such a loop).
 #[derive(Clone)]
 pub struct Driver<F: Scalar> {
     optimizer: Arc<dyn Optimizer<F>>,
-    common: Common,
-    /// One run of values a slot, laid out like the parameters.
-    pub(crate) slots: Vec<Aligned<F>>,
+    options: OptimizerOptions,
+    /// What the optimizer keeps. In pieces: array after array, each laid out like the parameters. Otherwise: parameter after
+    /// parameter.
+    pub(crate) state: Aligned<F>,
+    /// What is known of each parameter of the model, in order.
+    plans: Vec<Plan>,
+    /// How the arrays of all parameters lie, where the optimizer is given pieces of runs, not whole parameters.
+    in_pieces: Option<Pieces>,
+    /// Room for the optimizer's own use.
+    scratch: Aligned<F>,
     /// Gradients accumulated since the last update.
     pub(crate) accumulated: Aligned<F>,
     /// The moving average of the weights.
@@ -44,140 +52,94 @@ pub struct Driver<F: Scalar> {
     pieces: Vec<Piece>,
     /// The runs of weights that this step changes, tables left out.
     runs: Vec<Range<usize>>,
+    /// The pace of each.
+    paces: Vec<Pace>,
 }
 
-/// Weights that a step changes.
+/// A parameter, and how it is updated.
 #[derive(Clone)]
-enum Piece {
-    /// All of a run, which parameters side by side have in common.
-    Run(Range<usize>),
-    /// Some rows of a table.
-    Table(Table),
+struct Plan {
+    path: String,
+    pace: Pace,
+    /// The optimizer's arrays.
+    arrays: Vec<StateArray>,
+    /// How many values of scratch its update wants.
+    scratch: usize,
 }
 
-/// A table of which a step changes the rows that have a gradient, or have had one.
-#[derive(Clone)]
-struct Table {
-    /// Which parameter it is.
-    spec: usize,
-    range: Range<usize>,
-    rows: Rows,
-    /// Whether rows that have had a gradient once go on moving without one.
-    moves_on: bool,
-    /// What the step changes: runs of rows, as runs of weights.
-    runs: Vec<Range<usize>>,
+/// Arrays that are laid out like the parameters.
+#[derive(Clone, Copy)]
+struct Pieces {
+    arrays: usize,
+    /// From the start of one to that of the next.
+    stride: usize,
 }
-
-/// A table is updated row by row as long as at most one row of so many is concerned.
-const SPARSE: usize = 8;
-
-impl Table {
-    /// Works out what a step changes; `touched` are the rows that have a gradient, shard by shard.
-    fn set_runs<'a, F: Scalar>(&mut self, touched: impl Iterator<Item = &'a TouchedRows<F>>) {
-        if !self.moves_on {
-            self.rows.clear();
-        }
-        touched.for_each(|rows| self.rows.insert_those(rows.touched()));
-        self.runs.clear();
-        if self.rows.len() * SPARSE > self.rows.count() {
-            // One long run is quicker than as many short ones, and the rows between them stay as they are.
-            self.runs.push(self.range.clone());
-            return;
-        }
-        let (start, width) = (self.range.start, self.width());
-        self.runs.extend(self.rows.runs().map(|run| start + run.start * width..start + run.end * width));
-    }
-
-    fn width(&self) -> usize {
-        self.range.len() / self.rows.count()
-    }
-
-    /// Adds the gradients `touched` of a run of the table's weights to `sum`.
-    fn add_gradients<F: Scalar>(&self, touched: &TouchedRows<F>, run: Range<usize>, sum: &mut [F]) {
-        let width = self.width();
-        let (first, end) = (run.start - self.range.start, run.end - self.range.start);
-        for row in first / width..end.div_ceil(width) {
-            if let Some(gradient) = touched.get(row) {
-                // The run may begin or end within a row.
-                let (from, to) = ((row * width).max(first), ((row + 1) * width).min(end));
-                let gradient = &gradient[from - row * width..to - row * width];
-                elementwise::axpy(F::one(), gradient, &mut sum[from - first..to - first]);
-            }
-        }
-    }
-}
-
-/// A run of weights with all that belongs to it, which can be cut in two.
-struct Span<'a, F> {
-    /// The number of its first weight.
-    start: usize,
-    weights: &'a mut [F],
-    gradients: Partial<'a, F>,
-    slots: [&'a mut [F]; MOST_SLOTS],
-}
-
-impl<F: Scalar> Span<'_, F> {
-    /// Some of the weights, by their numbers.
-    fn part(&mut self, range: Range<usize>) -> Span<'_, F> {
-        let start = range.start;
-        let range = range.start - self.start..range.end - self.start;
-        let mut slots: [&mut [F]; MOST_SLOTS] = Default::default();
-        for (part, slot) in slots.iter_mut().zip(&mut self.slots).filter(|(_, slot)| !slot.is_empty()) {
-            *part = &mut slot[range.clone()];
-        }
-        Span { start, weights: &mut self.weights[range.clone()], gradients: self.gradients.part(range), slots }
-    }
-
-    /// The first `len` weights, and the others.
-    fn split_at(self, len: usize) -> (Self, Self) {
-        let (left_weights, right_weights) = self.weights.split_at_mut(len);
-        let (left_gradients, right_gradients) = self.gradients.split_at(len);
-        let mut left_slots: [&mut [F]; MOST_SLOTS] = Default::default();
-        let mut right_slots: [&mut [F]; MOST_SLOTS] = Default::default();
-        for ((slot, left), right) in self.slots.into_iter().zip(&mut left_slots).zip(&mut right_slots) {
-            if !slot.is_empty() {
-                (*left, *right) = slot.split_at_mut(len);
-            }
-        }
-        let left = Self { start: self.start, weights: left_weights, gradients: left_gradients, slots: left_slots };
-        (left, Self { start: self.start + len, weights: right_weights, gradients: right_gradients, slots: right_slots })
-    }
-}
-
-const MOST_SLOTS: usize = 4;
-
-/// Weights that one thread updates at a time: their slots and gradients fit into its cache.
-const SPAN: usize = 1 << 13;
-
-/// The same for a table, whose gradients are gathered on the stack.
-const TABLE_SPAN: usize = 1 << 11;
 
 impl<F: Scalar> Driver<F> {
     /// An optimizer for this model's parameters.
     ///
     /// # Errors
-    /// If an option of the optimizer is outside its range.
+    /// If an option of the optimizer is outside its range, a name of its learning-rate multipliers is no layer's, or the state
+    /// that it declares has another shape than the weights that it updates in pieces.
     pub fn new(optimizer: impl Optimizer<F> + 'static, model: &Network<F>) -> Result<Self> {
-        Self::from_arc(Arc::new(optimizer), model.params.len())
+        Self::from_arc(Arc::new(optimizer), &model.graph)
     }
 
-    pub(crate) fn from_arc(optimizer: Arc<dyn Optimizer<F>>, params: usize) -> Result<Self> {
-        let common = optimizer.common();
-        let checked = common.check().and_then(|()| optimizer.check());
-        checked.map_err(|error| match optimizer.describe() {
-            Some((class, _)) => error.within(format!("optimizer {class}")),
-            None => error.within("optimizer"),
-        })?;
-        let slots = optimizer.slots().len();
-        assert!(slots <= MOST_SLOTS, "an optimizer has at most {MOST_SLOTS} slots");
+    pub(crate) fn from_arc(optimizer: Arc<dyn Optimizer<F>>, graph: &Graph<F>) -> Result<Self> {
+        let name = optimizer.describe().map_or("optimizer".into(), |(class, _)| format!("optimizer {class}"));
+        Self::checked(optimizer, graph).map_err(|error| error.within(name))
+    }
+
+    fn checked(optimizer: Arc<dyn Optimizer<F>>, graph: &Graph<F>) -> Result<Self> {
+        let options = optimizer.options();
+        options.check()?;
+        optimizer.check()?;
+        let params = graph.specs.last().map_or(0, |spec| spec.range.end);
+        let mut declared = Vec::with_capacity(graph.specs.len());
+        let mut plans = Vec::with_capacity(graph.specs.len());
+        for (path, spec) in graph.param_paths() {
+            let parameter = Parameter::new(&path, &spec.shape);
+            let state = if spec.learned { optimizer.state(&parameter) } else { Vec::new() };
+            let weight_decay = optimizer.weight_decay(&parameter).filter(|decay| *decay != 0.0);
+            let pace = Pace { multiplier: options.learning_rate_multipliers.of(&path), weight_decay };
+            let scratch = if spec.learned { optimizer.scratch(&parameter) } else { 0 };
+            check_state(&state, &parameter, optimizer.couples_weights())?;
+            declared.push(state);
+            plans.push(Plan { path, pace, arrays: Vec::new(), scratch });
+        }
+        let layers: Vec<&str> = (0..graph.layers.len())
+            .filter(|&layer| !graph.layer_specs(layer).is_empty())
+            .map(|layer| graph.layers[layer].name.as_str())
+            .collect();
+        let paths: Vec<&str> = plans.iter().map(|plan| plan.path.as_str()).collect();
+        options.learning_rate_multipliers.check_names(&paths, &layers)?;
+        let mut learned = graph.specs.iter().zip(&declared).filter(|(spec, _)| spec.learned).map(|(_, state)| state);
+        let first = learned.next().map_or(&[][..], |state| state);
+        let named_alike =
+            |state: &Vec<StateSpec>| state.iter().map(|one| &one.name).eq(first.iter().map(|one| &one.name));
+        let alike = !optimizer.couples_weights() && first.len() <= MOST_ARRAYS && learned.all(named_alike);
+        let in_pieces = alike.then(|| Pieces { arrays: first.len(), stride: params.next_multiple_of(64) });
+        let mut end = in_pieces.map_or(0, |pieces| pieces.arrays * pieces.stride);
+        for ((plan, declared), spec) in plans.iter_mut().zip(&declared).zip(&graph.specs) {
+            for (number, StateSpec { name, shape, .. }) in declared.iter().enumerate() {
+                let start = in_pieces.map_or(end, |pieces| number * pieces.stride + spec.range.start);
+                let range = start..start + crate::tensor::volume(shape);
+                end = end.max(range.end);
+                plan.arrays.push(StateArray { name: name.clone(), shape: shape.clone(), range });
+            }
+        }
+        let mut state = Aligned::zeros(end);
+        for (array, declared) in plans.iter().flat_map(|plan| &plan.arrays).zip(declared.iter().flatten()) {
+            state[array.range.clone()].fill(F::of(declared.start));
+        }
+        let room = |wanted: bool| if wanted { Aligned::zeros(params) } else { Aligned::new() };
         Ok(Self {
-            slots: (0..slots).map(|slot| Aligned::full(params, F::of(optimizer.slot_start(slot)))).collect(),
-            accumulated: if common.gradient_accumulation_steps.is_some() {
-                Aligned::zeros(params)
-            } else {
-                Aligned::new()
-            },
-            average: if common.use_ema { Aligned::zeros(params) } else { Aligned::new() },
+            state,
+            scratch: Aligned::zeros(plans.iter().map(|plan| plan.scratch).max().unwrap_or(0)),
+            plans,
+            in_pieces,
+            accumulated: room(options.gradient_accumulation_steps.is_some()),
+            average: room(options.use_ema),
             params,
             calls: 0,
             rate: None,
@@ -185,9 +147,15 @@ impl<F: Scalar> Driver<F> {
             trains: Vec::new(),
             pieces: Vec::new(),
             runs: Vec::new(),
+            paces: Vec::new(),
             optimizer,
-            common,
+            options,
         })
+    }
+
+    /// Every array that the optimizer keeps: the path of the parameter, and where it lies in the state.
+    pub(crate) fn state_arrays(&self) -> impl Iterator<Item = (&str, &StateArray)> {
+        self.plans.iter().flat_map(|plan| plan.arrays.iter().map(|array| (plan.path.as_str(), array)))
     }
 
     /// How many steps have been made.
@@ -197,7 +165,7 @@ impl<F: Scalar> Driver<F> {
 
     /// The learning rate of the next step.
     pub fn learning_rate(&self) -> f64 {
-        self.rate.unwrap_or_else(|| self.common.learning_rate.at(self.calls))
+        self.rate.unwrap_or_else(|| self.options.learning_rate.at(self.calls))
     }
 
     /// Sets the learning rate of all further steps.
@@ -272,28 +240,34 @@ impl<F: Scalar> Driver<F> {
             self.trains = trains.to_vec();
             self.pieces = self.pieces(graph, trains);
             self.runs.reserve(self.pieces.len());
+            self.paces.reserve(self.pieces.len());
         }
         self.runs.clear();
+        self.paces.clear();
         for piece in &mut self.pieces {
             match piece {
-                Piece::Run(run) => self.runs.push(run.clone()),
+                Piece::Run(run, pace) => {
+                    self.runs.push(run.clone());
+                    self.paces.push(*pace);
+                }
                 Piece::Table(table) if shards.is_empty() => {
                     // Nobody knows which rows have a gradient: all count.
                     table.rows.insert_all();
                     table.runs.clear();
                     self.runs.push(table.range.clone());
+                    self.paces.push(table.pace);
                 }
                 Piece::Table(table) => table.set_runs(touched(shards, table.spec)),
             }
         }
-        if self.common.maximize {
+        if self.options.maximize {
             kernels::scale(gradients.add_up_in_parallel(), -F::one());
         }
-        if self.common.use_ema && self.calls == 0 {
+        if self.options.use_ema && self.calls == 0 {
             // Frozen layers too: one that is thawed later finds its own weights, not zeros.
             self.average.copy_from_slice(weights);
         }
-        let accumulate = self.common.gradient_accumulation_steps.unwrap_or(1);
+        let accumulate = self.options.gradient_accumulation_steps.unwrap_or(1);
         let updates = self.calls / accumulate;
         let due = (self.calls + 1).is_multiple_of(accumulate);
         if accumulate > 1 {
@@ -309,12 +283,12 @@ impl<F: Scalar> Driver<F> {
         if due {
             self.update(graph, updates + 1, weights, gradients, shards);
         }
-        if self.common.use_ema {
-            let momentum = if updates == 0 { F::zero() } else { F::of(self.common.ema_momentum) };
+        if self.options.use_ema {
+            let momentum = if updates == 0 { F::zero() } else { F::of(self.options.ema_momentum) };
             for run in &self.runs {
                 let (average, weights) = (&mut self.average[run.clone()], &mut weights[run.clone()]);
                 kernels::moving_average(average, weights, momentum);
-                if self.common.ema_overwrite_frequency.is_some_and(|every| (updates + 1).is_multiple_of(every)) {
+                if self.options.ema_overwrite_frequency.is_some_and(|every| (updates + 1).is_multiple_of(every)) {
                     weights.copy_from_slice(average);
                 }
             }
@@ -331,19 +305,22 @@ impl<F: Scalar> Driver<F> {
     fn pieces(&self, graph: &Graph<F>, trains: &[bool]) -> Vec<Piece> {
         let takes_rows = self.takes_rows();
         let mut pieces: Vec<Piece> = Vec::new();
-        for_each_spec(graph, trains, |number, spec| match (spec.table_rows(), pieces.last_mut()) {
-            (Some(count), _) if takes_rows => {
-                let mut rows = Rows::none_of(count);
-                let moves_on = self.optimizer.zero_gradient() == ZeroGradient::KeepsFresh;
-                if moves_on && self.calls > 0 {
-                    // What an optimizer has seen in an earlier run is not known.
-                    rows.insert_all();
+        for_each_spec(graph, trains, |number, spec| {
+            let (range, pace) = (spec.range.clone(), self.plans[number].pace);
+            match (spec.table_rows(), pieces.last_mut()) {
+                (Some(count), _) if takes_rows => {
+                    let mut rows = Rows::none_of(count);
+                    let moves_on = self.optimizer.zero_gradient() == ZeroGradient::KeepsFresh;
+                    if moves_on && self.calls > 0 {
+                        // What an optimizer has seen in an earlier run is not known.
+                        rows.insert_all();
+                    }
+                    let runs = Vec::with_capacity(count / SPARSE + 1);
+                    pieces.push(Piece::Table(Table { spec: number, range, pace, rows, moves_on, runs }));
                 }
-                let runs = Vec::with_capacity(count / SPARSE + 1);
-                pieces.push(Piece::Table(Table { spec: number, range: spec.range.clone(), rows, moves_on, runs }));
+                (_, Some(Piece::Run(last, same))) if last.end == range.start && *same == pace => last.end = range.end,
+                _ => pieces.push(Piece::Run(range, pace)),
             }
-            (_, Some(Piece::Run(last))) if last.end == spec.range.start => last.end = spec.range.end,
-            _ => pieces.push(Piece::Run(spec.range.clone())),
         });
         pieces
     }
@@ -351,22 +328,23 @@ impl<F: Scalar> Driver<F> {
     /// Whether a step may leave out the rows of a table that have no gradient, and wants to see no gradient before it
     /// changes the weight.
     pub(crate) fn takes_rows(&self) -> bool {
-        let (common, optimizer) = (&self.common, &self.optimizer);
-        let alone = !common.decays() && !common.use_ema && common.gradient_accumulation_steps.is_none();
-        let unseen = !common.maximize && common.clipnorm.is_none() && common.global_clipnorm.is_none();
-        alone && unseen && !optimizer.couples_weights() && optimizer.zero_gradient() != ZeroGradient::Moves
+        let options = &self.options;
+        let decays = self.plans.iter().any(|plan| plan.pace.weight_decay.is_some());
+        let alone = !decays && !options.use_ema && options.gradient_accumulation_steps.is_none();
+        let unseen = !options.maximize && options.clipnorm.is_none() && options.global_clipnorm.is_none();
+        alone && unseen && self.in_pieces.is_some() && self.optimizer.zero_gradient() != ZeroGradient::Moves
     }
 
     fn update(
         &mut self,
         graph: &Graph<F>,
-        number: u64,
+        step: u64,
         weights: &mut [F],
         mut gradients: Partial<'_, F>,
         shards: &[&[GradState<F>]],
     ) {
-        let step = Step { number, learning_rate: self.learning_rate() };
-        let (optimizer, common, trains) = (&self.optimizer, &self.common, &self.trains);
+        let learning_rate = self.learning_rate();
+        let (optimizer, common, trains) = (&self.optimizer, &self.options, &self.trains);
         let mut scale = None;
         if let Some(most) = common.clipnorm {
             let gradients = gradients.add_up_in_parallel();
@@ -380,48 +358,72 @@ impl<F: Scalar> Driver<F> {
             let norm = squares.sqrt();
             scale = Some(F::of(most * (1.0 / norm).min(1.0 / most)));
         }
-        let decay = common.weight_decay.filter(|_| common.decays());
-        let slot_count = optimizer.slots().len();
-        let change = |weights: &mut [F], gradients: &mut [F], slots: &mut [&mut [F]]| {
+        // What comes before the update itself; the rate of it.
+        let prepare = |weights: &mut [F], gradient: &mut [F], pace: Pace| {
+            let rate = learning_rate * pace.multiplier;
             if let Some(scale) = scale {
-                kernels::scale(gradients, scale);
+                kernels::scale(gradient, scale);
             }
             if let Some(most) = common.clipvalue {
-                kernels::clip(gradients, F::of(most));
+                kernels::clip(gradient, F::of(most));
             }
-            match decay {
+            match pace.weight_decay {
                 Some(decay) if common.decoupled_weight_decay => {
-                    kernels::scale(weights, F::one() - F::of(decay * step.learning_rate));
+                    kernels::scale(weights, F::one() - F::of(decay * rate));
                 }
-                Some(decay) => elementwise::axpy(F::of(decay), weights, gradients),
+                Some(decay) => elementwise::axpy(F::of(decay), weights, gradient),
                 None => (),
             }
-            optimizer.update(step, weights, gradients, &mut slots[..slot_count]);
+            rate
         };
-        let work = |mut span: Span<'_, F>| change(span.weights, span.gradients.add_up(), &mut span.slots);
-        let mut slots: [&mut [F]; MOST_SLOTS] = Default::default();
-        for (own, slot) in slots.iter_mut().zip(&mut self.slots) {
-            *own = slot;
+        let Some(Pieces { arrays, stride }) = self.in_pieces else {
+            let (state, scratch, plans) = (&mut self.state, &mut self.scratch, &self.plans);
+            return for_each_spec(graph, trains, |number, spec| {
+                let plan = &plans[number];
+                let weights = &mut weights[spec.range.clone()];
+                let mut gradient = gradients.part(spec.range.clone());
+                let gradient = gradient.add_up();
+                let rate = prepare(weights, gradient, plan.pace);
+                let start = plan.arrays.first().map_or(0, |array| array.range.start);
+                let end = plan.arrays.last().map_or(start, |array| array.range.end);
+                let state = State::together(&mut state[start..end], &plan.arrays);
+                let scratch = &mut scratch[..plan.scratch];
+                let (path, shape) = (plan.path.as_str(), &*spec.shape);
+                optimizer.update(&mut Update { path, shape, weights, gradient, state, scratch, rate, step });
+            });
+        };
+        let change = |weights: &mut [F], gradient: &mut [F], state: [&mut [F]; MOST_ARRAYS], pace: Pace| {
+            let rate = prepare(weights, gradient, pace);
+            let (shape, state) = (&[weights.len()], State::apart(state, arrays));
+            optimizer.update(&mut Update { path: "", shape, weights, gradient, state, scratch: &mut [], rate, step });
+        };
+        let mut state: [&mut [F]; MOST_ARRAYS] = Default::default();
+        for (array, values) in state.iter_mut().zip(self.state.chunks_mut(stride.max(1)).take(arrays)) {
+            *array = values;
         }
-        let mut all = Span { start: 0, weights, gradients, slots };
-        if optimizer.couples_weights() {
-            return for_each_spec(graph, trains, |_, spec| work(all.part(spec.range.clone())));
+        let mut all = Span { start: 0, weights, gradients, state };
+        let mut first = 0;
+        for paces in self.paces.chunk_by(PartialEq::eq) {
+            let runs = &self.runs[first..first + paces.len()];
+            first += paces.len();
+            in_runs(all.part(0..self.params), runs, SPAN, &|mut span: Span<'_, F>| {
+                change(span.weights, span.gradients.add_up(), span.state, paces[0]);
+            });
         }
-        in_runs(all.part(0..self.params), &self.runs, SPAN, &work);
         for table in self.pieces.iter().filter_map(Piece::table) {
-            in_runs(all.part(table.range.clone()), &table.runs, TABLE_SPAN, &|mut span: Span<'_, F>| {
+            in_runs(all.part(table.range.clone()), &table.runs, TABLE_SPAN, &|span: Span<'_, F>| {
                 let run = span.start..span.start + span.weights.len();
                 let mut sum = [F::zero(); TABLE_SPAN];
                 let sum = &mut sum[..run.len()];
                 touched(shards, table.spec).for_each(|rows| table.add_gradients(rows, run.clone(), sum));
-                change(span.weights, sum, &mut span.slots);
+                change(span.weights, sum, span.state, table.pace);
             });
         }
     }
 
     /// Ends a training: with `use_ema` the moving average takes the weights' place.
     pub fn finish(&self, model: &mut Network<F>) {
-        if self.common.use_ema && self.calls > 0 {
+        if self.options.use_ema && self.calls > 0 {
             let params = &mut model.params;
             for_each_spec(&model.graph, &model.trains, |_, spec| {
                 params[spec.range.clone()].copy_from_slice(&self.average[spec.range.clone()]);
@@ -434,18 +436,22 @@ impl<F: Scalar> Driver<F> {
     }
 }
 
-impl Piece {
-    fn table(&self) -> Option<&Table> {
-        match self {
-            Self::Run(_) => None,
-            Self::Table(table) => Some(table),
+/// Refuses state that an optimizer declares and cannot have.
+fn check_state(state: &[StateSpec], parameter: &Parameter<'_>, couples_weights: bool) -> Result<()> {
+    for (i, StateSpec { name, shape, .. }) in state.iter().enumerate() {
+        let what = format!("state `{name}` of `{}`", parameter.path);
+        if ["accumulated", "average"].contains(&name.as_str()) || state[..i].iter().any(|other| other.name == *name) {
+            return Err(Error::option(what, "under a name that nothing else has", format!("`{name}`")));
+        }
+        if !couples_weights && shape != parameter.shape {
+            let expected = format!(
+                "of the parameter's shape {} (state of another shape is for optimizers whose `couples_weights` is true)",
+                crate::error::show(parameter.shape)
+            );
+            return Err(Error::option(what, expected, crate::error::show(shape)));
         }
     }
-}
-
-/// The gradients of parameter number `spec`, a table: which rows each shard has touched.
-fn touched<'a, F: Scalar>(shards: &[&'a [GradState<F>]], spec: usize) -> impl Iterator<Item = &'a TouchedRows<F>> {
-    shards.iter().filter_map(move |known| known.get(spec)?.rows.as_ref())
+    Ok(())
 }
 
 /// The parameters that training changes, one by one, with their numbers.
@@ -463,40 +469,4 @@ fn clip_norm<F: Scalar>(most: f64, gradient: &mut [F]) {
     if norm > most {
         kernels::scale(gradient, F::of(most / norm));
     }
-}
-
-/// Works on the runs `runs` of a span, at most `most` weights at a time; on many of them in parallel. Where they are cut
-/// changes no result.
-fn in_runs<F: Scalar>(mut span: Span<'_, F>, runs: &[Range<usize>], most: usize, work: &(impl Fn(Span<'_, F>) + Sync)) {
-    /// Runs that one thread works on at a time: rows of a table are short.
-    const RUNS: usize = 64;
-    let in_turn = |mut span: Span<'_, F>| {
-        while span.weights.len() > most {
-            let (first, rest) = span.split_at(most);
-            work(first);
-            span = rest;
-        }
-        work(span);
-    };
-    if runs.len() <= RUNS {
-        for run in runs {
-            parallel::in_pieces(span.part(run.clone()), run.len(), most, Span::split_at, &in_turn);
-        }
-        return;
-    }
-    parallel::in_pieces((span, runs), runs.len(), RUNS, split_runs, &|(mut span, runs)| {
-        for run in runs {
-            in_turn(span.part(run.clone()));
-        }
-    });
-}
-
-type Runs<'a, F> = (Span<'a, F>, &'a [Range<usize>]);
-
-/// The runs before number `middle`, and those from there on, each with its part of the span.
-fn split_runs<F: Scalar>((span, runs): Runs<'_, F>, middle: usize) -> (Runs<'_, F>, Runs<'_, F>) {
-    let (left_runs, right_runs) = runs.split_at(middle);
-    let before = right_runs[0].start - span.start;
-    let (left, right) = span.split_at(before);
-    ((left, left_runs), (right, right_runs))
 }

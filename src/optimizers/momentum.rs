@@ -1,13 +1,15 @@
 //! Relatives of Adam: other norms, look-ahead, signs, layers of equal pace.
 
-use super::{Common, Optimizer, Step, ZeroGradient, above_zero, in_unit_range, optimizer_options};
-use crate::config::{Config, Configured};
+use super::update::zeros_like;
+use super::{
+    Optimizer, Parameter, StateSpec, Update, ZeroGradient, above_zero, in_unit_range, optimizer_options, shared_methods,
+};
 use crate::kernels::optimizer::{self as kernels, NadamStep};
 use crate::{Result, Scalar};
 
 /// 1 − βᵗ.
-fn correction(beta: f64, step: Step) -> f64 {
-    1.0 - beta.powf(step.number as f64)
+fn correction(beta: f64, step: u64) -> f64 {
+    1.0 - beta.powf(step as f64)
 }
 
 fn check_means(beta_1: f64, beta_2: f64, epsilon: f64) -> Result<()> {
@@ -43,19 +45,17 @@ optimizer_options! {
 }
 
 impl<F: Scalar> Optimizer<F> for Adamax {
-    fn common(&self) -> Common {
-        self.common_options()
-    }
+    shared_methods!();
 
-    fn update(&self, step: Step, weights: &mut [F], gradients: &[F], slots: &mut [&mut [F]]) {
-        let [mean, norm] = slots else { unreachable!("two slots are named") };
-        let alpha = step.learning_rate / correction(self.beta_1, step);
+    fn update(&self, update: &mut Update<'_, F>) {
+        let [mean, norm] = update.state.arrays();
+        let alpha = update.rate / correction(self.beta_1, update.step);
         let (rest_1, beta_2) = (F::of(1.0 - self.beta_1), F::of(self.beta_2));
-        kernels::adamax(weights, gradients, mean, norm, rest_1, beta_2, F::of(alpha), F::of(self.epsilon));
+        kernels::adamax(update.weights, update.gradient, mean, norm, rest_1, beta_2, F::of(alpha), F::of(self.epsilon));
     }
 
-    fn slots(&self) -> &'static [&'static str] {
-        &["momentum", "norm"]
+    fn state(&self, parameter: &Parameter<'_>) -> Vec<StateSpec> {
+        zeros_like(&["momentum", "norm"], parameter)
     }
 
     fn zero_gradient(&self) -> ZeroGradient {
@@ -64,10 +64,6 @@ impl<F: Scalar> Optimizer<F> for Adamax {
 
     fn check(&self) -> Result<()> {
         check_means(self.beta_1, self.beta_2, self.epsilon)
-    }
-
-    fn describe(&self) -> Option<(String, Config)> {
-        self.has_words().then(|| (Self::CLASS.into(), self.to_config()))
     }
 }
 
@@ -116,13 +112,11 @@ impl Nadam {
 }
 
 impl<F: Scalar> Optimizer<F> for Nadam {
-    fn common(&self) -> Common {
-        self.common_options()
-    }
+    shared_methods!();
 
-    fn update(&self, step: Step, weights: &mut [F], gradients: &[F], slots: &mut [&mut [F]]) {
-        let [mean, squares] = slots else { unreachable!("two slots are named") };
-        let (t, rate) = (step.number, step.learning_rate);
+    fn update(&self, update: &mut Update<'_, F>) {
+        let [mean, squares] = update.state.arrays();
+        let (t, rate) = (update.step, update.rate);
         let (now, next) = (self.beta_1 * Self::momentum(t), self.beta_1 * Self::momentum(t + 1));
         let product = self.product(t);
         let numbers = NadamStep {
@@ -130,14 +124,14 @@ impl<F: Scalar> Optimizer<F> for Nadam {
             rest_2: F::of(1.0 - self.beta_2),
             of_mean: F::of(rate * next / (1.0 - product * next)),
             of_gradient: F::of(rate * (1.0 - now) / (1.0 - product)),
-            correction: F::of(1.0 / correction(self.beta_2, step)),
+            correction: F::of(1.0 / correction(self.beta_2, update.step)),
             epsilon: F::of(self.epsilon),
         };
-        kernels::nadam(weights, gradients, mean, squares, numbers);
+        kernels::nadam(update.weights, update.gradient, mean, squares, numbers);
     }
 
-    fn slots(&self) -> &'static [&'static str] {
-        &["momentum", "velocity"]
+    fn state(&self, parameter: &Parameter<'_>) -> Vec<StateSpec> {
+        zeros_like(&["momentum", "velocity"], parameter)
     }
 
     fn zero_gradient(&self) -> ZeroGradient {
@@ -146,10 +140,6 @@ impl<F: Scalar> Optimizer<F> for Nadam {
 
     fn check(&self) -> Result<()> {
         check_means(self.beta_1, self.beta_2, self.epsilon)
-    }
-
-    fn describe(&self) -> Option<(String, Config)> {
-        self.has_words().then(|| (Self::CLASS.into(), self.to_config()))
     }
 }
 
@@ -178,27 +168,21 @@ optimizer_options! {
 }
 
 impl<F: Scalar> Optimizer<F> for Lion {
-    fn common(&self) -> Common {
-        self.common_options()
+    shared_methods!();
+
+    fn update(&self, update: &mut Update<'_, F>) {
+        let (rate, beta_1, beta_2) = (F::of(update.rate), F::of(self.beta_1), F::of(self.beta_2));
+        kernels::lion(update.weights, update.gradient, update.state.at_mut(0), rate, beta_1, beta_2);
     }
 
-    fn update(&self, step: Step, weights: &mut [F], gradients: &[F], slots: &mut [&mut [F]]) {
-        let (rate, beta_1, beta_2) = (F::of(step.learning_rate), F::of(self.beta_1), F::of(self.beta_2));
-        kernels::lion(weights, gradients, slots[0], rate, beta_1, beta_2);
-    }
-
-    fn slots(&self) -> &'static [&'static str] {
-        &["momentum"]
+    fn state(&self, parameter: &Parameter<'_>) -> Vec<StateSpec> {
+        zeros_like(&["momentum"], parameter)
     }
 
     fn check(&self) -> Result<()> {
         above_zero("beta_1", self.beta_1)?;
         in_unit_range("beta_1", self.beta_1)?;
         in_unit_range("beta_2", self.beta_2)
-    }
-
-    fn describe(&self) -> Option<(String, Config)> {
-        self.has_words().then(|| (Self::CLASS.into(), self.to_config()))
     }
 }
 
@@ -229,25 +213,23 @@ optimizer_options! {
 }
 
 impl<F: Scalar> Optimizer<F> for Lamb {
-    fn common(&self) -> Common {
-        self.common_options()
-    }
+    shared_methods!();
 
-    fn update(&self, step: Step, weights: &mut [F], gradients: &[F], slots: &mut [&mut [F]]) {
-        let [mean, squares] = slots else { unreachable!("two slots are named") };
+    fn update(&self, update: &mut Update<'_, F>) {
+        let [mean, squares] = update.state.arrays();
         let numbers = NadamStep {
             rest_1: F::of(1.0 - self.beta_1),
             rest_2: F::of(1.0 - self.beta_2),
-            of_mean: F::of(1.0 / correction(self.beta_1, step)),
+            of_mean: F::of(1.0 / correction(self.beta_1, update.step)),
             of_gradient: F::zero(),
-            correction: F::of(1.0 / correction(self.beta_2, step)),
+            correction: F::of(1.0 / correction(self.beta_2, update.step)),
             epsilon: F::of(self.epsilon),
         };
-        kernels::lamb(weights, gradients, mean, squares, F::of(step.learning_rate), numbers);
+        kernels::lamb(update.weights, update.gradient, mean, squares, F::of(update.rate), numbers);
     }
 
-    fn slots(&self) -> &'static [&'static str] {
-        &["momentum", "velocity"]
+    fn state(&self, parameter: &Parameter<'_>) -> Vec<StateSpec> {
+        zeros_like(&["momentum", "velocity"], parameter)
     }
 
     fn couples_weights(&self) -> bool {
@@ -256,9 +238,5 @@ impl<F: Scalar> Optimizer<F> for Lamb {
 
     fn check(&self) -> Result<()> {
         check_means(self.beta_1, self.beta_2, self.epsilon)
-    }
-
-    fn describe(&self) -> Option<(String, Config)> {
-        self.has_words().then(|| (Self::CLASS.into(), self.to_config()))
     }
 }

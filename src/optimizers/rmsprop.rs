@@ -1,7 +1,9 @@
 //! Steps scaled by a running root mean square.
 
-use super::{Common, Optimizer, Step, ZeroGradient, above_zero, in_unit_range, optimizer_options};
-use crate::config::{Config, Configured};
+use super::update::zeros_like;
+use super::{
+    Optimizer, Parameter, StateSpec, Update, ZeroGradient, above_zero, in_unit_range, optimizer_options, shared_methods,
+};
 use crate::kernels::optimizer::{self as kernels, RmsPropStep};
 use crate::{Result, Scalar};
 
@@ -37,37 +39,43 @@ optimizer_options! {
 }
 
 impl<F: Scalar> Optimizer<F> for RMSprop {
-    fn common(&self) -> Common {
-        self.common_options()
-    }
+    shared_methods!();
 
-    fn update(&self, step: Step, weights: &mut [F], gradients: &[F], slots: &mut [&mut [F]]) {
+    fn update(&self, update: &mut Update<'_, F>) {
         let momentum = F::of(self.momentum);
         let numbers = RmsPropStep {
             rho: F::of(self.rho),
             epsilon: F::of(self.epsilon),
             epsilon_outside_root: !self.epsilon_in_root,
-            a: F::of(step.learning_rate),
+            a: F::of(update.rate),
             b: F::one(),
         };
-        match (slots, self.centered) {
-            ([v], _) => kernels::rmsprop(weights, gradients, v, numbers),
-            ([v, u], false) => kernels::rmsprop_momentum(weights, gradients, v, u, momentum, numbers),
-            ([v, mean], true) => kernels::rmsprop_centered(weights, gradients, v, mean, numbers),
-            ([v, mean, u], _) => {
-                kernels::rmsprop_centered_momentum(weights, gradients, v, mean, u, momentum, numbers);
+        let (w, g, state) = (&mut *update.weights, update.gradient, &mut update.state);
+        match (self.centered, self.momentum == 0.0) {
+            (false, true) => kernels::rmsprop(w, g, state.at_mut(0), numbers),
+            (false, false) => {
+                let [v, u] = state.arrays();
+                kernels::rmsprop_momentum(w, g, v, u, momentum, numbers);
             }
-            _ => unreachable!("the driver gives as many slots as `slots` names"),
+            (true, true) => {
+                let [v, mean] = state.arrays();
+                kernels::rmsprop_centered(w, g, v, mean, numbers);
+            }
+            (true, false) => {
+                let [v, mean, u] = state.arrays();
+                kernels::rmsprop_centered_momentum(w, g, v, mean, u, momentum, numbers);
+            }
         }
     }
 
-    fn slots(&self) -> &'static [&'static str] {
-        match (self.centered, self.momentum == 0.0) {
+    fn state(&self, parameter: &Parameter<'_>) -> Vec<StateSpec> {
+        let names: &[&str] = match (self.centered, self.momentum == 0.0) {
             (false, true) => &["velocity"],
             (false, false) => &["velocity", "momentum"],
             (true, true) => &["velocity", "average_gradient"],
             (true, false) => &["velocity", "average_gradient", "momentum"],
-        }
+        };
+        zeros_like(names, parameter)
     }
 
     fn zero_gradient(&self) -> ZeroGradient {
@@ -78,9 +86,5 @@ impl<F: Scalar> Optimizer<F> for RMSprop {
         in_unit_range("rho", self.rho)?;
         in_unit_range("momentum", self.momentum)?;
         above_zero("epsilon", self.epsilon)
-    }
-
-    fn describe(&self) -> Option<(String, Config)> {
-        self.has_words().then(|| (Self::CLASS.into(), self.to_config()))
     }
 }

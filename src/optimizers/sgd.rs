@@ -1,7 +1,7 @@
 //! Gradient descent.
 
-use super::{Common, Optimizer, Step, ZeroGradient, in_unit_range, optimizer_options};
-use crate::config::{Config, Configured};
+use super::update::zeros_like;
+use super::{Optimizer, Parameter, StateSpec, Update, ZeroGradient, in_unit_range, optimizer_options, shared_methods};
 use crate::kernels::optimizer as kernels;
 use crate::{Result, Scalar};
 
@@ -32,24 +32,21 @@ optimizer_options! {
 }
 
 impl<F: Scalar> Optimizer<F> for SGD {
-    fn common(&self) -> Common {
-        self.common_options()
-    }
+    shared_methods!();
 
-    fn update(&self, step: Step, weights: &mut [F], gradients: &[F], slots: &mut [&mut [F]]) {
-        let rate = F::of(step.learning_rate);
-        match slots {
-            [velocity] => {
-                let dampening = if step.number > 1 { self.dampening } else { 0.0 };
-                let (momentum, own) = (F::of(self.momentum), rate * F::of(dampening - 1.0));
-                kernels::sgd_momentum(weights, gradients, velocity, momentum, own, F::one(), self.nesterov);
-            }
-            _ => kernels::sgd(weights, gradients, rate),
+    fn update(&self, update: &mut Update<'_, F>) {
+        let rate = F::of(update.rate);
+        if self.momentum == 0.0 {
+            return kernels::sgd(update.weights, update.gradient, rate);
         }
+        let [velocity] = update.state.arrays();
+        let dampening = if update.step > 1 { self.dampening } else { 0.0 };
+        let (momentum, own) = (F::of(self.momentum), rate * F::of(dampening - 1.0));
+        kernels::sgd_momentum(update.weights, update.gradient, velocity, momentum, own, F::one(), self.nesterov);
     }
 
-    fn slots(&self) -> &'static [&'static str] {
-        if self.momentum == 0.0 { &[] } else { &["momentum"] }
+    fn state(&self, parameter: &Parameter<'_>) -> Vec<StateSpec> {
+        if self.momentum == 0.0 { Vec::new() } else { zeros_like(&["momentum"], parameter) }
     }
 
     fn zero_gradient(&self) -> ZeroGradient {
@@ -59,9 +56,5 @@ impl<F: Scalar> Optimizer<F> for SGD {
     fn check(&self) -> Result<()> {
         in_unit_range("momentum", self.momentum)?;
         in_unit_range("dampening", self.dampening)
-    }
-
-    fn describe(&self) -> Option<(String, Config)> {
-        self.has_words().then(|| (Self::CLASS.into(), self.to_config()))
     }
 }

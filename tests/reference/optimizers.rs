@@ -48,8 +48,11 @@ pub fn run<F: Scalar>(case: &Case, class: &str) -> Result<Results<F>, Stop> {
     let (w, b) = (case.tensor::<F>("param.w")?, case.tensor::<F>("param.b")?);
     let len = w.len() + b.len();
     let layer = Linear { w: w.shape().to_vec(), b: b.shape().to_vec() };
-    let mut model = Sequential::<F>::default().input([len]).add_named("l", layer).build()?;
-    model.set_weights([("l/w", &w), ("l/b", &b)])?;
+    // Some optimizers go by names.
+    let name = case.call["layer"].as_str().unwrap_or("l");
+    let [path_w, path_b] = ["w", "b"].map(|which| format!("{name}/{which}"));
+    let mut model = Sequential::<F>::default().input([len]).add_named(name, layer).build()?;
+    model.set_weights([(path_w.as_str(), &w), (path_b.as_str(), &b)])?;
     let mut driver = Driver::new(optimizer, &model)?;
     let (grads_w, grads_b) = (case.tensor::<F>("grads.w")?, case.tensor::<F>("grads.b")?);
     let mut outputs: [Vec<F>; 2] = Default::default();
@@ -59,16 +62,16 @@ pub fn run<F: Scalar>(case: &Case, class: &str) -> Result<Results<F>, Stop> {
         model.forward(&mut pass, &x, Mode::Training { seed: 0, step: 0 })?;
         model.backward(&mut pass, &Array2::from_elem((1, 1), F::one()))?;
         driver.step(&mut model, &pass)?;
-        outputs[0].extend(model.weight("l/w")?.iter());
-        outputs[1].extend(model.weight("l/b")?.iter());
+        outputs[0].extend(model.weight(&path_w)?.iter());
+        outputs[1].extend(model.weight(&path_b)?.iter());
     }
     driver.finish(&mut model);
     let [ow, ob] = outputs;
     Ok([
         ("output.w".into(), ArrayD::from_shape_vec(grads_w.shape(), ow).unwrap()),
         ("output.b".into(), ArrayD::from_shape_vec(grads_b.shape(), ob).unwrap()),
-        ("output.final.w".into(), model.weight("l/w")?),
-        ("output.final.b".into(), model.weight("l/b")?),
+        ("output.final.w".into(), model.weight(&path_w)?),
+        ("output.final.b".into(), model.weight(&path_b)?),
     ]
     .into())
 }

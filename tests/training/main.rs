@@ -12,11 +12,13 @@
 
 mod bad_input;
 mod callbacks;
+mod earlier_files;
 mod exchange;
 mod gan;
 mod graphs;
 mod learner;
 mod masks;
+mod optimizers;
 #[cfg(feature = "plots")]
 mod plots;
 #[path = "../refuses/mod.rs"]

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use gradus::Model;
 use gradus::constraints::Constraint;
-use gradus::optimizers::{Common, Step, ZeroGradient};
+use gradus::optimizers::ZeroGradient;
 use gradus::prelude::*;
 
 const WORDS: usize = 60;
@@ -15,17 +15,20 @@ const WIDTH: usize = 5;
 struct Everywhere(Arc<dyn Optimizer<f64>>);
 
 impl Optimizer<f64> for Everywhere {
-    fn common(&self) -> Common {
-        self.0.common()
+    fn options(&self) -> OptimizerOptions {
+        self.0.options()
     }
-    fn update(&self, step: Step, weights: &mut [f64], gradients: &[f64], slots: &mut [&mut [f64]]) {
-        self.0.update(step, weights, gradients, slots);
+    fn update(&self, update: &mut Update<'_, f64>) {
+        self.0.update(update);
     }
-    fn slots(&self) -> &'static [&'static str] {
-        self.0.slots()
+    fn state(&self, parameter: &Parameter<'_>) -> Vec<StateSpec> {
+        self.0.state(parameter)
     }
-    fn slot_start(&self, slot: usize) -> f64 {
-        self.0.slot_start(slot)
+    fn scratch(&self, parameter: &Parameter<'_>) -> usize {
+        self.0.scratch(parameter)
+    }
+    fn weight_decay(&self, parameter: &Parameter<'_>) -> Option<f64> {
+        self.0.weight_decay(parameter)
     }
     fn couples_weights(&self) -> bool {
         self.0.couples_weights()
@@ -64,6 +67,9 @@ fn optimizers() -> Vec<(&'static str, Arc<dyn Optimizer<f64>>)> {
         ("Lion", Arc::new(Lion::new())),
         ("Lamb", Arc::new(Lamb::new())),
         ("Ftrl", Arc::new(Ftrl::new())),
+        ("Muon", Arc::new(Muon::new())),
+        ("Adafactor", Arc::new(Adafactor::new())),
+        ("rates", Arc::new(Adam::new().learning_rate_multipliers([("embedding", 3.0), ("dense/bias", 0.0)]))),
         ("clipped", Arc::new(Adam::new().global_clipnorm(0.1))),
         ("clipped alone", Arc::new(SGD::new().clipnorm(0.01))),
         ("maximized", Arc::new(SGD::new().maximize(true))),
@@ -112,12 +118,12 @@ struct Counted {
 }
 
 impl Optimizer<f64> for Counted {
-    fn common(&self) -> Common {
-        Optimizer::<f64>::common(&SGD::new())
+    fn options(&self) -> OptimizerOptions {
+        OptimizerOptions::default()
     }
-    fn update(&self, _: Step, weights: &mut [f64], gradients: &[f64], _: &mut [&mut [f64]]) {
-        self.updated.fetch_add(weights.len(), Relaxed);
-        weights.iter_mut().zip(gradients).for_each(|(w, g)| *w -= 0.1 * g);
+    fn update(&self, update: &mut Update<'_, f64>) {
+        self.updated.fetch_add(update.weights.len(), Relaxed);
+        update.weights.iter_mut().zip(update.gradient).for_each(|(w, g)| *w -= 0.1 * g);
     }
     fn zero_gradient(&self) -> ZeroGradient {
         self.zero_gradient

@@ -64,6 +64,24 @@ impl<'a, F> Matrix<'a, F> {
             data: self.data,
         }
     }
+
+    /// How many rows and columns it has.
+    #[inline]
+    pub fn shape(self) -> [usize; 2] {
+        [self.rows, self.cols]
+    }
+
+    /// The rows before `row`, and those from there on.
+    ///
+    /// # Panics
+    /// If it has fewer rows.
+    #[inline]
+    #[track_caller]
+    pub fn split_at_row(self, row: usize) -> (Self, Self) {
+        let rest = self.rows.checked_sub(row).expect("a row of the matrix");
+        let data = self.data.get(row * self.row_stride..).unwrap_or_default();
+        (Self { rows: row, ..self }, Self { rows: rest, data, ..self })
+    }
 }
 
 /// What the product is added to.

@@ -1,4 +1,7 @@
-"""Reference cases of optimizers: two weights over 20 steps on given gradients, from Keras."""
+"""Reference cases of optimizers: two weights over 20 steps on given gradients, from Keras.
+
+Those whose updates look at a parameter's shape are a folder of their own, `optimizers_shaped`.
+"""
 
 import numpy as np
 
@@ -7,6 +10,7 @@ from common import Group, distinct
 from peer_keras import keras
 
 group = Group("optimizers", "keras", peer.VERSIONS, atol=1e-12, atol_f32=1e-6)
+shaped = Group("optimizers_shaped", "keras", peer.VERSIONS, atol=1e-12, atol_f32=1e-6)
 
 STEPS = 20
 SHAPES = [((3, 4), (4,)), ((5,), (1,)), ((2, 2, 3), (3,))]
@@ -106,18 +110,69 @@ NOTES = {
 }
 
 
-def case(id, name, options):
+# Pairs of weights, so that all ranks from 0 to 4 occur; matrices that are wide, high, square, a row, a column.
+RANKS = {
+    "matrix": ((3, 7), (7,)),
+    "high": ((9, 4), (4,)),
+    "square": ((5, 5), ()),
+    "row_and_column": ((1, 6), (6, 1)),
+    "rank3": ((2, 4, 3), (3,)),
+    "rank4": ((3, 2, 4, 5), (5,)),
+    "two_matrices": ((4, 6), (6, 2)),
+}
+SHAPED = {
+    "Muon": {
+        "no_nesterov": {"nesterov": False},
+        "momentum": {"momentum": 0.6},
+        "ns_steps": {"ns_steps": 2},
+        "coefficients": {"muon_a": 3.0, "muon_b": -3.2, "muon_c": 1.2},
+        "no_rms_rate": {"rms_rate": None},
+        "rms_rate": {"rms_rate": 0.5},
+        "adam": {"adam_beta_1": 0.7, "adam_beta_2": 0.95, "epsilon": 0.05, "adam_lr_ratio": 0.3},
+        "decays": {"weight_decay": 0.3, "adam_weight_decay": 0.1},
+        "no_adam_decay": {"adam_weight_decay": None},
+        "no_decay": {"weight_decay": None, "adam_weight_decay": 0.2},
+        "exclude_layers": {"exclude_layers": ["other", "head"]},
+        "exclude_start": {"exclude_layers": ["^head"]},
+        "exclude_end": {"exclude_layers": ["/w$"]},
+        "exclude_other_start": {"exclude_layers": ["^w"]},
+        "embedding": {},
+        "embedding_as_matrix": {"exclude_embeddings": False},
+        **CLIPPING,
+        **SCHEDULE,
+        **ACCUMULATION,
+    },
+    "Adafactor": {
+        "beta_2_decay": {"beta_2_decay": -0.4},
+        "epsilon_1": {"epsilon_1": 0.01},
+        "epsilon_2": {"epsilon_2": 2.0},
+        "clip_threshold": {"clip_threshold": 0.3},
+        "no_relative_step": {"relative_step": False, "learning_rate": 0.8},
+        "relative_step": {"learning_rate": 0.8},
+        "embedding": {},
+        **CLIPPING,
+        **DECAY,
+        **SCHEDULE,
+        **AVERAGING,
+        **ACCUMULATION,
+    },
+}
+LAYERS = {"embedding": "my_embedding", "embedding_as_matrix": "my_embedding", "exclude": "head_1"}
+
+
+def case(id, name, options, group=group, shapes=None, layer=None):
     dtype, random = peer.start(id)
     config = {"learning_rate": round(random.uniform(0.01, 0.06), 4), **options}
     schedule = config["learning_rate"]
     if isinstance(schedule, dict):
         schedule = keras.optimizers.schedules.deserialize(schedule)
     optimizer = getattr(keras.optimizers, name)(**{**config, "learning_rate": schedule})
-    shapes = SHAPES[random.integers(len(SHAPES))]
+    shapes = shapes or SHAPES[random.integers(len(SHAPES))]
     start = [distinct(random, shape, dtype) for shape in shapes]
     grads = [distinct(random, (STEPS, *shape), dtype) for shape in shapes]
     grads[0][:, ..., 0] *= np.asarray(0.01, dtype)
-    weights = [keras.Variable(value) for value in start]
+    with keras.name_scope(layer or "l"):
+        weights = [keras.Variable(value, name=which) for which, value in zip("wb", start)]
     path = []
     for step in range(STEPS):
         optimizer.apply([keras.ops.convert_to_tensor(grad[step]) for grad in grads], weights)
@@ -128,7 +183,7 @@ def case(id, name, options):
         optimizer.finalize_variable_values(weights)
         arrays |= {f"output.final.{which}": weight.numpy() for which, weight in zip("wb", weights)}
     notes = "; ".join(text for option, text in NOTES.items() if option in config)
-    group.add(id, f"optimizer:{name}", config, arrays, notes=notes)
+    group.add(id, f"optimizer:{name}", config, arrays, {"layer": layer} if layer else None, notes)
 
 
 for name, variants in OPTIMIZERS.items():
@@ -136,3 +191,13 @@ for name, variants in OPTIMIZERS.items():
         case(f"{name}__{variant}", name, options)
     case(f"{name}__default__f32", name, {})
 group.write()
+
+for name, variants in SHAPED.items():
+    for rank, shapes in RANKS.items():
+        for dtype in ("", "__f32"):
+            case(f"{name}__{rank}{dtype}", name, {}, shaped, shapes)
+    for variant, options in variants.items():
+        shapes = RANKS["two_matrices" if variant.startswith(("exclude", "embedding")) else "matrix"]
+        layer = LAYERS.get(variant, LAYERS["exclude"] if variant.startswith("exclude") else None)
+        case(f"{name}__{variant}", name, options, shaped, shapes, layer)
+shaped.write()

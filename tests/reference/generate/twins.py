@@ -5,6 +5,8 @@ Im f(x + ih)/h, exact to the last digits, so the forward formulas are written fo
 at the real part, and no branch that is not taken may overflow into the result.
 """
 
+import re
+
 import numpy as np
 from scipy.special import erf
 
@@ -685,8 +687,49 @@ def keras_rmsprop(config, step, rate, w, g, slots):
     return w - slots["m"]
 
 
+def keras_adafactor(config, step, rate, w, g, slots):
+    """r and c as sums over axes; v by the outer product of the two."""
+    share, limit = step ** config.get("beta_2_decay", -0.8), min(rate, step**-0.5)
+    square = g * g + config.get("epsilon_1", 1e-30)
+    for name, axis in (("r", -1), ("c", -2)) if w.ndim > 1 else (("v", None),):
+        new = square if axis is None else square.mean(axis, keepdims=True)
+        slots[name] = slots.get(name, 0) + share * (new - slots.get(name, 0))
+    v = slots["r"] * slots["c"] / slots["r"].mean(-2, keepdims=True) if w.ndim > 1 else slots["v"]
+    u = g * v**-0.5
+    size = max(config.get("epsilon_2", 1e-3), np.sqrt((w * w).mean()))
+    return w - size * limit * u / max(1, np.sqrt((u * u).mean()) / config.get("clip_threshold", 1))
+
+
+def muon_turns(config, w, path):
+    """Whether Muon makes a step of this weight orthogonal: else it goes as by Adam."""
+    table = config.get("exclude_embeddings", True) and "embedding" in path.lower()
+    named = any(re.search(word, path) for word in config.get("exclude_layers", []))
+    return w.ndim == 2 and not table and not named
+
+
+def keras_muon(config, step, rate, w, g, slots, path):
+    """The iteration works on the singular values alone, one by one."""
+    if not muon_turns(config, w, path):
+        adam = {"beta_1": config.get("adam_beta_1", 0.9), "beta_2": config.get("adam_beta_2", 0.999)}
+        adam["epsilon"] = config.get("epsilon", 1e-7)
+        return keras_adam(adam, step, rate * config.get("adam_lr_ratio", 1), w, g, slots)
+    momentum = config.get("momentum", 0.95)
+    slots["m"] = momentum * slots.get("m", 0) + g
+    left, values, right = np.linalg.svd(g + momentum * slots["m"] if config.get("nesterov", True) else slots["m"], False)
+    values = values / (np.sqrt((values * values).sum()) + 1e-7)
+    for _ in range(config.get("ns_steps", 5)):
+        values = (
+            config.get("muon_a", 3.4445) * values
+            + config.get("muon_b", -4.775) * values**3
+            + config.get("muon_c", 2.0315) * values**5
+        )
+    size = config.get("rms_rate", 0.2)
+    return w - rate * (1 if size is None else size * np.sqrt(max(w.shape))) * (left * values) @ right
+
+
 KERAS_OPTIMIZERS = {
-    "SGD": (keras_sgd, None), "Adam": (keras_adam, None), "AdamW": (keras_adam, 0.004), "RMSprop": (keras_rmsprop, None)
+    "SGD": (keras_sgd, None), "Adam": (keras_adam, None), "AdamW": (keras_adam, 0.004), "RMSprop": (keras_rmsprop, None),
+    "Adafactor": (keras_adafactor, None), "Muon": (keras_muon, 0.004),
 }
 
 
@@ -700,14 +743,20 @@ def clipped(config, grads):
     return [np.clip(g, -limit, limit) for g in grads]
 
 
-def keras_updates(name, config, weights, calls, gradients, constrain=list):
+def keras_updates(name, config, weights, calls, gradients, constrain=list, paths=None):
     """The weights after each call of an optimizer, and at last their averages if it keeps any.
 
     Clip, decay, step, constrain, average: schedule and average count calls, the step's number and overwriting updates.
     `gradients(call, weights)` are those of a call.
     """
     algorithm, decay = KERAS_OPTIMIZERS[name]
-    decay = config.get("weight_decay", decay) or 0
+    decays = [config.get("weight_decay", decay) or 0 for _ in weights]
+    more = [{} for _ in weights]
+    if name == "Muon":
+        more = [{"path": path} for path in paths]
+        for i, (w, path) in enumerate(zip(weights, paths)):
+            if not muon_turns(config, w, path):
+                decays[i] = config.get("adam_weight_decay", 0.004) or 0
     every = config.get("gradient_accumulation_steps", 1)
     slots, average, waiting, path = [{} for _ in weights], None, [0 for _ in weights], []
     for call in range(calls):
@@ -716,8 +765,10 @@ def keras_updates(name, config, weights, calls, gradients, constrain=list):
         if (call + 1) % every == 0:
             grads = clipped(config, [sum / every for sum in waiting])
             waiting = [0 for _ in weights]
-            weights = [w - w * decay * rate for w in weights]
-            weights = [algorithm(config, updates + 1, rate, w, g, s) for w, g, s in zip(weights, grads, slots)]
+            weights = [w - w * decay * rate for w, decay in zip(weights, decays)]
+            weights = [
+                algorithm(config, updates + 1, rate, w, g, s, **kw) for w, g, s, kw in zip(weights, grads, slots, more)
+            ]
         if config.get("use_ema"):
             momentum = config.get("ema_momentum", 0.99) if updates > 0 else 0
             average = [momentum * (average[i] if average else 0) + (1 - momentum) * w for i, w in enumerate(weights)]
@@ -732,7 +783,7 @@ def keras_optimizer(case, tensors):
     grads = [tensors["grads.w"], tensors["grads.b"]]
     path, average = keras_updates(
         case["kind"].split(":")[1], case["config"], [tensors["param.w"], tensors["param.b"]], len(grads[0]),
-        lambda call, weights: [g[call] for g in grads],
+        lambda call, weights: [g[call] for g in grads], paths=[f"{case['call'].get('layer', 'l')}/{which}" for which in "wb"],
     )
     result = {f"output.{which}": np.stack([weights[i] for weights in path]) for i, which in enumerate("wb")}
     if average:

@@ -8,6 +8,12 @@
 //! gradients too small to move a weight are taken for 0: below 2⁻⁵⁶ ≈ 10⁻¹⁷ in `f32`, their squares below 2⁻¹¹². (TensorFlow
 //! and JAX take all subnormal numbers for 0.)
 
+mod adafactor;
+mod muon;
+
+pub use adafactor::{AdafactorStep, adafactor, adafactor_factored};
+pub use muon::{MuonStep, muon, muon_scratch};
+
 use super::dispatch::kernel;
 use super::math::select;
 
