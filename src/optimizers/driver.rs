@@ -415,7 +415,7 @@ impl<F: Scalar> Driver<F> {
                 let run = span.start..span.start + span.weights.len();
                 let mut sum = [F::zero(); TABLE_SPAN];
                 let sum = &mut sum[..run.len()];
-                touched(shards, table.spec).for_each(|rows| table.add_gradients(rows, run.clone(), sum));
+                table.gather_gradients(shards, &run, sum);
                 change(span.weights, sum, span.state, table.pace);
             });
         }

@@ -3,10 +3,12 @@
 use std::ops::Range;
 
 use super::update::MOST_ARRAYS;
+use crate::engine::halves;
+use crate::engine::partial::Partial;
 use crate::kernels::elementwise;
 use crate::layers::GradState;
 use crate::layers::rows::{Rows, TouchedRows};
-use crate::engine::partial::Partial;
+
 use crate::{Scalar, parallel};
 
 /// How fast some weights go: what all of a run have in common.
@@ -73,8 +75,34 @@ impl Table {
         self.range.len() / self.rows.count()
     }
 
+    /// `sum` ← the gradients of a run of the table's weights, added up over the shards in the order of the tree; it holds
+    /// zeros before.
+    pub fn gather_gradients<F: Scalar>(&self, shards: &[&[GradState<F>]], run: &Range<usize>, sum: &mut [F]) {
+        match shards {
+            [] => (),
+            [shard] => {
+                if let Some(rows) = shard.get(self.spec).and_then(|state| state.rows.as_ref()) {
+                    self.add_gradients(rows, run.clone(), sum);
+                }
+            }
+            // Of two, one after the other is the tree.
+            [left, right] => {
+                self.gather_gradients(&[left], run, sum);
+                self.gather_gradients(&[right], run, sum);
+            }
+            _ => {
+                let (left, right) = shards.split_at(halves(shards.len()));
+                self.gather_gradients(left, run, sum);
+                let mut others = [F::zero(); TABLE_SPAN];
+                let others = &mut others[..sum.len()];
+                self.gather_gradients(right, run, others);
+                elementwise::axpy(F::one(), others, sum);
+            }
+        }
+    }
+
     /// Adds the gradients `touched` of a run of the table's weights to `sum`.
-    pub fn add_gradients<F: Scalar>(&self, touched: &TouchedRows<F>, run: Range<usize>, sum: &mut [F]) {
+    fn add_gradients<F: Scalar>(&self, touched: &TouchedRows<F>, run: Range<usize>, sum: &mut [F]) {
         let width = self.width();
         let (first, end) = (run.start - self.range.start, run.end - self.range.start);
         for row in first / width..end.div_ceil(width) {

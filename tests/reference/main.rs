@@ -59,6 +59,7 @@ groups! {
     models_stateful,
     normalization,
     optimizers,
+    optimizers_shaped,
     optimizers_torch,
     pooling,
     preprocessing,
