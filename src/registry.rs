@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::activations::Activation;
 use crate::config::{self, Config, Configured, Setting};
-use crate::layers::{self, Layer, MultiLayer};
+use crate::layers::{self, AnyCell, Layer, MultiLayer, RecurrentCell};
 use crate::losses::{self, Loss};
 use crate::metrics::{self, LossMetric, Metric, Tracked};
 use crate::models::AnyLayer;
@@ -30,6 +30,7 @@ type Make<T, F> = Arc<dyn Fn(&Config, &Registry<F>) -> Result<T> + Send + Sync>;
 /// ```
 pub struct Registry<F: Scalar> {
     layers: Classes<AnyLayer<F>, F>,
+    cells: Classes<AnyCell, F>,
     losses: Classes<Arc<dyn Loss<F>>, F>,
     metrics: Classes<Tracked<F>, F>,
     optimizers: Classes<Arc<dyn Optimizer<F>>, F>,
@@ -92,6 +93,7 @@ impl<F: Scalar> Registry<F> {
     pub fn standard() -> Self {
         let registry = Self {
             layers: Classes(Vec::new()),
+            cells: Classes(Vec::new()),
             losses: Classes(Vec::new()),
             metrics: Classes(Vec::new()),
             optimizers: Classes(Vec::new()),
@@ -99,6 +101,23 @@ impl<F: Scalar> Registry<F> {
         let registry = registry.with_layer_fn("Activation", |options, _| activation_layer(options));
         let registry = registry.with_layer_fn("TimeDistributed", crate::models::distributed::from_config);
         let registry = registry.with_layer_fn("SpectralNormalization", crate::models::spectral::from_config);
+        let registry = registry.with_layer_fn("RNN", |options, registry| {
+            let layer =
+                layers::recurrent_from_config("RNN", options, &|class, options| registry.make_cell(class, options));
+            layer.map(AnyLayer::several)
+        });
+        let registry = registry.with_layer_fn("Bidirectional", |options, registry| {
+            let layer =
+                layers::bidirectional_from_config(options, &|class, options| registry.make_cell(class, options));
+            layer.map(AnyLayer::several)
+        });
+        let registry = with_all!(registry, with_cell:
+            layers::ConvLSTM1DCell, layers::ConvLSTM2DCell, layers::ConvLSTM3DCell, layers::GRUCell, layers::LSTMCell,
+            layers::SimpleRNNCell,
+        );
+        let registry = registry.with_cell_fn("StackedRNNCells", |options, registry| {
+            layers::stacked_from_config(options, &|class, options| registry.make_cell(class, options))
+        });
         let registry = with_all!(registry, with_layer:
             layers::ActivityRegularization, layers::AlphaDropout, layers::BatchNormalization, layers::Conv1D,
             layers::Conv1DTranspose, layers::Conv2D, layers::Conv2DTranspose, layers::Conv3D,
@@ -116,7 +135,8 @@ impl<F: Scalar> Registry<F> {
             GlobalMaxPool2D, GlobalMaxPool3D, MaxPool1D, MaxPool2D, MaxPool3D,
         );
         let registry = with_all!(registry, with_multi_layer:
-            layers::Add, layers::AdditiveAttention, layers::Attention, layers::Average, layers::Bidirectional, layers::Concatenate, layers::Dot, layers::GRU,
+            layers::Add, layers::AdditiveAttention, layers::Attention, layers::Average, layers::Concatenate,
+            layers::ConvLSTM1D, layers::ConvLSTM2D, layers::ConvLSTM3D, layers::Dot, layers::GRU,
             layers::LSTM, layers::RNN, layers::Maximum, layers::Minimum,
             layers::MultiHeadAttention, layers::Multiply, layers::Subtract, layers::WithMask,
         );
@@ -169,6 +189,25 @@ impl<F: Scalar> Registry<F> {
         self
     }
 
+    /// With a recurrent cell of one's own, known by the name of its class wherever a configuration has a cell: in `RNN`,
+    /// `StackedRNNCells`, and so in `Bidirectional`.
+    pub fn with_cell<C>(self) -> Self
+    where
+        C: RecurrentCell<f32> + RecurrentCell<f64> + Configured + 'static,
+    {
+        self.with_cell_fn(C::CLASS, |options, _| Ok(AnyCell::new(C::from_config(options)?)))
+    }
+
+    /// With a recurrent cell that is made by a function, which can make cells inside it through the registry.
+    pub fn with_cell_fn(
+        mut self,
+        class: &str,
+        make: impl Fn(&Config, &Self) -> Result<AnyCell> + Send + Sync + 'static,
+    ) -> Self {
+        self.cells.insert(class, Arc::new(make));
+        self
+    }
+
     /// With a loss of one's own.
     pub fn with_loss<L: Loss<F> + Configured + 'static>(mut self) -> Self {
         self.losses.insert(L::CLASS, Arc::new(|options, _| Ok(Arc::new(L::from_config(options)?))));
@@ -197,6 +236,14 @@ impl<F: Scalar> Registry<F> {
             Some(name) => layer.named(name),
             None => layer,
         })
+    }
+
+    /// A recurrent cell from its class and options.
+    ///
+    /// # Errors
+    /// As [`make_layer`](Self::make_layer).
+    pub fn make_cell(&self, class: &str, options: &Config) -> Result<AnyCell> {
+        self.cells.make("cell class", class, options, self)
     }
 
     /// A loss from its class and options.
