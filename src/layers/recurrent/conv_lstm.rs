@@ -31,6 +31,8 @@ pub struct ConvStep<F> {
 /// What the steps of such a cell share.
 #[derive(Debug, Default)]
 pub struct ConvMemory<F> {
+    /// The shape of a step's input, for which the rest was worked out.
+    input: Vec<usize>,
     /// Of the convolutions of inputs and of states.
     geometries: Option<[Geometry; 2]>,
     workspaces: [Workspace<F>; 2],
@@ -94,13 +96,16 @@ impl<const N: usize> ConvCell<'_, N> {
     }
 
     fn begin<F: Scalar>(&self, rows: usize, input: &[usize], memory: &mut ConvMemory<F>, cx: &Context<'_, F>) {
-        let geometries = self.geometries(input).expect("checked when built");
+        if memory.geometries.is_none() || memory.input != input {
+            memory.geometries = Some(self.geometries(input).expect("checked when built"));
+            memory.input = input.to_vec();
+        }
+        let geometries = memory.geometries.expect("set above");
         let rates = [self.options.dropout, self.options.recurrent_dropout];
         for (number, (rate, geometry)) in rates.into_iter().zip(geometries).enumerate() {
             let len = geometry.input_len();
             memory.dropout[number].draw(rate, self.options.seed, number as u64, rows, len, cx);
         }
-        memory.geometries = Some(geometries);
     }
 
     fn forward<F: Scalar>(
@@ -111,7 +116,7 @@ impl<const N: usize> ConvCell<'_, N> {
         memory: CellMemory<'_, ConvStep<F>, ConvMemory<F>>,
         cx: &Context<'_, F>,
     ) {
-        let ConvMemory { geometries, workspaces, dropout, dropped: places, scratch } = memory.sequence;
+        let ConvMemory { geometries, workspaces, dropout, dropped: places, scratch, .. } = memory.sequence;
         let [of_input, of_state] = geometries.expect("a pass has begun");
         let [for_inputs, for_states] = workspaces;
         let ConvStep { gates, memory } = memory.step;
@@ -136,7 +141,7 @@ impl<const N: usize> ConvCell<'_, N> {
         memory: CellMemory<'_, ConvStep<F>, ConvMemory<F>>,
         cx: &Context<'_, F>,
     ) {
-        let ConvMemory { geometries, workspaces, dropout, dropped: places, scratch } = memory.sequence;
+        let ConvMemory { geometries, workspaces, dropout, dropped: places, scratch, .. } = memory.sequence;
         let [of_input, of_state] = geometries.expect("a pass has begun");
         let [for_inputs, for_states] = workspaces;
         let ConvStep { gates, memory } = memory.step;
