@@ -216,8 +216,8 @@ impl Problem {
             states: [Some(&weights[1]), Some(&weights[2])],
         };
         // Twice, since gradients of parameters add up, and the second pass finds memory that the first has used.
-        for pass in 0..2 {
-            if pass > 0 {
+        for time in 0..2 {
+            if time > 0 {
                 assert_eq!(forward(true, cache), loss);
             }
             let into = Some(GradWeights { kernel: grad_kernel, recurrent: grad_recurrent, bias: Some(grad_bias) });

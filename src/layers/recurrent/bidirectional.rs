@@ -233,7 +233,7 @@ impl<F: Scalar> MultiLayer<F> for Bidirectional {
             let len = memory.output(cell).len;
             y.resize(rows * len * if sequence { steps } else { 1 }, F::zero());
             let cx = cx.within(PREFIXES[i], i as u64);
-            half.layer.run(&half.direction, x, initial, states, y, memory, &cx);
+            half.layer.run(half.direction, x, initial, states, y, memory, &cx);
             // The half that took the last step first, as Keras flips whatever its second layer is.
             if sequence && i == 1 {
                 flip(y, steps, len);
@@ -328,7 +328,7 @@ impl<F: Scalar> MultiLayer<F> for Bidirectional {
             let mut grads = grads.within(PREFIXES[i]);
             let cx = cx.within(PREFIXES[i], i as u64);
             half.layer.run_backward(
-                &half.direction,
+                half.direction,
                 x,
                 grad_y,
                 of_states,

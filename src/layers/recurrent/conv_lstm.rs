@@ -113,13 +113,13 @@ impl<const N: usize> ConvCell<'_, N> {
         x: View<'_, F>,
         before: States<'_, F>,
         mut after: StatesMut<'_, F>,
-        memory: CellMemory<'_, ConvStep<F>, ConvMemory<F>>,
+        CellMemory { step, sequence }: CellMemory<'_, ConvStep<F>, ConvMemory<F>>,
         cx: &Context<'_, F>,
     ) {
-        let ConvMemory { geometries, workspaces, dropout, dropped: places, scratch, .. } = memory.sequence;
+        let ConvMemory { geometries, workspaces, dropout, dropped: places, scratch, .. } = sequence;
         let [of_input, of_state] = geometries.expect("a pass has begun");
         let [for_inputs, for_states] = workspaces;
-        let ConvStep { gates, memory } = memory.step;
+        let ConvStep { gates, memory } = step;
         let z = gates.room(x.rows() * of_input.output_len());
         let bias = self.options.use_bias.then(|| cx.params.at(2));
         let x = dropped(&dropout[0], x.data(), &mut places[0]);
@@ -138,13 +138,13 @@ impl<const N: usize> ConvCell<'_, N> {
         step: CellStep<'_, F>,
         mut grad: CellGradients<'_, F>,
         grads: &mut Grads<'_, F>,
-        memory: CellMemory<'_, ConvStep<F>, ConvMemory<F>>,
+        CellMemory { step: kept, sequence }: CellMemory<'_, ConvStep<F>, ConvMemory<F>>,
         cx: &Context<'_, F>,
     ) {
-        let ConvMemory { geometries, workspaces, dropout, dropped: places, scratch, .. } = memory.sequence;
+        let ConvMemory { geometries, workspaces, dropout, dropped: places, scratch, .. } = sequence;
         let [of_input, of_state] = geometries.expect("a pass has begun");
         let [for_inputs, for_states] = workspaces;
-        let ConvStep { gates, memory } = memory.step;
+        let ConvStep { gates, memory } = kept;
         let z = gates.room(step.x.rows() * of_input.output_len());
         let (c_before, c) = (step.before.get(1).data(), step.after.get(1).data());
         let [grad_h, mut grad_c] = grad.after.several([0, 1]);

@@ -215,7 +215,7 @@ impl<C> Recurrent<C> {
     /// Runs the sequences `x` from the initial states, those of the batch before, or zeros.
     pub(super) fn run<'v, F: Scalar>(
         &self,
-        direction: &Direction,
+        direction: Direction,
         x: crate::View<'_, F>,
         initial: impl Fn(usize) -> Option<&'v [F]>,
         states: usize,
@@ -243,7 +243,7 @@ impl<C> Recurrent<C> {
     /// Backward of [`run`](Self::run).
     pub(super) fn run_backward<'v, F: Scalar>(
         &self,
-        direction: &Direction,
+        direction: Direction,
         x: crate::View<'_, F>,
         grad_y: &mut [F],
         grad_states: impl Fn(usize) -> Option<&'v [F]>,
@@ -333,7 +333,7 @@ impl<F: Scalar, C: RecurrentCell<F>> MultiLayer<F> for Recurrent<C> {
         let initial = |state: usize| (state + 1 < inputs.len()).then(|| inputs.get(state + 1).data());
         let (direction, x) = (self.direction(), inputs.get(0));
         let states = cache.know_states(&self.cell, x);
-        self.run(&direction, x, initial, states, outputs[0].data_mut(), cache, cx);
+        self.run(direction, x, initial, states, outputs[0].data_mut(), cache, cx);
         for (state, output) in outputs[1..].iter_mut().enumerate() {
             output.data_mut().copy_from_slice(cache.last(&self.cell, state));
         }
@@ -357,10 +357,10 @@ impl<F: Scalar, C: RecurrentCell<F>> MultiLayer<F> for Recurrent<C> {
         if grad_inputs.wanted(0) {
             grad_inputs.write(0, |mut grad_x| {
                 let grad_x = Some(&mut *grad_x);
-                self.run_backward(&direction, x, grad_y, of_states, states, grads, grad_x, initial, cache, cx);
+                self.run_backward(direction, x, grad_y, of_states, states, grads, grad_x, initial, cache, cx);
             });
         } else {
-            self.run_backward(&direction, x, grad_y, of_states, states, grads, None, initial, cache, cx);
+            self.run_backward(direction, x, grad_y, of_states, states, grads, None, initial, cache, cx);
         }
         for i in 1..inputs.len() {
             grad_inputs.write(i, |mut grad| grad.copy_from_slice(cache.grad_initial(&self.cell, i - 1)));

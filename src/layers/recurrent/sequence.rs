@@ -63,7 +63,7 @@ impl<F: Scalar, C: Default, S: Default> SequenceCache<F, C, S> {
     pub fn forward<'v, R: RecurrentCell<F, Cache = C, Sequence = S>>(
         &mut self,
         cell: &R,
-        direction: &Direction,
+        direction: Direction,
         x: View<'_, F>,
         initial: impl Fn(usize) -> Option<&'v [F]>,
         y: &mut [F],
@@ -87,7 +87,7 @@ impl<F: Scalar, C: Default, S: Default> SequenceCache<F, C, S> {
     pub fn backward<'v, R: RecurrentCell<F, Cache = C, Sequence = S>>(
         &mut self,
         cell: &R,
-        direction: &Direction,
+        direction: Direction,
         x: View<'_, F>,
         grad_y: &mut [F],
         grad_states: impl Fn(usize) -> Option<&'v [F]>,

@@ -213,7 +213,7 @@ impl<F: Scalar, C: Default, S: Default> LoopCache<F, C, S> {
     pub fn forward<'v, R: RecurrentCell<F, Cache = C, Sequence = S>>(
         &mut self,
         cell: &R,
-        direction: &Direction,
+        direction: Direction,
         x: View<'_, F>,
         initial: impl Fn(usize) -> Option<&'v [F]>,
         output: &mut [F],
@@ -225,7 +225,7 @@ impl<F: Scalar, C: Default, S: Default> LoopCache<F, C, S> {
         if rows == 0 {
             return;
         }
-        let timesteps = Timesteps { steps: x.shape()[1], mask: cx.mask(), direction: *direction };
+        let timesteps = Timesteps { steps: x.shape()[1], mask: cx.mask(), direction };
         cell.begin(rows, &self.input, &mut self.sequence, cx);
         for (number, state) in self.states[0].iter_mut().enumerate() {
             match initial(number) {
@@ -271,7 +271,7 @@ impl<F: Scalar, C: Default, S: Default> LoopCache<F, C, S> {
     pub fn backward<'v, R: RecurrentCell<F, Cache = C, Sequence = S>>(
         &mut self,
         cell: &R,
-        direction: &Direction,
+        direction: Direction,
         x: View<'_, F>,
         grad_output: &[F],
         grad_states: impl Fn(usize) -> Option<&'v [F]>,
@@ -280,7 +280,7 @@ impl<F: Scalar, C: Default, S: Default> LoopCache<F, C, S> {
         cx: &Context<'_, F>,
     ) {
         let rows = x.rows();
-        let timesteps = Timesteps { steps: x.shape()[1], mask: cx.mask(), direction: *direction };
+        let timesteps = Timesteps { steps: x.shape()[1], mask: cx.mask(), direction };
         let shapes = self.shapes.as_ref().expect("a forward pass went before");
         let output_state = shapes.is_state();
         for states in &mut self.grad_states {
@@ -318,7 +318,9 @@ impl<F: Scalar, C: Default, S: Default> LoopCache<F, C, S> {
             }
             for row in timesteps.masked(rows, s) {
                 copy_row(after, masked, row);
-                after.iter_mut().for_each(|grad| clear_row(grad, row));
+                for grad in after.iter_mut() {
+                    clear_row(grad, row);
+                }
             }
             if output_state.is_none() {
                 // Rows that count give what has come together for their output; the others hand it on.

@@ -107,7 +107,7 @@ fn grad_weights<'g, F: Scalar>(cell: &dyn UnitCell<F>, grads: &'g mut Grads<'_, 
 }
 
 /// Sets rows to zeros whose last step is masked, where masked steps give zeros.
-fn zero_last_masked<F: Scalar>(direction: &Direction, sizes: Sizes, cx: &Context<'_, F>, y: &mut [F]) {
+fn zero_last_masked<F: Scalar>(direction: Direction, sizes: Sizes, cx: &Context<'_, F>, y: &mut [F]) {
     if let Some(mask) = cx.mask().filter(|_| direction.zero_masked) {
         let last = if direction.backwards { 0 } else { sizes.steps - 1 };
         for (row, y) in y.chunks_exact_mut(sizes.units).enumerate() {
@@ -132,7 +132,7 @@ impl<F: Scalar> UnitSequences<'_, F> {
     /// Runs the sequences `x`. `y` takes all outputs, or the last.
     pub(super) fn forward<'v>(
         &self,
-        direction: &Direction,
+        direction: Direction,
         x: View<'_, F>,
         initial: impl Fn(usize) -> Option<&'v [F]>,
         y: &mut [F],
@@ -183,7 +183,7 @@ impl<F: Scalar> UnitSequences<'_, F> {
     /// Backward, from the gradients of what `forward` gave as `y` (which may be changed) and of the last states.
     pub(super) fn backward<'v>(
         &self,
-        direction: &Direction,
+        direction: Direction,
         grad_y: &mut [F],
         grad_states: impl Fn(usize) -> Option<&'v [F]>,
         grads: &mut Grads<'_, F>,
