@@ -1,10 +1,10 @@
-//! A recurrent cell of one's own, the minimal gated unit: checked, trained, saved and loaded like a built-in one.
+//! A custom recurrent cell, the minimal gated unit: checked, trained, saved and loaded like a built-in one.
 //!
 //! | | |
 //! | --- | --- |
 //! | data | sequences of numbers with two of them marked, made here; the answer is the sum of these two |
-//! | command | `cargo run --release --example custom_cell` |
-//! | expected | mean squared error below 0.01 (the mean of all answers gives 0.17) |
+//! | command | `cargo run --example custom_cell` |
+//! | expected | mean squared error below 0.0005: 0.00004, 0.00003, 0.0002 with seeds 0 to 2 (the mean of all answers gives 0.17); 8 s in two threads |
 
 mod arguments;
 

@@ -189,7 +189,7 @@ impl<F: Scalar> Registry<F> {
         self
     }
 
-    /// With a recurrent cell of one's own, known by the name of its class wherever a configuration has a cell: in `RNN`,
+    /// With a custom recurrent cell, known by the name of its class wherever a configuration has a cell: in `RNN`,
     /// `StackedRNNCells`, and so in `Bidirectional`.
     pub fn with_cell<C>(self) -> Self
     where

@@ -90,7 +90,7 @@ impl<C> Recurrent<C> {
         self
     }
 
-    /// A penalty on the output, divided by the batch size. Default: none.
+    /// A regularizer of the output, divided by the batch size. Default: none.
     pub fn activity_regularizer(mut self, regularizer: impl Into<Option<Regularizer>>) -> Self {
         self.options = self.options.activity_regularizer(regularizer);
         self

@@ -11,7 +11,7 @@ use crate::{Activation, Result, Scalar};
 layer_options! {
     /// How a recurrent layer runs its cell over sequences.
     pub struct SequenceOptions {
-        /// A penalty on the output.
+        /// A regularizer of the output.
         activity_regularizer: Option<Regularizer> = None => |it: impl Into<Option<Regularizer>>| it.into(),
         /// Whether every step's output is given.
         return_sequences: bool = false,
@@ -105,11 +105,11 @@ macro_rules! cell_options {
                 recurrent_initializer: Initializer = Initializer::Orthogonal { gain: 1.0 },
                 /// How the bias starts. Default: zeros.
                 bias_initializer: Initializer = Initializer::Zeros,
-                /// A penalty on the kernel. Default: none.
+                /// A regularizer of the kernel. Default: none.
                 kernel_regularizer: Option<Regularizer> = None => |it: impl Into<Option<Regularizer>>| it.into(),
-                /// A penalty on the recurrent kernel. Default: none.
+                /// A regularizer of the recurrent kernel. Default: none.
                 recurrent_regularizer: Option<Regularizer> = None => |it: impl Into<Option<Regularizer>>| it.into(),
-                /// A penalty on the bias. Default: none.
+                /// A regularizer of the bias. Default: none.
                 bias_regularizer: Option<Regularizer> = None => |it: impl Into<Option<Regularizer>>| it.into(),
                 /// What the kernel is held to after each update. Default: nothing.
                 kernel_constraint: Option<Constraint> = None => |it: impl Into<Option<Constraint>>| it.into(),
