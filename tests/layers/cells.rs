@@ -260,6 +260,8 @@ fn what_does_not_fit_is_refused_with_its_layer() {
     let cells = StackedRNNCells::new().add(Says(CellShapes::new([[3, 2]]))).add(LSTMCell::new(2));
     said(AnyLayer::several(RNN::of(cells)), &[4, 2], &["`rnn` (RNN)", "cell 1", "(features)", "(3, 2)"]);
     said(AnyLayer::several(RNN::of(StackedRNNCells::new())), &[4, 2], &["`cells`", "at least one", "none"]);
+    let cells = StackedRNNCells::new().add(GRUCell::new(2)).add(GRUCell::new(2).trainable(false));
+    said(AnyLayer::several(RNN::of(cells)), &[4, 2], &["`rnn` (RNN)", "`trainable`", "1 of 2"]);
     let images = || ConvLSTM2D::new(2, 3);
     said(AnyLayer::several(images()), &[4, 5], &["(timesteps, height, width, channels)", "(4, 5)"]);
     said(AnyLayer::several(images()), &[4, 2, 2, 1], &["`conv_lstm2d` (ConvLSTM2D)", "window, (3, 3)", "(4, 2, 2, 1)"]);

@@ -16,7 +16,7 @@ use crate::{Error, Result, Scalar, Tensor, View, ViewMut};
 /// # Defaults
 /// No cells; `add` appends one.
 /// # Errors
-/// When built: there are no cells, or one refuses the output of the one before it.
+/// When built: there are no cells, one refuses the output of the one before it, or some are trainable and some not.
 /// # Example
 /// ```
 /// use gradus::prelude::*;
@@ -28,17 +28,23 @@ use crate::{Error, Result, Scalar, Tensor, View, ViewMut};
 /// ```
 /// # Source
 /// Keras `StackedRNNCells`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct StackedRNNCells {
     cells: Vec<AnyCell>,
     name: Option<String>,
-    trainable: Option<bool>,
+    trainable: bool,
+}
+
+impl Default for StackedRNNCells {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl StackedRNNCells {
     /// Without cells.
     pub fn new() -> Self {
-        Self::default()
+        Self { cells: Vec::new(), name: None, trainable: true }
     }
 
     /// With one more cell, which takes the output of those before it.
@@ -56,7 +62,7 @@ impl StackedRNNCells {
 
     /// Whether training changes the cells' parameters. Default: true.
     pub fn trainable(mut self, trainable: bool) -> Self {
-        self.trainable = Some(trainable);
+        self.trainable = trainable;
         self
     }
 
@@ -69,7 +75,7 @@ impl StackedRNNCells {
         Ok(Self {
             cells: cells.iter().map(make).collect::<Result<_>>()?,
             name: config::take(options, "name", None)?,
-            trainable: config::take(options, "trainable", None)?,
+            trainable: config::take(options, "trainable", true)?,
         })
     }
 
@@ -77,6 +83,11 @@ impl StackedRNNCells {
     fn each_shapes<F: Scalar>(&self, input: &[usize]) -> Result<Vec<CellShapes>> {
         if self.cells.is_empty() {
             return Err(Error::option("cells", "at least one cell", "none"));
+        }
+        let trained = self.cells.iter().filter(|cell| RecurrentCell::<F>::describe(*cell).trainable).count();
+        if trained != 0 && trained != self.cells.len() {
+            let received = format!("{trained} of {}", self.cells.len());
+            return Err(Error::option("trainable", "the same of all cells: a layer is trained as a whole", received));
         }
         let mut input = input.to_vec();
         let mut each = Vec::with_capacity(self.cells.len());
@@ -279,7 +290,8 @@ impl<F: Scalar> RecurrentCell<F> for StackedRNNCells {
         let cells: Option<Vec<Value>> = cells.collect();
         description.config = cells.map(|cells| Config::from_iter([("cells".to_owned(), Value::Array(cells))]));
         description.name.clone_from(&self.name);
-        description.trainable = self.trainable.unwrap_or(true);
+        let cells_are = |cell: &AnyCell| RecurrentCell::<F>::describe(cell).trainable;
+        description.trainable = self.trainable && self.cells.iter().all(cells_are);
         description
     }
 }
