@@ -8,6 +8,8 @@ at the real part, and no branch that is not taken may overflow into the result.
 import numpy as np
 from scipy.special import erf
 
+import twins_recurrent
+
 STEP = 1e-30
 
 
@@ -1037,7 +1039,7 @@ TWINS = {
     "schedule:ExponentialDecay": exponential_decay,
     "callback:EarlyStopping": early_stopping,
     "model": model,
-}
+} | twins_recurrent.TWINS
 
 
 def twin(case):
