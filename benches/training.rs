@@ -86,7 +86,7 @@ fn fit_mnist_cnn_2048x28x28(bencher: Bencher<'_, '_>, name: &str) {
     let plain = images.mapv(|pixel| f32::from(pixel) / 255.0).insert_axis(Axis(3));
     let fit = || Fit::new().batch_size(128).verbose(0);
     bencher.counter(ItemsCount::new(labels.len())).bench_local(|| {
-        if name == "plain" { model.fit(&plain, &labels, fit()) } else { model.fit_dataset(&shown, fit()) }
+        if name == "plain" { model.fit(&plain, &labels, fit()) } else { model.fit_data(&shown, fit()) }
             .expect("good data")
     });
 }

@@ -7,7 +7,6 @@ use std::hint::black_box;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use gradus::gan::GanFit;
 use gradus::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -251,7 +250,7 @@ fn gan(options: &Options) -> gradus::Result<Figures> {
     let real = noise(&[64, 28, 28, 1]).mapv(|x| 2.0 * x - 1.0);
     let mut times = Vec::with_capacity(steps);
     let mut start = Instant::now();
-    let fit = GanFit::new().batch_size(64).epochs(steps).shuffle(false).verbose(0).on_epoch_end(|_, _| {
+    let fit = Fit::new().batch_size(64).epochs(steps).shuffle(false).verbose(0).on_epoch_end(|_, _| {
         times.push(start.elapsed().as_secs_f64());
         start = Instant::now();
         Ok(())

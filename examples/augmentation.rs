@@ -42,7 +42,7 @@ fn main() -> gradus::Result<()> {
     let mut plain = network(&arguments, rows)?;
     plain.fit(&scaled(&digits), &labels, options())?;
     let mut model = network(&arguments, rows)?;
-    model.fit_dataset(&augmented, options())?;
+    model.fit_data(&augmented, options())?;
     println!("Without augmentation: {:.4}", plain.evaluate(&x_test, &y_test)?["accuracy"]);
     println!("Test accuracy: {:.4}", model.evaluate(&x_test, &y_test)?["accuracy"]);
     Ok(())

@@ -14,7 +14,6 @@ mod gan_quality;
 
 use gan_quality::{Judge, scaled, shades};
 use gradus::data::images;
-use gradus::gan::GanFit;
 use gradus::prelude::*;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -26,7 +25,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let mut gan = conditional::gan(arguments.seed)?;
     arguments.threads.map_or(Ok(()), |threads| gan.set_threads(threads))?;
-    gan.fit(&real, GanFit::new().batch_size(64).epochs(arguments.epochs).labels(&labels))?;
+    gan.fit((&real, &labels), Fit::new().batch_size(64).epochs(arguments.epochs))?;
 
     let digits = gan.generate((&gan.noise(100, 1), &Array1::from_shape_fn(100, |i| i / 10)))?;
     let picture = images::grid(&shades(&digits), 10, 2)?;

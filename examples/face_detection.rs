@@ -144,7 +144,7 @@ fn train(x: &Array4<f32>, y: &Array1<u8>, arguments: &arguments::Arguments) -> g
     let slightly = Augmentation::new().flip(true).shift(1.5).seed(arguments.seed);
     let targets = y.mapv(f32::from).insert_axis(Axis(1));
     let shown = AugmentedImages::new(x, &targets, slightly)?;
-    model.fit_dataset(&shown, Fit::new().batch_size(batch_size).epochs(arguments.epochs).verbose(0))?;
+    model.fit_data(&shown, Fit::new().batch_size(batch_size).epochs(arguments.epochs).verbose(0))?;
     Ok(model)
 }
 

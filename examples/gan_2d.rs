@@ -11,7 +11,6 @@
 mod arguments;
 
 use gradus::data::images;
-use gradus::gan::GanFit;
 use gradus::prelude::*;
 use gradus::random;
 
@@ -83,9 +82,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     arguments.threads.map_or(Ok(()), |threads| gan.set_threads(threads))?;
     gan.fit(
         &real,
-        GanFit::new().batch_size(256).epochs(arguments.epochs).verbose(0).on_epoch_end(|state, logs| {
+        Fit::new().batch_size(256).epochs(arguments.epochs).verbose(0).on_epoch_end(|state, logs| {
             if (state.epoch + 1) % 10 == 0 {
-                let (modes, near) = covered(&state.gan.sample(2000, 1)?);
+                let (modes, near) = covered(&state.learner_as::<Gan>().expect("a GAN").sample(2000, 1)?);
                 println!("epoch {}: {logs} - modes: {modes} - near a mode: {near:.3}", state.epoch + 1);
             }
             Ok(())

@@ -14,7 +14,6 @@ use std::f32::consts::{PI, TAU};
 
 use gradus::data::audio::{self, MelSpectrogram};
 use gradus::data::images;
-use gradus::gan::GanFit;
 use gradus::metrics::frechet_distance;
 use gradus::ndarray::{ArrayView2, concatenate, s};
 use gradus::plots::LinePlot;
@@ -171,9 +170,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     gan.fit(
         &real,
-        GanFit::new().batch_size(BATCH).epochs(arguments.epochs).verbose(0).on_epoch_end(|state, logs| {
+        Fit::new().batch_size(BATCH).epochs(arguments.epochs).verbose(0).on_epoch_end(|state, logs| {
             if (state.epoch + 1) % 10 == 0 {
-                let made = sample(state.gan, count)?;
+                let made = sample(state.learner_as::<Gan>().expect("a GAN"), count)?;
                 println!("epoch {}: {logs} - distance: {:.0}", state.epoch + 1, distance(&made)?);
             }
             Ok(())

@@ -13,7 +13,6 @@ mod conditional;
 mod gan_quality;
 
 use gan_quality::scaled;
-use gradus::gan::GanFit;
 use gradus::ndarray::concatenate;
 use gradus::prelude::*;
 
@@ -39,7 +38,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let mut gan = conditional::gan(arguments.seed)?;
     arguments.threads.map_or(Ok(()), |threads| gan.set_threads(threads))?;
-    gan.fit(&images, GanFit::new().batch_size(50).epochs(arguments.epochs).labels(&labels).verbose(0))?;
+    gan.fit((&images, &labels), Fit::new().batch_size(50).epochs(arguments.epochs).verbose(0))?;
     let wanted = Array1::from_shape_fn(2 * images.len_of(Axis(0)), |i| i % 10);
     let made: Array4<f32> =
         gan.generate((&gan.noise(wanted.len(), 1), &wanted))?.into_dimensionality().expect("images");

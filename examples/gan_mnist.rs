@@ -14,7 +14,6 @@ mod gan_quality;
 
 use gan_quality::{Judge, scaled, shades};
 use gradus::data::images;
-use gradus::gan::GanFit;
 use gradus::plots;
 use gradus::prelude::*;
 
@@ -70,8 +69,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut frames = Vec::new();
     let history = gan.fit(
         &real,
-        GanFit::new().batch_size(BATCH).epochs(arguments.epochs).on_epoch_end(|state, _| {
-            let picture = images::grid(&shades(&state.gan.generate(&shown)?), 8, 2)?;
+        Fit::new().batch_size(BATCH).epochs(arguments.epochs).on_epoch_end(|state, _| {
+            let picture = images::grid(&shades(&state.learner_as::<Gan>().expect("a GAN").generate(&shown)?), 8, 2)?;
             images::write_png(
                 arguments.picture(&format!("gan_mnist/epoch_{}.png", state.epoch + 1))?,
                 &images::enlarge(&picture, 2)?,

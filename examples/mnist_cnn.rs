@@ -40,7 +40,7 @@ fn main() -> gradus::Result<()> {
         model.fit(&scaled(&images), &labels, options)?;
     } else {
         let slightly = Augmentation::new().rotation(10.0).shift(2.0).seed(arguments.seed);
-        model.fit_dataset(&AugmentedImages::new(&images, &labels, slightly)?, options)?;
+        model.fit_data(&AugmentedImages::new(&images, &labels, slightly)?, options)?;
     }
 
     let tested = ..if arguments.smoke { 500 } else { test.labels.len() };

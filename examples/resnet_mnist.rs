@@ -36,7 +36,7 @@ fn main() -> gradus::Result<()> {
 
     let slightly = Augmentation::new().rotation(10.0).shift(2.0).seed(arguments.seed);
     let shown = AugmentedImages::new(&images, &labels, slightly)?;
-    model.fit_dataset(&shown, Fit::new().batch_size(batch_size).epochs(arguments.epochs))?;
+    model.fit_data(&shown, Fit::new().batch_size(batch_size).epochs(arguments.epochs))?;
 
     let test_images = test.images.slice(s![..tested, .., ..]);
     let x_test = test_images.mapv(|pixel| f32::from(pixel) / 255.0).insert_axis(Axis(3));

@@ -42,7 +42,7 @@ fn main() -> gradus::Result<()> {
     arguments.set_threads(&mut model)?;
     println!("{}", model.summary());
     check_loss(&CrossentropyAndDice, &array![[[0.2, 0.8], [0.7, 0.3]]], &array![[1.0, 0.0]])?;
-    model.fit_dataset(&train, Fit::new().batch_size(batch_size).epochs(arguments.epochs))?;
+    model.fit_data(&train, Fit::new().batch_size(batch_size).epochs(arguments.epochs))?;
 
     let (scenes, truth) = test.all();
     let predicted = from_categorical(&model.predict(&scenes)?)?;

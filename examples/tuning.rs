@@ -40,7 +40,7 @@ fn main() -> gradus::Result<()> {
     if let Some(threads) = arguments.threads {
         search = search.threads(threads);
     }
-    let (results, mut model) = search.run_keeping(|trial| {
+    let (results, model) = search.run_keeping(|trial| {
         let mut model = network(trial)?;
         model.fit(&x, &y, Fit::new().batch_size(32).epochs(trial.budget()).verbose(0))?;
         let accuracy = model.evaluate(&x_choice, &y_choice)?["accuracy"];

@@ -10,7 +10,6 @@ use crate::config::{self, Config, Setting};
 use crate::kernels::activation as kernels;
 use crate::kernels::recurrent::Nonlinearity;
 use crate::kernels::softmax;
-use crate::layers::{Context, Description, GradInputs, Grads, InPlace, Inputs, Layer, ParamBuilder};
 use crate::tensor::volume;
 use crate::{Error, Result, Scalar, View, ViewMut};
 
@@ -185,7 +184,7 @@ impl Activation {
 
     /// How many values to copy and change at a time, so that they stay in the first cache in between: some rows of the last
     /// axis, of `units` values. None where sums run over another axis: then it is all of them.
-    fn part(&self, units: usize) -> Option<usize> {
+    pub(crate) fn part(&self, units: usize) -> Option<usize> {
         const VALUES: usize = 2048;
         let whole = matches!(self, Self::SoftmaxOver { .. } | Self::LogSoftmaxOver { .. });
         (!whole && units > 0).then(|| units * (VALUES / units).max(1))
@@ -314,83 +313,6 @@ impl<F: Scalar> Nonlinearity<F> for Activation {
 
     fn needs_input(&self) -> bool {
         Self::needs_input(self)
-    }
-}
-
-impl<F: Scalar> Layer<F> for Activation {
-    /// x, where the derivative needs it: the input itself is not kept twice.
-    type Cache = ();
-
-    fn build(&self, input: &[usize], _: &mut ParamBuilder<'_, F>) -> Result<Vec<usize>> {
-        self.check(input.len() + 1)?;
-        Ok(input.to_vec())
-    }
-
-    fn forward(&self, x: View<'_, F>, mut y: ViewMut<'_, F>, (): &mut (), _: &Context<'_, F>) {
-        let units = y.last_axis();
-        let Some(part) = self.part(units) else {
-            y.copy_from_slice(&x);
-            return Self::forward(self, y);
-        };
-        for (x, y) in x.chunks(part).zip(y.chunks_mut(part)) {
-            y.copy_from_slice(x);
-            Nonlinearity::forward(self, y, units);
-        }
-    }
-
-    fn backward(
-        &self,
-        x: View<'_, F>,
-        y: View<'_, F>,
-        mut grad_y: ViewMut<'_, F>,
-        grad_x: Option<ViewMut<'_, F>>,
-        _: &mut Grads<'_, F>,
-        (): &mut (),
-        cx: &Context<'_, F>,
-    ) {
-        let Some(mut grad_x) = grad_x else { return };
-        if cx.fused_loss {
-            return grad_x.copy_from_slice(&grad_y);
-        }
-        let units = y.last_axis();
-        let Some(part) = self.part(units) else {
-            Self::backward(self, &x, y, grad_y.lend());
-            return grad_x.copy_from_slice(&grad_y);
-        };
-        let parts = x.chunks(part).zip(y.chunks(part)).zip(grad_y.chunks(part)).zip(grad_x.chunks_mut(part));
-        for (((x, y), grad_y), grad_x) in parts {
-            grad_x.copy_from_slice(grad_y);
-            Nonlinearity::backward(self, x, y, grad_x, units);
-        }
-    }
-
-    fn describe(&self) -> Description {
-        let mut description = Description::of_type::<Self>();
-        if !matches!(self, Self::Custom(_)) {
-            description.config = Some(Config::from_iter([("activation".to_owned(), self.to_value())]));
-        }
-        description
-    }
-
-    fn in_place(&self) -> Option<&dyn InPlace<F>> {
-        (!self.needs_input()).then_some(self)
-    }
-
-    fn output_activation(&self) -> Option<Activation> {
-        Some(self.clone())
-    }
-}
-
-/// Where the derivative is computed from y alone.
-impl<F: Scalar> InPlace<F> for Activation {
-    fn forward(&self, _: usize, _: Inputs<'_, F>, y: ViewMut<'_, F>, _: &Context<'_, F>) {
-        Self::forward(self, y);
-    }
-
-    fn backward(&self, _: usize, y: View<'_, F>, grad: ViewMut<'_, F>, _: &mut GradInputs<'_, F>, cx: &Context<'_, F>) {
-        if !cx.fused_loss {
-            Self::backward(self, &[], y, grad);
-        }
     }
 }
 

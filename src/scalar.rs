@@ -1,5 +1,6 @@
 //! The two number types that gradus computes with.
 
+use std::borrow::Cow;
 use std::fmt::{Debug, Display, LowerExp};
 use std::iter::Sum;
 
@@ -27,7 +28,7 @@ pub trait Scalar:
     + Send
     + Sync
     + crate::formats::safetensors::Element
-    + crate::models::Element<Self>
+    + Element<Self>
     + sealed::Sealed
 {
     /// The name that Keras and safetensors headers use: `float32` or `float64`.
@@ -109,3 +110,52 @@ impl Scalar for f64 {
         f64
     }
 }
+
+/// The values of an array that a user handed in. Bytes stay bytes until a shard gathers its rows.
+#[derive(Clone, Debug)]
+pub enum Column<'a, F: Scalar> {
+    /// Of the model's own type.
+    Scalars(Cow<'a, [F]>),
+    /// Pixels or small labels.
+    Bytes(Cow<'a, [u8]>),
+}
+
+/// A number that arrays handed to a model may hold.
+pub trait Element<F: Scalar>: Copy {
+    /// Row-major values as the model takes them.
+    fn column(values: Cow<'_, [Self]>) -> Column<'_, F>
+    where
+        [Self]: ToOwned<Owned = Vec<Self>>;
+}
+
+impl Element<f32> for f32 {
+    fn column(values: Cow<'_, [f32]>) -> Column<'_, f32> {
+        Column::Scalars(values)
+    }
+}
+
+impl Element<f64> for f64 {
+    fn column(values: Cow<'_, [f64]>) -> Column<'_, f64> {
+        Column::Scalars(values)
+    }
+}
+
+impl<F: Scalar> Element<F> for u8 {
+    fn column(values: Cow<'_, [u8]>) -> Column<'_, F> {
+        Column::Bytes(values)
+    }
+}
+
+macro_rules! whole_elements {
+    ($($type:ty)*) => {$(
+        impl<F: Scalar> Element<F> for $type {
+            /// Labels and token ids; exact as far as the scalar is.
+            #[allow(clippy::cast_lossless)]
+            fn column(values: Cow<'_, [$type]>) -> Column<'_, F> {
+                Column::Scalars(values.iter().map(|&value| F::of(value as f64)).collect())
+            }
+        }
+    )*};
+}
+
+whole_elements!(u16 u32 u64 usize i8 i16 i32 i64 isize);

@@ -98,7 +98,7 @@ struct Between {
 }
 
 impl<F: Scalar> Callback<F> for Between {
-    fn on_batch_end(&mut self, _: &mut EpochState<'_, F>, batch: usize, _: f64) -> gradus::Result<()> {
+    fn on_batch_end(&mut self, _: &mut EpochState<'_, F>, batch: usize, _: &Logs) -> gradus::Result<()> {
         if batch == self.to {
             COUNTS.store(false, Relaxed);
             self.counted = Some(COUNT.load(Relaxed));

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::cast_precision_loss)]
 
-use gradus::gan::{GanCallback, GanFit, GanState, Noise};
+use gradus::gan::Noise;
 use gradus::prelude::*;
 
 fn points(count: usize) -> Array2<f32> {
@@ -69,12 +69,12 @@ fn networks_that_do_not_fit_are_refused() {
 fn data_that_do_not_fit_are_refused_and_change_nothing() {
     let mut gan = gan(0);
     let before = weights(&gan);
-    let fit = || GanFit::new().verbose(0);
+    let fit = || Fit::new().verbose(0);
     refused(gan.fit(&Array2::<f32>::zeros((4, 3)), fit()), &["(batch, 2)", "(4, 3)"]);
     refused(gan.fit(&Array2::<f32>::zeros((0, 2)), fit()), &["at least one sample"]);
     refused(gan.fit(&array![[0.0f32, f32::NAN]], fit()), &["finite", "NaN at row 0"]);
     refused(gan.fit(&points(4), fit().batch_size(0)), &["`batch_size`"]);
-    refused(gan.fit(&points(4), fit().labels(&array![0, 1, 2, 0])), &["no labels"]);
+    refused(gan.fit((&points(4), &array![0, 1, 2, 0]), fit()), &["no labels"]);
     refused(gan.train_generator(&Array2::<f32>::zeros((2, 5))), &["generator", "(batch, 4)", "(2, 5)"]);
     refused(gan.sample(2, 0).and_then(|_| gan.generate(&Array2::<f32>::zeros((2, 3)))), &["(batch, 4)"]);
     refused(gan.train_discriminator(&points(2), &Array2::<f32>::zeros((2, 5))), &["generator", "(2, 5)"]);
@@ -85,7 +85,7 @@ fn data_that_do_not_fit_are_refused_and_change_nothing() {
     let mut labelled = labelled().build().unwrap();
     refused(labelled.fit(&points(4), fit()), &["labels", "none"]);
     refused(labelled.sample(3, 0), &["2 inputs"]);
-    labelled.fit(&points(6), fit().batch_size(3).labels(&array![0, 1, 2, 0, 1, 2])).unwrap();
+    labelled.fit((&points(6), &array![0, 1, 2, 0, 1, 2]), fit().batch_size(3)).unwrap();
     let noise = labelled.noise(3, 0);
     assert_eq!(labelled.generate((&noise, &array![0, 1, 2])).unwrap().shape(), [3, 2]);
 }
@@ -93,7 +93,7 @@ fn data_that_do_not_fit_are_refused_and_change_nothing() {
 #[test]
 fn a_loss_that_is_no_number_names_the_network_and_the_step() {
     let mut gan = gan(0);
-    gan.fit(&points(32), GanFit::new().batch_size(32).verbose(0)).unwrap();
+    gan.fit(&points(32), Fit::new().batch_size(32).verbose(0)).unwrap();
     let before = gan.discriminator().get_weights();
     let broken = Array2::from_elem((2, 2), f32::NAN);
     refused(gan.train_discriminator(&broken, &gan.noise(2, 0)), &["discriminator", "step 1"]);
@@ -119,7 +119,7 @@ fn every_loss_trains_and_any_number_of_threads_gives_the_same_bits() {
                 .build()
                 .unwrap();
             gan.set_threads(threads).unwrap();
-            gan.fit(&points(70), GanFit::new().batch_size(32).epochs(2).verbose(0)).unwrap();
+            gan.fit(&points(70), Fit::new().batch_size(32).epochs(2).verbose(0)).unwrap();
             weights(&gan)
         };
         let (one, two) = (run(1), run(2));
@@ -136,7 +136,7 @@ fn clipped_weights_stay_within_their_bounds() {
         .weight_clip(0.01)
         .build()
         .unwrap();
-    gan.fit(&points(64), GanFit::new().verbose(0)).unwrap();
+    gan.fit(&points(64), Fit::new().verbose(0)).unwrap();
     let weights = gan.discriminator().get_weights();
     assert!(weights.iter().all(|(_, weight)| weight.iter().all(|w| w.abs() <= 0.01)));
 }
@@ -145,27 +145,27 @@ fn clipped_weights_stay_within_their_bounds() {
 #[derive(Default)]
 struct Notes(Vec<String>);
 
-impl<F: Scalar> GanCallback<F> for Notes {
-    fn on_train_begin(&mut self, state: &mut GanState<'_, F>) -> gradus::Result<()> {
+impl<F: Scalar> Callback<F> for Notes {
+    fn on_train_begin(&mut self, state: &mut EpochState<'_, F>) -> gradus::Result<()> {
         self.0.push(format!("begin {}", state.epoch));
         Ok(())
     }
-    fn on_epoch_begin(&mut self, state: &mut GanState<'_, F>) -> gradus::Result<()> {
+    fn on_epoch_begin(&mut self, state: &mut EpochState<'_, F>) -> gradus::Result<()> {
         self.0.push(format!("epoch {}", state.epoch));
         Ok(())
     }
-    fn on_batch_end(&mut self, _: &mut GanState<'_, F>, batch: usize, logs: &Logs) -> gradus::Result<()> {
+    fn on_batch_end(&mut self, _: &mut EpochState<'_, F>, batch: usize, logs: &Logs) -> gradus::Result<()> {
         assert_eq!(logs.names(), ["d_loss", "g_loss", "d_real", "d_fake"]);
         self.0.push(format!("batch {batch}"));
         Ok(())
     }
-    fn on_epoch_end(&mut self, state: &mut GanState<'_, F>, _: &Logs) -> gradus::Result<()> {
+    fn on_epoch_end(&mut self, state: &mut EpochState<'_, F>, _: &Logs) -> gradus::Result<()> {
         if state.epoch == 1 {
             state.stop_training();
         }
         Ok(())
     }
-    fn on_train_end(&mut self, state: &mut GanState<'_, F>) -> gradus::Result<()> {
+    fn on_train_end(&mut self, state: &mut EpochState<'_, F>) -> gradus::Result<()> {
         self.0.push(format!("end {}", state.epoch));
         Ok(())
     }
@@ -174,7 +174,7 @@ impl<F: Scalar> GanCallback<F> for Notes {
 #[test]
 fn callbacks_of_a_game_are_told_of_everything_in_order() {
     let mut notes = Notes::default();
-    let fit = GanFit::new().batch_size(32).epochs(9).verbose(0);
+    let fit = Fit::new().batch_size(32).epochs(9).verbose(0);
     gan(0).fit(&points(40), fit.callback(&mut notes)).unwrap();
     assert_eq!(notes.0, ["begin 0", "epoch 0", "batch 0", "batch 1", "epoch 1", "batch 0", "batch 1", "end 1"]);
 }
@@ -185,18 +185,18 @@ fn figures_and_checkpoints_of_a_game_are_written_after_each_epoch() {
     std::fs::create_dir_all(&folder).unwrap();
     let mut game = gan(2);
     let saving = ModelCheckpoint::new(folder.join("{epoch}.safetensors"));
-    let fit = GanFit::new().batch_size(16).epochs(2).verbose(0);
+    let fit = Fit::new().batch_size(16).epochs(2).verbose(0);
     game.fit(&points(16), fit.callback(CSVLogger::new(folder.join("game.csv"))).callback(saving)).unwrap();
     let text = std::fs::read_to_string(folder.join("game.csv")).unwrap();
     assert!(text.starts_with("epoch,d_fake,d_loss,d_real,g_loss\n0,") && text.lines().count() == 3, "{text}");
     let mut resumed = gan(2);
     assert_eq!(resumed.resume(folder.join("1.safetensors")).unwrap(), 1);
-    resumed.fit(&points(16), GanFit::new().batch_size(16).initial_epoch(1).epochs(2).verbose(0)).unwrap();
+    resumed.fit(&points(16), Fit::new().batch_size(16).initial_epoch(1).epochs(2).verbose(0)).unwrap();
     assert_eq!(weights(&game), weights(&resumed));
 
     // No figure of a game is `val_loss`.
     let best = ModelCheckpoint::new(folder.join("best.safetensors")).save_best_only(true);
-    refused(game.fit(&points(16), GanFit::new().verbose(0).callback(best)), &["`monitor`", "val_loss"]);
+    refused(game.fit(&points(16), Fit::new().verbose(0).callback(best)), &["`monitor`", "val_loss"]);
     std::fs::remove_dir_all(folder).unwrap();
 }
 
@@ -209,13 +209,13 @@ fn averaged_weights_take_their_place_when_a_game_ends() {
     };
     let (mut plain, mut averaged) = (game(false), game(true));
     let mut before_the_end = Vec::new();
-    let fit = || GanFit::new().batch_size(16).epochs(3).verbose(0);
+    let fit = || Fit::new().batch_size(16).epochs(3).verbose(0);
     plain.fit(&points(64), fit()).unwrap();
     averaged
         .fit(
             &points(64),
             fit().on_epoch_end(|state, _| {
-                before_the_end = weights(state.gan);
+                before_the_end = weights(state.learner_as::<Gan>().expect("a GAN"));
                 Ok(())
             }),
         )
@@ -229,13 +229,13 @@ fn averaged_weights_take_their_place_when_a_game_ends() {
 #[test]
 fn a_resumed_game_goes_on_as_the_uninterrupted_one() {
     let path = std::env::temp_dir().join(format!("gradus-gan-{}.safetensors", std::process::id()));
-    let fit = |from: usize, to: usize| GanFit::new().batch_size(16).initial_epoch(from).epochs(to).verbose(0);
+    let fit = |from: usize, to: usize| Fit::new().batch_size(16).initial_epoch(from).epochs(to).verbose(0);
     let mut whole = gan(3);
     whole
         .fit(
             &points(50),
-            fit(0, 4).on_epoch_end(|state: &mut GanState<'_, f32>, _| match state.epoch {
-                1 => state.gan.save_checkpoint(&path),
+            fit(0, 4).on_epoch_end(|state: &mut EpochState<'_, f32>, _| match state.epoch {
+                1 => state.save_checkpoint(&path, 2),
                 _ => Ok(()),
             }),
         )
@@ -269,7 +269,7 @@ fn the_generator_learns_a_mean() {
         .discriminator_optimizer(Adam::new().learning_rate(0.01).beta_1(0.5))
         .build()
         .unwrap();
-    gan.fit(&real, GanFit::new().batch_size(64).epochs(150).verbose(0)).unwrap();
+    gan.fit(&real, Fit::new().batch_size(64).epochs(150).verbose(0)).unwrap();
     let mean = gan.sample(500, 1).unwrap().mean().unwrap();
     assert!((mean - 3.0).abs() < 0.5, "the mean is {mean}");
 }

@@ -268,13 +268,13 @@ fn a_model_trains_on_files_as_on_the_same_images_in_memory() -> gradus::Result<(
     };
     let options = || Fit::new().batch_size(2).epochs(3).verbose(0);
     let (mut of_files, mut of_arrays) = (model()?, model()?);
-    of_files.fit_dataset(&files, options())?;
+    of_files.fit_data(&files, options())?;
     of_arrays.fit(&files.load()?, files.labels(), options())?;
     assert_eq!(of_files.get_weights(), of_arrays.get_weights());
     assert_ne!(of_files.get_weights(), model()?.get_weights());
     // What goes wrong while training stops it.
     fs::remove_file(&files.paths()[2]).ok();
-    let stopped = model()?.fit_dataset(&files, options());
+    let stopped = model()?.fit_data(&files, options());
     assert!(matches!(&stopped, Err(Error::Io { path, .. }) if path.ends_with("b/10.PNG")), "{stopped:?}");
     Ok(())
 }

@@ -59,7 +59,7 @@ impl Judge {
         let rows = if smoke { 2 * count } else { train.images.len_of(Axis(0)) };
         let images = scaled(&train.images.slice_axis(Axis(0), (0..rows).into()).to_owned());
         let labels = train.labels.slice_axis(Axis(0), (0..rows).into()).to_owned();
-        let mut classifier = if let Ok(classifier) = Model::load(&file) {
+        let classifier = if let Ok(classifier) = Model::load(&file) {
             classifier
         } else {
             println!("Training the classifier that judges …");

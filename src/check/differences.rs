@@ -2,7 +2,7 @@
 
 use ndarray_rand::rand::Rng;
 
-use super::report::{Comparison, GradientReport, TensorReport};
+use crate::error::{Comparison, GradientReport, TensorReport};
 use crate::{Result, random};
 
 /// The step in proportion to an element. Errors by Taylor, h²·f‴/6, and by rounding, 10⁻¹⁶·f/h, are then alike.

@@ -6,15 +6,15 @@ use ndarray::{ArrayD, IxDyn};
 use ndarray_rand::rand::Rng;
 
 use super::differences::{Closeness, Variable, compare};
-use super::report::GradientReport;
-use crate::data::Dataset;
+use crate::data::{Arrays, Dataset};
+use crate::engine::recipe::{Entry, Recipe};
+use crate::error::GradientReport;
 use crate::layers::Mode;
-use crate::models::graph::{Entry, Recipe};
-use crate::models::inputs::Element;
-use crate::models::shard::Run;
+use crate::models::training_pass::StepData;
 use crate::models::{AnyLayer, IntoInputs, IntoLayer, Pass};
 use crate::optimizers::{Common, Driver, Optimizer, Step};
-use crate::training::step::{self, StepData};
+use crate::scalar::Element;
+use crate::training::Learner;
 use crate::{Error, Model, Result, Scalar, random};
 
 /// Compares a layer's gradients, of every input and every parameter, with central differences.
@@ -210,8 +210,9 @@ impl GradientCheck {
         let mut inputs = inputs.to_vec();
         let mut pass = model.pass_with_input_gradients().with_penalties(true);
         model.forward(&mut pass, &inputs[..], mode)?;
-        let weights: Vec<ArrayD<f64>> =
-            (0..pass.outputs.len()).map(|i| output_weights(pass.output(i).shape(), i, self.closeness.seed)).collect();
+        let weights: Vec<ArrayD<f64>> = (0..model.graph.outputs.len())
+            .map(|i| output_weights(pass.output(i).shape(), i, self.closeness.seed))
+            .collect();
         model.backward(&mut pass, &weights[..])?;
 
         let mut variables: Vec<Variable> = Vec::new();
@@ -233,7 +234,7 @@ impl GradientCheck {
                 name: name.clone(),
                 shape: shape.clone(),
                 values: model.params[range.clone()].to_vec(),
-                analytic: pass.gradients[range.clone()].to_vec(),
+                analytic: pass.gradients()[range.clone()].to_vec(),
             });
         }
         compare(subject, &variables, self.closeness, &mut |values, terms| {
@@ -249,15 +250,7 @@ impl GradientCheck {
                 terms.extend(pass.output(i).iter().zip(weights).map(|(y, weight)| y * weight));
             }
             terms.push(model.penalty());
-            let run = Run {
-                graph: &model.graph,
-                params: &model.params,
-                plan: &pass.plan,
-                mode,
-                batch: pass.batch,
-                penalties: pass.penalties,
-            };
-            terms.extend(pass.shards().iter().map(|shard| shard.activity_penalty(&run)));
+            pass.executor.visit(&model, |(), shard| terms.push(shard.activity_penalty()));
             Ok(())
         })
     }
@@ -272,28 +265,29 @@ impl GradientCheck {
         x: impl IntoInputs<'a, f64>,
         y: impl IntoInputs<'a, f64>,
     ) -> Result<GradientReport> {
+        const CALL: &str = "check_training";
         let mut model = model.clone();
-        let compiled = model.compiled_or("check_training")?;
-        let data = crate::training::fit::checked_arrays(
-            "check_training",
-            &model,
-            compiled,
-            x.into_inputs().into_vec(),
-            y.into_inputs().into_vec(),
-            None,
-        )?;
-        let mut compiled = compiled.clone();
+        let data = Arrays::new(x, y);
+        model.compiled_or(CALL)?;
+        model.check_arrays(CALL, &data)?;
         let kept = Arc::new(Mutex::new(Vec::new()));
-        compiled.driver = Driver::from_arc(Arc::new(KeepGradients(kept.clone())), model.params.len())?;
-        compiled.workspace.prepare(&model, &compiled.objectives, &data, true);
+        let (network, compiled) = model.parts_mut(CALL)?;
+        compiled.driver = Driver::from_arc(Arc::new(KeepGradients(kept.clone())), network.params.len())?;
+        compiled.pass.prepare(network, &compiled.objectives, &data);
         let rows: Vec<usize> = (0..data.len()).collect();
         let data = StepData { dataset: &data, rows: &rows, class_weights: None, check: false };
         let start = model.params.clone();
-        let mut one_step = |model: &mut Model<f64>| {
+        let one_step = |model: &mut Model<f64>| {
+            let (network, compiled) = model.parts_mut(CALL)?;
             compiled.driver.calls = 0; // the same random numbers each time
             kept.lock().expect("no other thread").clear();
-            let threads = model.threads.clone();
-            threads.enter(|| step::train(model, &mut compiled, &data))
+            let mode = Mode::Training { seed: network.seed, step: 0 };
+            let threads = network.threads.clone();
+            threads.enter(|| {
+                let loss = compiled.pass.forward(network, &mut compiled.objectives, &data, mode)?;
+                compiled.pass.backward(network, &compiled.objectives)?;
+                compiled.pass.apply(network, &mut compiled.driver).map(|()| loss)
+            })
         };
         one_step(&mut model)?;
         let mut gradients = kept.lock().expect("no other thread").clone().into_iter();
@@ -378,19 +372,22 @@ pub(super) fn layer_model_calls<F: Scalar>(
     };
     let model = with_outputs(1)?;
     match &layer.kind {
-        crate::models::operation::LayerKind::Operation(_) => match model.graph.layers[0].output.len() {
+        crate::engine::recipe::LayerKind::Operation(_) => match model.graph.layers[0].output.len() {
             1 => Ok(model),
             outputs => with_outputs(outputs),
         },
-        crate::models::operation::LayerKind::Model(inner)
-        | crate::models::operation::LayerKind::EachStep { model: inner, .. } => with_outputs(inner.graph.outputs.len()),
+        crate::engine::recipe::LayerKind::Model(inner)
+        | crate::engine::recipe::LayerKind::EachStep { model: inner, .. } => {
+            with_outputs(inner.network.graph.outputs.len())
+        }
     }
 }
 
 /// Moves every learned parameter a little, by amounts that `f32` holds exactly.
 pub(super) fn shake<F: Scalar>(model: &mut Model<F>, seed: u64) {
     let mut rng = random::rng(seed, "check/parameters");
-    for spec in model.graph.specs.iter().filter(|spec| spec.learned) {
+    let graph = model.graph.clone();
+    for spec in graph.specs.iter().filter(|spec| spec.learned) {
         for value in &mut model.params[spec.range.clone()] {
             *value += F::of(f64::from(rng.random_range(-0.25f32..0.25)));
         }

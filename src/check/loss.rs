@@ -4,9 +4,9 @@ use ndarray::{ArrayD, IxDyn};
 use ndarray_rand::rand::Rng;
 
 use super::differences::{Closeness, Variable, compare};
-use super::report::GradientReport;
+use crate::error::GradientReport;
 use crate::losses::{Loss, LossCall, LossContext, LossDescription, Reduction};
-use crate::models::IntoTensor;
+use crate::tensor::inputs::IntoTensor;
 use crate::tensor::volume;
 use crate::{Activation, Error, Result, Tensor, View, ViewMut, random};
 

@@ -25,9 +25,8 @@ mod conformance;
 mod differences;
 mod gradients;
 mod loss;
-mod report;
 
+pub use crate::error::{Comparison, GradientReport, TensorReport};
 pub use conformance::{LayerCheck, check_layer, check_multi_layer};
 pub use gradients::{GradientCheck, check_gradients, check_model, check_training};
 pub use loss::check_loss;
-pub use report::{Comparison, GradientReport, TensorReport};

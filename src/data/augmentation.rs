@@ -6,9 +6,10 @@ use rand_distr::StandardNormal;
 
 use super::{Batch, Dataset};
 use crate::kernels::warp;
-use crate::models::IntoTensor;
-use crate::models::inputs::{Column, Given};
 use crate::random::{self, Philox};
+use crate::scalar::Column;
+use crate::tensor::inputs::Given;
+use crate::tensor::inputs::IntoTensor;
 use crate::{Error, Result, Scalar};
 
 /// How images are changed at random.
@@ -233,7 +234,7 @@ impl Augmentation {
 ///     .compile(SparseCategoricalCrossentropy::new(), Adam::new())
 ///     .build()?;
 /// let shown = AugmentedImages::new(&images, &labels, Augmentation::new().rotation(10.0).shift(1.0))?;
-/// model.fit_dataset(&shown, Fit::new().verbose(0))?;
+/// model.fit_data(&shown, Fit::new().verbose(0))?;
 /// # Ok::<(), gradus::Error>(())
 /// ```
 pub struct AugmentedImages<'a, F: Scalar> {

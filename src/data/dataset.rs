@@ -1,7 +1,6 @@
 //! Where training takes its rows from.
 
 use crate::losses::output::OutputLoss;
-use crate::models::inputs::Given;
 use crate::{Result, Scalar, Tensor};
 
 /// Rows that a model is trained on or evaluated with, given out in any order.
@@ -42,7 +41,7 @@ use crate::{Result, Scalar, Tensor};
 ///     .add(Dense::new(1))
 ///     .compile(MeanSquaredError::new(), Adam::new())
 ///     .build()?;
-/// model.fit_dataset(&Squares, Fit::new().epochs(2).verbose(0))?;
+/// model.fit_data(&Squares, Fit::new().epochs(2).verbose(0))?;
 /// # Ok::<(), gradus::Error>(())
 /// ```
 pub trait Dataset<F: Scalar>: Sync {
@@ -102,6 +101,26 @@ pub(crate) struct Labels<F> {
     pub weights: Vec<Option<Tensor<F>>>,
 }
 
+impl<F> Labels<F> {
+    /// For rows of a data set.
+    pub fn of(dataset: &dyn Dataset<F>) -> Self
+    where
+        F: Scalar,
+    {
+        let tensors = |shapes: Vec<Vec<usize>>| shapes.iter().map(|shape| Tensor::without_rows(shape)).collect();
+        let weights = dataset.weight_shapes().into_iter().map(|shape| shape.map(|shape| Tensor::without_rows(&shape)));
+        Self { targets: tensors(dataset.target_shapes()), weights: weights.collect() }
+    }
+
+    /// Makes room for `rows` rows.
+    pub fn set_rows(&mut self, rows: usize)
+    where
+        F: Scalar,
+    {
+        self.targets.iter_mut().chain(self.weights.iter_mut().flatten()).for_each(|tensor| tensor.set_rows(rows));
+    }
+}
+
 impl<F> Outputs<F> for Labels<F> {
     fn target(&mut self, i: usize) -> &mut Tensor<F> {
         &mut self.targets[i]
@@ -139,47 +158,5 @@ impl<F: Scalar> Batch<'_, F> {
     /// The training step that the rows are for, from which augmentation draws its randomness.
     pub fn step(&self) -> u64 {
         self.step
-    }
-}
-
-/// Arrays in memory.
-pub(crate) struct Arrays<'a, F: Scalar> {
-    pub inputs: Vec<Given<'a, F>>,
-    pub targets: Vec<Given<'a, F>>,
-    /// For each target.
-    pub weights: Vec<Option<Given<'a, F>>>,
-    /// The rows that belong to this set: all, or one side of a validation split.
-    pub rows: std::ops::Range<usize>,
-}
-
-impl<F: Scalar> Dataset<F> for Arrays<'_, F> {
-    fn len(&self) -> usize {
-        self.rows.len()
-    }
-
-    fn input_shapes(&self) -> Vec<Vec<usize>> {
-        self.inputs.iter().map(|given| given.shape[1..].to_vec()).collect()
-    }
-
-    fn target_shapes(&self) -> Vec<Vec<usize>> {
-        self.targets.iter().map(|given| given.shape[1..].to_vec()).collect()
-    }
-
-    fn weight_shapes(&self) -> Vec<Option<Vec<usize>>> {
-        self.weights.iter().map(|given| given.as_ref().map(|given| given.shape[1..].to_vec())).collect()
-    }
-
-    fn gather(&self, rows: &[usize], batch: &mut Batch<'_, F>) -> Result<()> {
-        let rows = || rows.iter().map(|row| self.rows.start + row);
-        for (i, given) in self.inputs.iter().enumerate() {
-            given.gather(rows(), batch.input(i));
-        }
-        for (i, (target, weights)) in self.targets.iter().zip(&self.weights).enumerate() {
-            target.gather(rows(), batch.target(i));
-            if let (Some(given), Some(out)) = (weights, batch.weights(i)) {
-                given.gather(rows(), out);
-            }
-        }
-        Ok(())
     }
 }

@@ -13,6 +13,7 @@ pub mod images;
 mod labels;
 pub mod preprocessing;
 mod sequences;
+mod source;
 pub(crate) mod split;
 mod stream;
 #[cfg(feature = "csv")]
@@ -26,6 +27,7 @@ pub use dataset::{Batch, Dataset};
 pub use folds::{Fold, GroupKFold, KFold, StratifiedKFold, TimeSeriesSplit, stratified_split};
 pub use labels::{Label, from_categorical, to_categorical, to_categorical_f64};
 pub use sequences::{PadSequences, Side, Windows};
+pub use source::{Arrays, AsItIs, ByNumber, IntoSource, Source};
 pub use split::{train_test_split, validation_split};
 #[cfg(feature = "csv")]
 pub use stream::Record;

@@ -19,15 +19,11 @@
 //!
 //! [`SpectralNormalization`]: crate::models::SpectralNormalization
 
-mod callbacks;
-mod fit;
+mod learner;
 mod loss;
 mod networks;
-mod saving;
 mod step;
 
-pub use callbacks::{GanCallback, GanState};
-pub use fit::GanFit;
 pub use loss::GanLoss;
 pub use networks::{Discriminator, Generator};
 pub use step::DiscriminatorStep;
@@ -54,13 +50,12 @@ pub enum Noise {
 /// A generator and a discriminator in training.
 ///
 /// ```
-/// use gradus::gan::GanFit;
 /// use gradus::prelude::*;
 ///
 /// // Points on a line, to be imitated.
 /// let real = Array2::from_shape_fn((64, 2), |(i, axis)| (i as f32 / 32.0 - 1.0) * if axis == 0 { 1.0 } else { 0.5 });
 /// let mut gan = Gan::new(Generator::mlp(4, &[2], 0)?, Discriminator::mlp(&[2], 1)?).build()?;
-/// let history = gan.fit(&real, GanFit::new().batch_size(16).epochs(2).verbose(0))?;
+/// let history = gan.fit(&real, Fit::new().batch_size(16).epochs(2).verbose(0))?;
 /// assert_eq!(history.names(), ["d_loss", "g_loss", "d_real", "d_fake"]);
 /// assert_eq!(gan.sample(3, 0)?.shape(), [3, 2]);
 /// # Ok::<(), gradus::Error>(())
@@ -118,6 +113,8 @@ struct Work<F: Scalar> {
     grad: Tensor<F>,
     /// Instance noise.
     noise: Vec<F>,
+    /// Noise that samples are made of.
+    latent: Tensor<F>,
 }
 
 impl<F: Scalar> GanBuilder<F> {
@@ -225,6 +222,7 @@ impl<F: Scalar> GanBuilder<F> {
                 samples: Tensor::default(),
                 grad: Tensor::default(),
                 noise: Vec::new(),
+                latent: Tensor::without_rows(&generator.input_shape(0)[..1]),
             },
             generator,
             discriminator,

@@ -3,9 +3,9 @@
 use super::{Gan, Options, Work, fill_noise};
 use crate::kernels::elementwise;
 use crate::layers::Mode;
-use crate::models::inputs::{Given, Several};
 use crate::models::{IntoInputs, IntoTensor, Pass};
 use crate::optimizers::Driver;
+use crate::tensor::inputs::{Given, Several};
 use crate::{Error, Model, Result, Scalar, Tensor};
 
 /// What a step of the discriminator was like, before its update.

@@ -1,11 +1,89 @@
 //! Activations that Keras has as layers of their own. [`Activation`] is a layer too, with more of them.
 
 use super::axes::Axes;
-use super::{Context, Description, GradInputs, Grads, InPlace, Inputs, Layer, ParamBuilder};
-use crate::config::layer_options;
+use super::{Context, Description, Facts, GradInputs, Grads, InPlace, Inputs, Layer, ParamBuilder};
+use crate::config::{Config, Setting, layer_options};
+use crate::kernels::recurrent::Nonlinearity;
 use crate::kernels::{reorder, softmax};
 use crate::tensor::volume;
 use crate::{Activation, Error, Result, Scalar, View, ViewMut};
+
+impl<F: Scalar> Layer<F> for Activation {
+    /// x, where the derivative needs it: the input itself is not kept twice.
+    type Cache = ();
+
+    fn build(&self, input: &[usize], _: &mut ParamBuilder<'_, F>) -> Result<Vec<usize>> {
+        self.check(input.len() + 1)?;
+        Ok(input.to_vec())
+    }
+
+    fn forward(&self, x: View<'_, F>, mut y: ViewMut<'_, F>, (): &mut (), _: &Context<'_, F>) {
+        let units = y.last_axis();
+        let Some(part) = self.part(units) else {
+            y.copy_from_slice(&x);
+            return Self::forward(self, y);
+        };
+        for (x, y) in x.chunks(part).zip(y.chunks_mut(part)) {
+            y.copy_from_slice(x);
+            Nonlinearity::forward(self, y, units);
+        }
+    }
+
+    fn backward(
+        &self,
+        x: View<'_, F>,
+        y: View<'_, F>,
+        mut grad_y: ViewMut<'_, F>,
+        grad_x: Option<ViewMut<'_, F>>,
+        _: &mut Grads<'_, F>,
+        (): &mut (),
+        cx: &Context<'_, F>,
+    ) {
+        let Some(mut grad_x) = grad_x else { return };
+        if cx.fused_loss {
+            return grad_x.copy_from_slice(&grad_y);
+        }
+        let units = y.last_axis();
+        let Some(part) = self.part(units) else {
+            Self::backward(self, &x, y, grad_y.lend());
+            return grad_x.copy_from_slice(&grad_y);
+        };
+        let parts = x.chunks(part).zip(y.chunks(part)).zip(grad_y.chunks(part)).zip(grad_x.chunks_mut(part));
+        for (((x, y), grad_y), grad_x) in parts {
+            grad_x.copy_from_slice(grad_y);
+            Nonlinearity::backward(self, x, y, grad_x, units);
+        }
+    }
+
+    fn describe(&self) -> Description {
+        let mut description = Description::of_type::<Self>();
+        if !matches!(self, Self::Custom(_)) {
+            description.config = Some(Config::from_iter([("activation".to_owned(), self.to_value())]));
+        }
+        description
+    }
+
+    fn in_place(&self) -> Option<&dyn InPlace<F>> {
+        (!self.needs_input()).then_some(self)
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::default().output_activation(self).backward_reads_output(true)
+    }
+}
+
+/// Where the derivative is computed from y alone.
+impl<F: Scalar> InPlace<F> for Activation {
+    fn forward(&self, _: usize, _: Inputs<'_, F>, y: ViewMut<'_, F>, _: &Context<'_, F>) {
+        Self::forward(self, y);
+    }
+
+    fn backward(&self, _: usize, y: View<'_, F>, grad: ViewMut<'_, F>, _: &mut GradInputs<'_, F>, cx: &Context<'_, F>) {
+        if !cx.fused_loss {
+            Self::backward(self, &[], y, grad);
+        }
+    }
+}
 
 /// A layer that is an [`Activation`] by another name; `refused` are options that the activation alone would take.
 macro_rules! is_activation {
@@ -300,7 +378,11 @@ impl<F: Scalar> Layer<F> for SoftmaxLayer {
         Description::of(self)
     }
 
-    fn output_activation(&self) -> Option<Activation> {
-        (self.axis.as_slice() == [-1]).then_some(Activation::Softmax)
+    fn facts(&self) -> Facts {
+        if self.axis.as_slice() == [-1] {
+            Facts::default().output_activation(&Activation::Softmax)
+        } else {
+            Facts::default()
+        }
     }
 }

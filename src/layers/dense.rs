@@ -1,6 +1,6 @@
 //! Fully connected layers.
 
-use super::{Context, Description, Grads, Layer, ParamBuilder};
+use super::{Context, Description, Facts, Grads, Layer, ParamBuilder};
 use crate::config::layer_options;
 use crate::constraints::Constraint;
 use crate::initializers::Initializer;
@@ -128,15 +128,11 @@ impl<F: Scalar> Layer<F> for Dense {
         }
     }
 
-    fn backward_reads_output(&self) -> bool {
-        !matches!(self.activation, Activation::Linear)
+    fn facts(&self) -> Facts {
+        Facts::default().output_activation(&self.activation)
     }
 
     fn describe(&self) -> Description {
         Description::of(self).activity_regularizer(self.activity_regularizer.as_ref())
-    }
-
-    fn output_activation(&self) -> Option<Activation> {
-        Some(self.activation.clone())
     }
 }

@@ -1,7 +1,7 @@
 //! The product of two tensors over an axis.
 
 use super::axes::Axes;
-use super::{Context, Description, GradInputs, Grads, Inputs, MultiLayer, ParamBuilder};
+use super::{Context, Description, Facts, GradInputs, Grads, Inputs, MaskRule, MultiLayer, ParamBuilder};
 use crate::config::layer_options;
 use crate::error::show;
 use crate::kernels::dot::{self, Operand};
@@ -131,8 +131,8 @@ impl<F: Scalar> MultiLayer<F> for Dot {
         }
     }
 
-    fn backward_reads_output(&self) -> bool {
-        false
+    fn facts(&self) -> Facts {
+        Facts::default().backward_reads_output(false).mask(MaskRule::Stop)
     }
 
     fn describe(&self) -> Description {

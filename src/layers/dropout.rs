@@ -1,6 +1,6 @@
 //! Layers that disturb their input in training: dropout and noise.
 
-use super::{Context, Description, Grads, Layer, ParamBuilder};
+use super::{Context, Description, Facts, Grads, Layer, ParamBuilder};
 use crate::config::layer_options;
 use crate::kernels::{broadcast, noise, random};
 use crate::{Error, Result, Scalar, View, ViewMut};
@@ -126,16 +126,12 @@ macro_rules! in_training {
                 if $cx_out.training() $backward else { $grad_x.copy_from_slice(&$grad_y) }
             }
 
-            fn backward_reads_output(&self) -> bool {
-                false
+            fn facts(&self) -> Facts {
+                Facts::default().backward_reads_output(false).only_in_training()
             }
 
             fn describe(&self) -> Description {
                 Description::of(self)
-            }
-
-            fn only_in_training(&self) -> bool {
-                true
             }
         }
     };

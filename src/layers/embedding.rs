@@ -1,6 +1,8 @@
 //! Tokens as vectors.
 
-use super::{BadValue, Context, Description, Grads, Layer, MaskRule, ParamBuilder};
+use super::{
+    BadValue, ChecksValues, Context, Description, Facts, Grads, Inputs, Layer, MakesMask, MaskRule, ParamBuilder,
+};
 use crate::config::layer_options;
 use crate::constraints::Constraint;
 use crate::initializers::Initializer;
@@ -106,11 +108,22 @@ impl<F: Scalar> Layer<F> for Embedding {
         Description::of(self).activity_regularizer(self.activity_regularizer.as_ref())
     }
 
-    fn checks_values(&self) -> bool {
-        true
+    fn checks_values(&self) -> Option<&dyn ChecksValues<F>> {
+        Some(self)
     }
 
-    fn check_values(&self, x: View<'_, F>) -> Result<(), BadValue> {
+    fn makes_mask(&self) -> Option<&dyn MakesMask<F>> {
+        Some(self)
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::default().mask(if self.mask_zero { MaskRule::Make } else { MaskRule::Stop })
+    }
+}
+
+impl<F: Scalar> ChecksValues<F> for Embedding {
+    fn check_values(&self, inputs: Inputs<'_, F>) -> Result<(), BadValue> {
+        let x = inputs.get(0);
         match embedding::first_bad_id(&x, self.input_dim) {
             None => Ok(()),
             Some(at) => Err(BadValue {
@@ -120,12 +133,11 @@ impl<F: Scalar> Layer<F> for Embedding {
             }),
         }
     }
+}
 
-    fn mask_rule(&self) -> MaskRule {
-        if self.mask_zero { MaskRule::Make } else { MaskRule::Stop }
-    }
-
-    fn make_mask(&self, x: View<'_, F>, mask: &mut [bool]) {
+impl<F: Scalar> MakesMask<F> for Embedding {
+    fn make_mask(&self, inputs: Inputs<'_, F>, mask: &mut [bool]) {
+        let x = inputs.get(0);
         if x.shape().len() == 2 {
             mask.iter_mut().zip(x.iter()).for_each(|(counts, &id)| *counts = id != F::zero());
         } else {

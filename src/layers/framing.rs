@@ -1,7 +1,7 @@
 //! Padding with zeros, and cropping.
 
 use super::spatial::{self, Border, DataFormat};
-use super::{Context, Description, Grads, Layer, MaskRule, ParamBuilder};
+use super::{Context, Description, Facts, Grads, Layer, MaskRule, ParamBuilder};
 use crate::config::layer_options;
 use crate::kernels::resample::{self, Frame};
 use crate::tensor::checked_volume;
@@ -122,16 +122,12 @@ macro_rules! framing {
                 resample::$back(frame, channels, &grad_y, &mut grad_x);
             }
 
-            fn backward_reads_output(&self) -> bool {
-                false
+            fn facts(&self) -> Facts {
+                Facts::default().backward_reads_output(false).mask(MaskRule::Stop)
             }
 
             fn describe(&self) -> Description {
                 Description::of(self)
-            }
-
-            fn mask_rule(&self) -> MaskRule {
-                MaskRule::Stop
             }
         }
     };

@@ -1,7 +1,7 @@
 //! Global pooling: one value a channel.
 
 use super::spatial::{self, DataFormat};
-use super::{Context, Description, Grads, Layer, MaskRule, ParamBuilder};
+use super::{Context, Description, Facts, Grads, Layer, MaskRule, ParamBuilder};
 use crate::config::layer_options;
 use crate::kernels::pool::{self, Windows};
 use crate::{Error, Result, Scalar, View, ViewMut};
@@ -63,8 +63,8 @@ macro_rules! global_pooling {
                 Description::of(self)
             }
 
-            fn mask_rule(&self) -> MaskRule {
-                MaskRule::Stop
+            fn facts(&self) -> Facts {
+                Facts::default().mask(MaskRule::Stop)
             }
         }
     };

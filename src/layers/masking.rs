@@ -1,6 +1,8 @@
 //! Masks: which timesteps of a sequence count.
 
-use super::{Context, Description, GradInputs, Grads, Inputs, Layer, MaskRule, MultiLayer, ParamBuilder};
+use super::{
+    Context, Description, Facts, GradInputs, Grads, Inputs, Layer, MakesMask, MaskRule, MultiLayer, ParamBuilder,
+};
 use crate::config::layer_options;
 use crate::{Error, Result, Scalar, Tensor, View, ViewMut};
 
@@ -84,11 +86,18 @@ impl<F: Scalar> Layer<F> for Masking {
         Description::of(self)
     }
 
-    fn mask_rule(&self) -> MaskRule {
-        MaskRule::Make
+    fn facts(&self) -> Facts {
+        Facts::default().mask(MaskRule::Make)
     }
 
-    fn make_mask(&self, x: View<'_, F>, mask: &mut [bool]) {
+    fn makes_mask(&self) -> Option<&dyn MakesMask<F>> {
+        Some(self)
+    }
+}
+
+impl<F: Scalar> MakesMask<F> for Masking {
+    fn make_mask(&self, inputs: Inputs<'_, F>, mask: &mut [bool]) {
+        let x = inputs.get(0);
         mask.iter_mut().zip(x.chunks_exact(x.last_axis())).for_each(|(mask, step)| *mask = self.counts(step));
     }
 }
@@ -152,10 +161,16 @@ impl<F: Scalar> MultiLayer<F> for WithMask {
         Description::of(self)
     }
 
-    fn mask_rule(&self, _: usize) -> MaskRule {
-        MaskRule::Make
+    fn facts(&self) -> Facts {
+        Facts::default().mask(MaskRule::Make)
     }
 
+    fn makes_mask(&self) -> Option<&dyn MakesMask<F>> {
+        Some(self)
+    }
+}
+
+impl<F: Scalar> MakesMask<F> for WithMask {
     fn make_mask(&self, inputs: Inputs<'_, F>, mask: &mut [bool]) {
         let half = F::of(0.5);
         mask.iter_mut().zip(inputs.get(1).iter()).for_each(|(mask, &given)| *mask = given > half);

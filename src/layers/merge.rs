@@ -1,7 +1,10 @@
 //! Layers that make one tensor of several.
 
 use super::axes;
-use super::{Context, Description, GradInputs, Grads, InPlace, Inputs, MaskRule, MultiLayer, ParamBuilder};
+use super::masked_merge::{MaskedValues, any_counts, any_masked};
+use super::{
+    Context, Description, Facts, GradInputs, Grads, InPlace, Inputs, MakesMask, MaskRule, MultiLayer, ParamBuilder,
+};
 use crate::config::layer_options;
 use crate::error::show;
 use crate::kernels::{broadcast, elementwise, reorder};
@@ -25,6 +28,7 @@ pub struct MergeCache<F> {
     winner: Vec<u32>,
     /// An input's gradient before it is summed over the places where the input was repeated.
     part: Vec<F>,
+    masked: MaskedValues<F>,
 }
 
 impl Merge {
@@ -63,6 +67,15 @@ impl Merge {
             cache.winner.clear();
             cache.winner.resize(y.len(), 0);
         }
+        if any_masked(inputs) {
+            match self {
+                Self::Product => return cache.masked.product(inputs, to, y),
+                Self::Largest | Self::Smallest => {
+                    return cache.masked.extremum(self.sign(), inputs, to, y, &mut cache.winner);
+                }
+                Self::Sum | Self::Mean | Self::Difference => (),
+            }
+        }
         for number in 1..inputs.len() {
             let x = inputs.get(number);
             let from = x.shape();
@@ -89,7 +102,7 @@ impl Merge {
         cache: &mut MergeCache<F>,
     ) {
         let (to, grad_y) = (grad_output.shape(), grad_output.data());
-        let MergeCache { winner, part } = cache;
+        let MergeCache { winner, part, masked } = cache;
         for number in 0..inputs.len() {
             grad_inputs.write(number, |grad_x| {
                 let (from, grad_x) = grad_x.into_parts();
@@ -97,6 +110,10 @@ impl Merge {
                     Self::Sum | Self::Mean | Self::Difference => {
                         broadcast::sum_back(grad_y, from, to, grad_x);
                         self.scale_back(number, inputs.len(), grad_x);
+                    }
+                    Self::Product if any_masked(inputs) => {
+                        masked.product_backward(inputs, number, to, grad_y, part);
+                        broadcast::sum_back(part, from, to, grad_x);
                     }
                     Self::Product => {
                         part.clear();
@@ -177,6 +194,12 @@ impl<F: Scalar> InPlace<F> for Merge {
     }
 }
 
+impl<F: Scalar> MakesMask<F> for Merge {
+    fn make_mask(&self, inputs: Inputs<'_, F>, mask: &mut [bool]) {
+        any_counts(inputs, mask);
+    }
+}
+
 /// An elementwise merge: its documentation, its name, what it does.
 macro_rules! merge_layer {
     ($(#[$meta:meta])* $layer:ident, $merge:expr) => {
@@ -215,8 +238,12 @@ macro_rules! merge_layer {
                 $merge.backward(inputs, &grad_outputs[0], grad_inputs, cache);
             }
 
-            fn backward_reads_output(&self) -> bool {
-                false
+            fn facts(&self) -> Facts {
+                Facts::default().backward_reads_output(false).mask(MaskRule::MakeOfAll)
+            }
+
+            fn makes_mask(&self) -> Option<&dyn MakesMask<F>> {
+                Some(&$merge)
             }
 
             fn in_place(&self) -> Option<&dyn InPlace<F>> {
@@ -228,10 +255,6 @@ macro_rules! merge_layer {
 
             fn describe(&self) -> Description {
                 Description::of(self)
-            }
-
-            fn mask_rule(&self, _: usize) -> MaskRule {
-                MaskRule::Common
             }
         }
     };
@@ -246,7 +269,7 @@ merge_layer! {
     /// Two or more tensors → the largest size of each axis. An axis of size 1 is repeated, and an input with fewer axes
     /// gets those that it lacks after the batch: (batch, 4) goes with (batch, 3, 4). No parameters.
     ///
-    /// A mask passes if all inputs have the same one; otherwise the output has none.
+    /// Where all inputs have masks, a step of the output counts if it counts in one of them.
     /// # Errors
     /// When built: fewer than two inputs, or two sizes of an axis that differ and are not 1.
     /// # Example
@@ -392,7 +415,8 @@ layer_options! {
     /// # Shapes
     /// Tensors that differ in the size of one axis at most → that size is their sum. No parameters.
     ///
-    /// A mask passes if all inputs have the same one and the axis is not time; otherwise the output has none.
+    /// Where an input has a mask, so has the output: along time the masks stand one after another, along another axis a step
+    /// counts if it counts in one input. All steps of an input without a mask count.
     /// # Defaults
     /// `axis` −1, the last.
     /// # Errors
@@ -480,15 +504,38 @@ impl<F: Scalar> MultiLayer<F> for Concatenate {
         }
     }
 
-    fn backward_reads_output(&self) -> bool {
-        false
+    fn facts(&self) -> Facts {
+        Facts::default().backward_reads_output(false).mask(MaskRule::MakeOfAny)
+    }
+
+    fn makes_mask(&self) -> Option<&dyn MakesMask<F>> {
+        Some(self)
     }
 
     fn describe(&self) -> Description {
         Description::of(self)
     }
+}
 
-    fn mask_rule(&self, _: usize) -> MaskRule {
-        MaskRule::Common
+/// Along time the inputs' masks stand one after another; along any other axis a step counts if it counts in one of them.
+/// All steps of an input without a mask count.
+impl<F: Scalar> MakesMask<F> for Concatenate {
+    fn make_mask(&self, inputs: Inputs<'_, F>, mask: &mut [bool]) {
+        let first = inputs.get(0);
+        if self.resolved(first.shape().len()).is_ok_and(|axis| axis != 1) {
+            return any_counts(inputs, mask);
+        }
+        let steps = mask.len() / first.rows().max(1);
+        for (row, mut rest) in mask.chunks_exact_mut(steps.max(1)).enumerate() {
+            for i in 0..inputs.len() {
+                let own_steps = inputs.get(i).shape()[1];
+                let (own, others) = rest.split_at_mut(own_steps);
+                match inputs.mask(i) {
+                    Some(mask) => own.copy_from_slice(&mask[row * own_steps..][..own_steps]),
+                    None => own.fill(true),
+                }
+                rest = others;
+            }
+        }
     }
 }

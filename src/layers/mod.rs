@@ -4,6 +4,7 @@
 //! of either. Both are configuration only. A forward pass changes nothing in the layer, and what the backward pass
 //! needs lies in a cache of the layer's own type, which the caller owns.
 
+mod abilities;
 mod activation;
 mod activity;
 mod attention;
@@ -17,6 +18,7 @@ mod embedding;
 mod framing;
 mod global_pool;
 mod in_place;
+mod masked_merge;
 mod masking;
 mod merge;
 mod normalization;
@@ -30,6 +32,7 @@ pub(crate) mod rows;
 mod spatial;
 mod up_sampling;
 
+pub use abilities::{ChecksValues, CouplesSamples, Facts, KeepsState, MakesMask};
 pub use activation::{ELU, LeakyReLU, ReLU, SoftmaxLayer};
 pub use activity::ActivityRegularization;
 pub use attention::{AdditiveAttention, Attention, MultiHeadAttention};
@@ -125,19 +128,22 @@ impl Description {
 }
 
 /// What becomes of the mask (batch, time) that may travel beside a layer's input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MaskRule {
-    /// The output has the input's mask.
+    /// The output has the first input's mask.
+    #[default]
     Pass,
-    /// The output has the mask that all inputs have, if it is one and the same and the output has as many timesteps.
-    Common,
     /// The output has none.
     Stop,
-    /// The layer makes one of its own from its input: [`Layer::make_mask`].
+    /// The layer makes one: [`Layer::makes_mask`].
     Make,
+    /// The layer makes one of the inputs' if all of them have one; without, the output has none either.
+    MakeOfAll,
+    /// The layer makes one of the inputs' if at least one has one.
+    MakeOfAny,
 }
 
-/// A value that a layer refuses: [`Layer::check_values`]. The model adds who refuses it.
+/// A value that a layer refuses: [`ChecksValues`]. The model adds who refuses it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadValue {
     /// The row of the layer's input that it stands in.
@@ -150,17 +156,18 @@ pub struct BadValue {
 
 /// How many sums a layer that couples samples exchanges between the shards of a batch, before its forward and before
 /// its backward pass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Coupling {
-    /// Values that [`Layer::forward_sums`] fills.
+    /// Values that [`CouplesSamples::forward_sums`] fills.
     pub forward: usize,
-    /// Values that [`Layer::backward_sums`] fills.
+    /// Values that [`CouplesSamples::backward_sums`] fills.
     pub backward: usize,
 }
 
 /// A layer with one input and one output.
 ///
-/// Three methods make a layer; the rest have defaults. See `docs/your-own-layer.md`, and [`check_layer`], which puts a
+/// Three methods make a layer; the rest have defaults. What not every layer can do is a trait of its own, which the layer
+/// hands out if it has it ([`InPlace`], [`ChecksValues`], [`MakesMask`], [`CouplesSamples`], [`KeepsState`]). See `docs/your-own-layer.md`, and [`check_layer`], which puts a
 /// layer through everything that it must hold.
 ///
 /// [`check_layer`]: crate::check::check_layer
@@ -197,7 +204,10 @@ pub struct Coupling {
 /// check_layer(Scale, &[3])?;
 /// # Ok::<(), gradus::Error>(())
 /// ```
-#[allow(unused_variables)]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no layer",
+    note = "an activation is given as `Relu`, not as a string; a whole model is added with `add` or `apply`"
+)]
 pub trait Layer<F: Scalar>: Send + Sync {
     /// What the backward pass needs of a forward pass beyond its input, output and parameters.
     type Cache: Default + Send + Sync + 'static;
@@ -234,82 +244,33 @@ pub trait Layer<F: Scalar>: Send + Sync {
         Description::of_type::<Self>()
     }
 
-    /// True if y is x in another shape: then no value moves, and neither pass is ever called.
-    fn is_reshape(&self) -> bool {
-        false
+    /// Constant answers about the layer: whether it is a reshape, what becomes of masks.
+    fn facts(&self) -> Facts {
+        Facts::default()
     }
 
-    /// Whether [`backward`](Self::backward) reads the y that it is given. Where it does not, the next layer may compute in
-    /// y's place.
-    fn backward_reads_output(&self) -> bool {
-        true
-    }
-
-    /// The layer as one that can write its output over its input.
+    /// The layer as one that can write its output over an input.
     fn in_place(&self) -> Option<&dyn InPlace<F>> {
         None
     }
 
-    /// True if the layer does nothing outside training, and the executor may pass over it there.
-    fn only_in_training(&self) -> bool {
-        false
-    }
-
-    /// Whether [`check_values`](Self::check_values) refuses anything, and has to be asked.
-    fn checks_values(&self) -> bool {
-        false
-    }
-
-    /// Refuses values that the layer cannot work with, such as token ids that are no whole numbers. Asked before each
-    /// forward pass, which runs all the same and must not panic; what comes of it is thrown away.
-    ///
-    /// # Errors
-    /// The first row that does not fit, and why.
-    fn check_values(&self, x: View<'_, F>) -> Result<(), BadValue> {
-        Ok(())
-    }
-
-    /// What becomes of a mask beside x.
-    fn mask_rule(&self) -> MaskRule {
-        MaskRule::Pass
-    }
-
-    /// With [`MaskRule::Make`]: the mask, one value a timestep, true where the step counts.
-    fn make_mask(&self, x: View<'_, F>, mask: &mut [bool]) {}
-
-    /// Whether a sample's output depends on other samples of the batch, in training, and through how many sums.
-    /// `input` is without the batch axis.
-    fn coupling(&self, input: &[usize]) -> Option<Coupling> {
+    /// The layer as one that refuses some values.
+    fn checks_values(&self) -> Option<&dyn ChecksValues<F>> {
         None
     }
 
-    /// One shard's part of the sums that the forward pass finds in [`Context::totals`].
-    fn forward_sums(&self, x: View<'_, F>, sums: &mut [F], cx: &Context<'_, F>) {}
-
-    /// One shard's part of the sums that the backward pass finds in [`Context::totals`].
-    fn backward_sums(
-        &self,
-        x: View<'_, F>,
-        y: View<'_, F>,
-        grad_y: View<'_, F>,
-        sums: &mut [F],
-        cache: &mut Self::Cache,
-        cx: &Context<'_, F>,
-    ) {
+    /// The layer as one that makes a mask.
+    fn makes_mask(&self) -> Option<&dyn MakesMask<F>> {
+        None
     }
 
-    /// Joins a further shard's sums to those of the shards before it. By default they add up.
-    fn join_sums(&self, totals: &mut [F], sums: &[F]) {
-        totals.iter_mut().zip(sums).for_each(|(total, &sum)| *total += sum);
+    /// The layer as one whose samples depend on one another.
+    fn couples_samples(&self) -> Option<&dyn CouplesSamples<F, Self::Cache>> {
+        None
     }
 
-    /// Writes state that is not learned (moving statistics) once a training step, after the backward pass: called for
-    /// each shard's cache, in shard order.
-    fn update_state(&self, state: &mut Grads<'_, F>, cache: &Self::Cache, cx: &Context<'_, F>) {}
-
-    /// If the last thing the layer does is softmax or sigmoid, which of them: losses join with it (see
-    /// [`Context::fused_loss`]).
-    fn output_activation(&self) -> Option<crate::Activation> {
+    /// The layer as one that has state which is not learned.
+    fn keeps_state(&self) -> Option<&dyn KeepsState<F, Self::Cache>> {
         None
     }
 }
@@ -318,7 +279,6 @@ pub trait Layer<F: Scalar>: Send + Sync {
 ///
 /// The same verbs as [`Layer`]. Inputs are asked for by number, and gradients of inputs are written one at a time,
 /// since two inputs may be the same tensor.
-#[allow(unused_variables)]
 pub trait MultiLayer<F: Scalar>: Send + Sync {
     /// What the backward pass needs of a forward pass beyond inputs, outputs and parameters.
     type Cache: Default + Send + Sync + 'static;
@@ -351,9 +311,9 @@ pub trait MultiLayer<F: Scalar>: Send + Sync {
         Description::of_type::<Self>()
     }
 
-    /// Whether [`backward`](Self::backward) reads the outputs that it is given, as in [`Layer`].
-    fn backward_reads_output(&self) -> bool {
-        true
+    /// Constant answers about the layer: what becomes of masks. By default the outputs have none.
+    fn facts(&self) -> Facts {
+        Facts::default().mask(MaskRule::Stop)
     }
 
     /// The layer as one that can write its output over an input.
@@ -361,20 +321,23 @@ pub trait MultiLayer<F: Scalar>: Send + Sync {
         None
     }
 
-    /// What becomes of the masks beside the inputs, for output number `output`: with [`MaskRule::Pass`] it has the first
-    /// input's, with [`MaskRule::Make`] one of its own.
-    fn mask_rule(&self, output: usize) -> MaskRule {
-        MaskRule::Stop
+    /// The layer as one that refuses some values.
+    fn checks_values(&self) -> Option<&dyn ChecksValues<F>> {
+        None
     }
 
-    /// With [`MaskRule::Make`]: the mask, one value a timestep, true where the step counts.
-    fn make_mask(&self, inputs: Inputs<'_, F>, mask: &mut [bool]) {}
-
-    /// State is written after passes outside training too: that of recurrent layers, which goes from batch to batch.
-    fn carries_state(&self) -> bool {
-        false
+    /// The layer as one that makes a mask.
+    fn makes_mask(&self) -> Option<&dyn MakesMask<F>> {
+        None
     }
 
-    /// Writes state that is not learned once a training step: called for each shard's cache, in shard order.
-    fn update_state(&self, state: &mut Grads<'_, F>, cache: &Self::Cache, cx: &Context<'_, F>) {}
+    /// The layer as one whose samples depend on one another.
+    fn couples_samples(&self) -> Option<&dyn CouplesSamples<F, Self::Cache>> {
+        None
+    }
+
+    /// The layer as one that has state which is not learned.
+    fn keeps_state(&self) -> Option<&dyn KeepsState<F, Self::Cache>> {
+        None
+    }
 }

@@ -1,7 +1,7 @@
 //! Pooling: the largest value, or the mean, of every window.
 
 use super::spatial::{self, DataFormat, Padding, PerAxis};
-use super::{Context, Description, Grads, Layer, MaskRule, ParamBuilder};
+use super::{Context, Description, Facts, Grads, Layer, MaskRule, ParamBuilder};
 use crate::config::layer_options;
 use crate::kernels::pool;
 use crate::{Result, Scalar, View, ViewMut};
@@ -68,8 +68,8 @@ macro_rules! pooling {
                 Description::of(self)
             }
 
-            fn mask_rule(&self) -> MaskRule {
-                MaskRule::Stop
+            fn facts(&self) -> Facts {
+                Facts::default().mask(MaskRule::Stop)
             }
         }
     };

@@ -1,6 +1,6 @@
 //! Pixels and the like to another range.
 
-use super::{Context, Description, Grads, Layer, ParamBuilder};
+use super::{Context, Description, Facts, Grads, Layer, ParamBuilder};
 use crate::config::layer_options;
 use crate::kernels::elementwise;
 use crate::{Result, Scalar, View, ViewMut};
@@ -58,8 +58,8 @@ impl<F: Scalar> Layer<F> for Rescaling {
         }
     }
 
-    fn backward_reads_output(&self) -> bool {
-        false
+    fn facts(&self) -> Facts {
+        Facts::default().backward_reads_output(false)
     }
 
     fn describe(&self) -> Description {

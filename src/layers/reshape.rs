@@ -1,6 +1,6 @@
 //! The same values in another shape or order.
 
-use super::{Context, Description, Grads, Layer, MaskRule, ParamBuilder};
+use super::{Context, Description, Facts, Grads, Layer, MaskRule, ParamBuilder};
 use crate::config::layer_options;
 use crate::kernels::reorder;
 use crate::tensor::volume;
@@ -32,12 +32,8 @@ macro_rules! never_called {
             Description::of(self)
         }
 
-        fn is_reshape(&self) -> bool {
-            true
-        }
-
-        fn mask_rule(&self) -> MaskRule {
-            $mask_rule
+        fn facts(&self) -> Facts {
+            Facts::default().reshape().mask($mask_rule)
         }
     };
 }
@@ -206,8 +202,8 @@ impl<F: Scalar> Layer<F> for Permute {
         Description::of(self)
     }
 
-    fn mask_rule(&self) -> MaskRule {
-        MaskRule::Stop
+    fn facts(&self) -> Facts {
+        Facts::default().mask(MaskRule::Stop)
     }
 }
 
@@ -269,7 +265,7 @@ impl<F: Scalar> Layer<F> for RepeatVector {
         Description::of(self)
     }
 
-    fn mask_rule(&self) -> MaskRule {
-        MaskRule::Stop
+    fn facts(&self) -> Facts {
+        Facts::default().mask(MaskRule::Stop)
     }
 }

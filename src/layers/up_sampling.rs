@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::spatial::{self, DataFormat, PerAxis};
-use super::{Context, Description, Grads, Layer, MaskRule, ParamBuilder};
+use super::{Context, Description, Facts, Grads, Layer, MaskRule, ParamBuilder};
 use crate::config::{Setting, expected, layer_options};
 use crate::kernels::resample;
 use crate::tensor::checked_volume;
@@ -91,16 +91,12 @@ macro_rules! up_sampling {
                 $backward;
             }
 
-            fn backward_reads_output(&self) -> bool {
-                false
+            fn facts(&self) -> Facts {
+                Facts::default().backward_reads_output(false).mask(MaskRule::Stop)
             }
 
             fn describe(&self) -> Description {
                 Description::of(self)
-            }
-
-            fn mask_rule(&self) -> MaskRule {
-                MaskRule::Stop
             }
         }
     };

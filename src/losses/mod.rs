@@ -3,6 +3,7 @@
 //! A [`Loss`] says what one row of a prediction costs and how that changes with the prediction. Weights, masks and
 //! reduction are the same for all losses and live in `losses/reduction.rs`; a loss never sees them.
 
+mod call;
 mod crossentropy;
 mod ctc;
 mod focal;
@@ -13,6 +14,7 @@ mod overlap;
 mod pointwise;
 pub(crate) mod reduction;
 
+pub use call::LossCall;
 pub(crate) use crossentropy::class_axis;
 pub use crossentropy::{BinaryCrossentropy, CategoricalCrossentropy, SparseCategoricalCrossentropy};
 pub use ctc::CTC;
@@ -26,11 +28,8 @@ pub use pointwise::{
 };
 pub use reduction::Reduction;
 
-use ndarray::{ArrayD, IxDyn};
-
 use crate::config::{Config, Configured};
-use crate::models::IntoTensor;
-use crate::{Activation, Result, Scalar, Tensor, View, ViewMut};
+use crate::{Activation, Result, Scalar, View, ViewMut};
 
 /// How a loss introduces itself.
 #[derive(Clone, Debug)]
@@ -181,157 +180,6 @@ pub trait Loss<F: Scalar>: Send + Sync {
 
     /// One shard's part of the sums that `values` and `gradient` find in [`LossContext::totals`]. They add up.
     fn partial_sums(&self, prediction: View<'_, F>, target: View<'_, F>, sums: &mut [F]) {}
-}
-
-/// Losses called on arrays, without a model.
-pub trait LossCall<F: Scalar>: Loss<F> {
-    /// The loss, reduced as its options say.
-    ///
-    /// ```
-    /// use gradus::prelude::*;
-    /// let loss = MeanSquaredError::new().call(&array![[1.0f32, 2.0]], &array![[1.0f32, 4.0]])?;
-    /// assert_eq!(loss, 2.0);
-    /// # Ok::<(), gradus::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// If the shapes do not fit one another or a target is not one that the loss takes.
-    fn call<'a>(&self, prediction: impl IntoTensor<'a, F>, target: impl IntoTensor<'a, F>) -> Result<F> {
-        Evaluation::new(self, prediction, target, None::<View<'a, F>>)?.value(self)
-    }
-
-    /// The loss where each sample, or each value, counts with a weight.
-    ///
-    /// # Errors
-    /// As [`call`](Self::call), and if the weights do not fit the values.
-    fn call_weighted<'a>(
-        &self,
-        prediction: impl IntoTensor<'a, F>,
-        target: impl IntoTensor<'a, F>,
-        weights: impl IntoTensor<'a, F>,
-    ) -> Result<F> {
-        Evaluation::new(self, prediction, target, Some(weights))?.value(self)
-    }
-
-    /// The weighted value of every row, not reduced.
-    ///
-    /// # Errors
-    /// As [`call_weighted`](Self::call_weighted).
-    fn unreduced<'a>(
-        &self,
-        prediction: impl IntoTensor<'a, F>,
-        target: impl IntoTensor<'a, F>,
-        weights: Option<View<'a, F>>,
-    ) -> Result<ArrayD<F>> {
-        let evaluation = Evaluation::new(self, prediction, target, weights)?;
-        Ok(evaluation.unreduced())
-    }
-
-    /// The loss and its gradient with respect to the prediction.
-    ///
-    /// # Errors
-    /// As [`call`](Self::call); and if the reduction is none, since there is then no one value to differentiate.
-    fn value_and_gradient<'a>(
-        &self,
-        prediction: impl IntoTensor<'a, F>,
-        target: impl IntoTensor<'a, F>,
-    ) -> Result<(F, ArrayD<F>)> {
-        let evaluation = Evaluation::new(self, prediction, target, None::<View<'a, F>>)?;
-        Ok((evaluation.value(self)?, evaluation.gradient(self, None)))
-    }
-
-    /// The gradient of Σ upstream · values, with respect to the prediction. `upstream` has the shape of the reduced
-    /// loss: one value, or with reduction none one a row.
-    ///
-    /// # Errors
-    /// As [`call_weighted`](Self::call_weighted).
-    fn gradient_from<'a>(
-        &self,
-        prediction: impl IntoTensor<'a, F>,
-        target: impl IntoTensor<'a, F>,
-        weights: Option<View<'a, F>>,
-        upstream: &[F],
-    ) -> Result<ArrayD<F>> {
-        Ok(Evaluation::new(self, prediction, target, weights)?.gradient(self, Some(upstream)))
-    }
-}
-
-impl<F: Scalar, L: Loss<F> + ?Sized> LossCall<F> for L {}
-
-/// A loss evaluated on one batch outside a model.
-struct Evaluation<F> {
-    prediction: Tensor<F>,
-    target: Tensor<F>,
-    totals: Vec<F>,
-    values: Vec<F>,
-    values_shape: Vec<usize>,
-    rows: reduction::RowWeights<F>,
-}
-
-impl<F: Scalar> Evaluation<F> {
-    fn new<'a, L: Loss<F> + ?Sized>(
-        loss: &L,
-        prediction: impl IntoTensor<'a, F>,
-        target: impl IntoTensor<'a, F>,
-        weights: Option<impl IntoTensor<'a, F>>,
-    ) -> Result<Self> {
-        let (prediction, target) = (prediction.into_tensor().into_owned(), target.into_tensor());
-        let sample = prediction.shape().get(1..).unwrap_or(&[]).to_vec();
-        let target = target.fit_rows("loss", "a target", &loss.target_shape(&sample)?)?;
-        if target.rows() != prediction.rows() {
-            let received = format!("{} rows", target.rows());
-            return Err(crate::Error::data("loss", format!("a target for {} rows", prediction.rows()), received));
-        }
-        loss.check_targets("loss", &sample, target.view())?;
-        let weights = weights.map(|weights| weights.into_tensor().into_owned());
-        let mut values_shape = if loss.of_batch() { vec![] } else { vec![prediction.rows()] };
-        values_shape.extend(loss.values_shape(&sample));
-        if let (true, Some(weights)) = (values_shape.is_empty(), &weights) {
-            values_shape = weights.shape().to_vec(); // the one value, once for each weight
-        }
-        let mut rows = reduction::RowWeights::default();
-        if let Some(weights) = &weights {
-            reduction::check_weights("loss", &values_shape, weights.shape())?;
-        }
-        rows.fill(loss, &sample, target.view(), &values_shape, weights.as_ref().map(Tensor::view), None, None);
-        let mut totals = vec![F::zero(); loss.sums(&sample)];
-        loss.partial_sums(prediction.view(), target.view(), &mut totals);
-        let mut values = vec![F::zero(); crate::tensor::volume(&values_shape)];
-        loss.values(prediction.view(), target.view(), &mut values, &LossContext { totals: &totals });
-        Ok(Self { prediction, target, totals, values, values_shape, rows })
-    }
-
-    fn value<L: Loss<F> + ?Sized>(&self, loss: &L) -> Result<F> {
-        let reduction = loss.describe().reduction;
-        let Some(denominator) = self.rows.sums.denominator(reduction) else {
-            return Err(crate::Error::option("reduction", "one that gives a single value", "none"));
-        };
-        let total: F = self.values.iter().zip(&self.rows.weights).map(|(&value, &weight)| value * weight).sum();
-        Ok(reduction::divide(total, denominator))
-    }
-
-    fn unreduced(&self) -> ArrayD<F> {
-        let weighted = self.values.iter().zip(&self.rows.weights).map(|(&value, &weight)| value * weight).collect();
-        ArrayD::from_shape_vec(IxDyn(&self.values_shape), weighted).expect("shape and values agree")
-    }
-
-    fn gradient<L: Loss<F> + ?Sized>(&self, loss: &L, upstream: Option<&[F]>) -> ArrayD<F> {
-        let scale = match self.rows.sums.denominator(loss.describe().reduction) {
-            Some(denominator) => reduction::divide(F::one(), denominator),
-            None => F::one(),
-        };
-        let upstream = |row: usize| match upstream {
-            None => F::one(),
-            Some([one]) => *one,
-            Some(each) => each[row],
-        };
-        let weights: Vec<F> =
-            self.rows.weights.iter().enumerate().map(|(row, &weight)| weight * scale * upstream(row)).collect();
-        let mut grad = Tensor::zeros(self.prediction.shape());
-        let cx = LossContext { totals: &self.totals };
-        loss.gradient(self.prediction.view(), self.target.view(), &weights, grad.view_mut(), &cx);
-        grad.into_array()
-    }
 }
 
 /// [`options!`](crate::config) for a loss: adds `name` and `reduction`.

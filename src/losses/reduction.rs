@@ -82,16 +82,6 @@ impl Sums {
             Reduction::None => None,
         }
     }
-
-    /// With another shard's.
-    pub fn join(&mut self, other: &Self) {
-        self.values += other.values;
-        self.weights += other.weights;
-        self.counted = match (self.counted, other.counted) {
-            (Some(a), Some(b)) => Some(a + b),
-            _ => None,
-        };
-    }
 }
 
 /// total / denominator, and 0 where the denominator is 0.

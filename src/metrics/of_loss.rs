@@ -88,7 +88,7 @@ impl<F: Scalar, L: Loss<F> + Configured> Metric<F> for LossMetric<L> {
     fn name(&self) -> String {
         self.name.clone().unwrap_or_else(|| match L::CLASS {
             "LogCosh" => "logcosh".into(),
-            class => crate::models::graph::snake_case(class),
+            class => crate::engine::snake_case(class),
         })
     }
 

@@ -5,11 +5,10 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use super::Model;
-use super::graph::{Entry, Recipe};
-use super::operation::LayerKind;
+use super::registry::Registry;
 use crate::config::{self, Config, Setting};
-use crate::models::operation::AnyLayer;
-use crate::registry::Registry;
+use crate::engine::recipe::{Entry, LayerKind, Recipe};
+use crate::engine::{AnyLayer, IntoLayer, Network};
 use crate::{Error, Result, Scalar};
 
 /// One call's place in a configuration: layer, which of its calls, which output.
@@ -30,50 +29,7 @@ impl<F: Scalar> Model<F> {
     /// # Errors
     /// If a layer has no configuration, such as a custom activation or a layer that does not describe its options.
     pub fn to_config(&self) -> Result<Value> {
-        let names = &self.graph.entry_names;
-        let mut calls: HashMap<&str, usize> = HashMap::new();
-        let mut places: Vec<(&str, usize)> = Vec::new();
-        let mut layers: Vec<(String, Value, Vec<Value>)> = Vec::new();
-        for (entry, name) in self.recipe.entries.iter().zip(names) {
-            let call = calls.entry(name).or_default();
-            places.push((name, *call));
-            *call += 1;
-            let inbound = |inputs: &[(usize, usize)]| -> Value {
-                inputs.iter().map(|&(entry, output)| json!([places[entry].0, places[entry].1, output])).collect()
-            };
-            match entry {
-                Entry::Input { shape, batch, .. } => {
-                    let mut options = json!({ "name": name, "shape": shape });
-                    if let Some(rows) = batch {
-                        let axes = std::iter::once(rows).chain(shape);
-                        options = json!({ "name": name, "batch_shape": axes.collect::<Vec<_>>() });
-                    }
-                    layers.push((name.clone(), json!({ "class_name": "InputLayer", "config": options }), Vec::new()));
-                }
-                Entry::Call { layer, inputs } => {
-                    let inbound = inbound(inputs);
-                    match layers.iter_mut().find(|(known, ..)| known == name) {
-                        Some((.., inbounds)) => inbounds.push(inbound),
-                        None => layers.push((name.clone(), layer_config(layer, name)?, vec![inbound])),
-                    }
-                }
-            }
-        }
-        let place = |&(entry, output): &(usize, usize)| json!([places[entry].0, places[entry].1, output]);
-        let inputs = self.graph.inputs.iter().map(|input| json!([input.name, 0, 0])).collect::<Value>();
-        let outputs = self.recipe.outputs.iter().map(place).collect::<Value>();
-        let layers: Value = layers
-            .into_iter()
-            .map(|(name, mut layer, inbound)| {
-                layer["name"] = json!(name);
-                layer["inbound_nodes"] = Value::Array(inbound);
-                layer
-            })
-            .collect();
-        let options = json!({
-            "name": self.name(), "layers": layers, "input_layers": inputs, "output_layers": outputs, "seed": self.seed,
-        });
-        Ok(json!({ "class_name": "Functional", "config": options }))
+        to_config(&self.recipe, &self.network)
     }
 
     /// A model from an architecture in Keras's words, `Sequential` or `Functional`, with new weights.
@@ -86,16 +42,63 @@ impl<F: Scalar> Model<F> {
     }
 }
 
+pub(super) fn to_config<F: Scalar>(recipe: &Recipe<F>, network: &Network<F>) -> Result<Value> {
+    let names = &network.graph.entry_names;
+    let mut calls: HashMap<&str, usize> = HashMap::new();
+    let mut places: Vec<(&str, usize)> = Vec::new();
+    let mut layers: Vec<(String, Value, Vec<Value>)> = Vec::new();
+    for (entry, name) in recipe.entries.iter().zip(names) {
+        let call = calls.entry(name).or_default();
+        places.push((name, *call));
+        *call += 1;
+        let inbound = |inputs: &[(usize, usize)]| -> Value {
+            inputs.iter().map(|&(entry, output)| json!([places[entry].0, places[entry].1, output])).collect()
+        };
+        match entry {
+            Entry::Input { shape, batch, .. } => {
+                let mut options = json!({ "name": name, "shape": shape });
+                if let Some(rows) = batch {
+                    let axes = std::iter::once(rows).chain(shape);
+                    options = json!({ "name": name, "batch_shape": axes.collect::<Vec<_>>() });
+                }
+                layers.push((name.clone(), json!({ "class_name": "InputLayer", "config": options }), Vec::new()));
+            }
+            Entry::Call { layer, inputs } => {
+                let inbound = inbound(inputs);
+                match layers.iter_mut().find(|(known, ..)| known == name) {
+                    Some((.., inbounds)) => inbounds.push(inbound),
+                    None => layers.push((name.clone(), layer_config(layer, name)?, vec![inbound])),
+                }
+            }
+        }
+    }
+    let place = |&(entry, output): &(usize, usize)| json!([places[entry].0, places[entry].1, output]);
+    let inputs = network.graph.inputs.iter().map(|input| json!([input.name, 0, 0])).collect::<Value>();
+    let outputs = recipe.outputs.iter().map(place).collect::<Value>();
+    let layers: Value = layers
+        .into_iter()
+        .map(|(name, mut layer, inbound)| {
+            layer["name"] = json!(name);
+            layer["inbound_nodes"] = Value::Array(inbound);
+            layer
+        })
+        .collect();
+    let options = json!({
+        "name": network.name(), "layers": layers, "input_layers": inputs, "output_layers": outputs, "seed": network.seed,
+    });
+    Ok(json!({ "class_name": "Functional", "config": options }))
+}
+
 fn layer_config<F: Scalar>(layer: &AnyLayer<F>, name: &str) -> Result<Value> {
     match &layer.kind {
-        LayerKind::Model(model) => {
-            let mut architecture = model.to_config()?;
+        LayerKind::Model(inner) => {
+            let mut architecture = to_config(&inner.recipe, &inner.network)?;
             architecture["config"]["name"] = json!(name);
             Ok(architecture)
         }
         LayerKind::EachStep { model, axes, trainable } => {
             let wrap = |inner| json!({ "class_name": "TimeDistributed", "config": { "layer": inner } });
-            let mut wrapped = (0..*axes).fold(model.to_config()?, |inner, _| wrap(inner));
+            let mut wrapped = (0..*axes).fold(to_config(&model.recipe, &model.network)?, |inner, _| wrap(inner));
             wrapped["config"]["name"] = json!(name);
             wrapped["config"]["trainable"] = json!(trainable);
             Ok(wrapped)
@@ -136,7 +139,7 @@ pub(super) fn make_layer<F: Scalar>(spec: &Value, registry: &Registry<F>) -> Res
     if matches!(class.as_str(), "Sequential" | "Functional" | "Model") {
         let model = Model::from_recipe(recipe(spec, registry)?)?;
         let name = model.name().to_owned();
-        return Ok(crate::models::IntoLayer::into_layer(model).named(name));
+        return Ok(model.into_layer().named(name));
     }
     // Keras's real files carry two names that ours do not.
     let class = class.replace("MaxPooling", "MaxPool").replace("AveragePooling", "AvgPool");

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Model;
-use super::graph::{Entry, Recipe};
-use super::operation::{AnyLayer, IntoLayer};
-use crate::training::Compile;
+use super::compile::Compile;
+use crate::engine::recipe::{Entry, Recipe};
+use crate::engine::{AnyLayer, IntoLayer};
 use crate::{Error, Result, Scalar};
 
 /// A tensor that does not exist yet: an input of a model to be, or what a layer will make of others.

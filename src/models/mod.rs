@@ -1,31 +1,26 @@
-//! Models: graphs of layers with their parameters.
+//! Models: networks, and what they are trained for.
 
 mod architecture;
-pub(crate) mod distributed;
+mod compile;
 mod functional;
-pub(crate) mod graph;
-mod in_place;
-pub(crate) mod inputs;
-mod low_level;
 mod model;
-pub(crate) mod operation;
-pub(crate) mod partial;
-pub(crate) mod pass;
-pub(crate) mod plan;
-mod predictor;
+pub(crate) mod objectives;
+pub mod registry;
 pub(crate) mod saving;
 mod sequential;
-pub(crate) mod shard;
-pub(crate) mod spectral;
+mod standard;
 mod summary;
+pub(crate) mod training_pass;
 
-pub use distributed::{EachStep, TimeDistributed};
+pub use crate::engine::{
+    AnyLayer, EachStep, IntoLayer, ManyToMany, Network, OneToOne, Pass, Predictor, Smooth, SpectralNormalization,
+    TimeDistributed, Whole,
+};
+pub use crate::scalar::{Column, Element};
+pub use crate::tensor::inputs::{Given, IntoInputs, IntoTensor};
+pub use compile::Compile;
+pub(crate) use compile::Evaluation;
 pub use functional::{Input, ModelBuilder, Symbol, call, shared};
-pub use inputs::{Column, Element, Given, IntoInputs, IntoTensor};
 pub use model::Model;
-pub use operation::{AnyLayer, IntoLayer, ManyToMany, OneToOne, Whole};
-pub use pass::Pass;
-pub use predictor::Predictor;
 pub use sequential::Sequential;
-pub use spectral::{Smooth, SpectralNormalization};
 pub use summary::Summary;

@@ -1,19 +1,14 @@
-//! A model: a graph, its parameters, and what it is trained with.
+//! A model: a network, and what it was compiled for.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use ndarray::ArrayD;
-
-use super::graph::{Graph, Recipe};
-use super::inputs::{IntoInputs, check_batch, check_inputs};
-use super::low_level::to_array;
-use super::pass::Pass;
-use super::plan::{Plan, Wanted};
-use super::predictor::{Predictor, predict_rows};
+use super::compile::{Compile, Compiled};
 use super::summary::Summary;
-use crate::kernels::aligned::Aligned;
-use crate::parallel::Threads;
-use crate::training::Compiled;
+use crate::engine::recipe::{LayerKind, Nested, Recipe};
+use crate::engine::{AnyLayer, IntoLayer, Network, Whole};
+use crate::losses::Reduction;
+use crate::optimizers::Driver;
 use crate::{Error, Result, Scalar};
 
 /// A network with its parameters: built by [`Sequential`](super::Sequential) or [`ModelBuilder`](super::ModelBuilder).
@@ -31,231 +26,123 @@ use crate::{Error, Result, Scalar};
 /// ```
 #[derive(Clone)]
 pub struct Model<F: Scalar = f32> {
-    pub(crate) graph: Arc<Graph<F>>,
+    pub(crate) network: Network<F>,
+    /// What it was built from.
     pub(crate) recipe: Arc<Recipe<F>>,
-    pub(crate) params: Aligned<F>,
-    /// For each layer, whether training changes it.
-    pub(crate) trains: Vec<bool>,
     pub(crate) compiled: Option<Compiled<F>>,
-    pub(crate) threads: Threads,
-    pub(crate) seed: u64,
 }
 
 impl<F: Scalar> Model<F> {
     pub(crate) fn from_recipe(recipe: Recipe<F>) -> Result<Self> {
-        let (graph, params) = Graph::build(&recipe)?;
-        let trains = graph.layers.iter().map(|layer| layer.description.trainable).collect();
-        Ok(Self {
-            graph: Arc::new(graph),
-            seed: recipe.seed,
-            recipe: Arc::new(recipe),
-            params: Aligned::from(params.as_slice()),
-            trains,
-            compiled: None,
-            threads: Threads::default(),
-        })
+        Ok(Self { network: Network::from_recipe(&recipe)?, recipe: Arc::new(recipe), compiled: None })
     }
 
-    /// The model's name.
-    pub fn name(&self) -> &str {
-        &self.graph.name
+    /// The graph of layers and its parameters, without what the model was compiled for.
+    pub fn network(&self) -> &Network<F> {
+        &self.network
     }
 
-    /// The output for every row of `x`; with several outputs the first (see [`predict_all`](Self::predict_all)).
-    ///
-    /// `x` is an array of any rank whose first axis is the batch, or a tuple of references for several inputs.
+    /// Says what to train for, and how. Starts the optimizer anew.
     ///
     /// # Errors
-    /// If the inputs do not have the shapes that the model takes.
-    pub fn predict<'a>(&self, x: impl IntoInputs<'a, F>) -> Result<ArrayD<F>> {
-        Ok(self.predict_all(x)?.swap_remove(0))
+    /// If the losses are not as many as the outputs, a loss does not fit its output, or an option is outside its range;
+    /// the model is then compiled as it was before.
+    pub fn compile(&mut self, compile: Compile<F>) -> Result<()> {
+        let Some(optimizer) = compile.optimizer else {
+            return Err(Error::NotReady { call: "compile", needs: "give a loss and an optimizer before metrics" });
+        };
+        if compile.misplaced_metric {
+            return Err(Error::NotReady { call: "compile", needs: "give a loss before its metrics" });
+        }
+        let mut objectives = compile.objectives;
+        let outputs = self.graph.outputs.len();
+        if objectives.len() != outputs {
+            let names = self.graph.output_names.join(", ");
+            let expected = format!("a loss for each of {outputs} outputs ({names})");
+            return Err(Error::data("compile", expected, format!("{} losses", objectives.len())));
+        }
+        for (i, objective) in objectives.iter_mut().enumerate() {
+            let output = &self.graph.output_names[i];
+            let class = objective.loss.describe().class;
+            let context = |error: Error| error.within(format!("loss {class} of output `{output}`"));
+            let shape = self.output_shape(i);
+            if shape.is_empty() {
+                return Err(context(Error::shape("an output with an axis beside the batch", shape)));
+            }
+            let target = objective.loss.target_shape(shape).map_err(context)?;
+            for watched in &objective.metrics {
+                let context = |error: Error| error.within(format!("metric `{}` of output `{output}`", watched.name));
+                watched.metric.check(shape, &target).map_err(context)?;
+            }
+            objective.values = crate::tensor::volume(&objective.loss.values_shape(shape));
+            objective.sums = objective.loss.sums(shape);
+            if objective.reduction == Reduction::None {
+                return Err(context(Error::option("reduction", "one that gives a single value to train for", "none")));
+            }
+            if !objective.weight.is_finite() {
+                return Err(context(Error::option("weight", "a finite number", objective.weight)));
+            }
+            if outputs > 1 {
+                objective.name = format!("{output}_loss");
+                for watched in &mut objective.metrics {
+                    watched.name = format!("{output}_{}", watched.metric.name());
+                }
+            }
+        }
+        let driver = Driver::from_arc(optimizer, self.params.len())?;
+        self.compiled = Some(Compiled::new(driver, objectives, 0));
+        Ok(())
     }
 
-    /// All outputs for every row of `x`, in the order of the model's outputs.
-    ///
-    /// # Errors
-    /// If the inputs do not have the shapes that the model takes.
-    pub fn predict_all<'a>(&self, x: impl IntoInputs<'a, F>) -> Result<Vec<ArrayD<F>>> {
-        let inputs = x.into_inputs();
-        let rows = check_inputs("predict", &self.graph.inputs, &inputs)?;
-        check_batch("predict", &self.graph.inputs, rows)?;
-        predict_rows(self, self.graph.outputs.clone(), &inputs, rows)
+    /// Whether the model has been compiled.
+    pub fn is_compiled(&self) -> bool {
+        self.compiled.is_some()
     }
 
-    /// The outputs of any layers, by name, for every row of `x`: what a network makes of its input on the way.
-    ///
-    /// ```
-    /// # use gradus::prelude::*;
-    /// # let model = Sequential::new().input([2]).add(Dense::new(3).name("hidden")).add(Dense::new(1)).build()?;
-    /// let hidden = &model.layer_outputs(&array![[0.5f32, 1.0]], &["hidden"])?[0];
-    /// assert_eq!(hidden.shape(), [1, 3]);
-    /// # Ok::<(), gradus::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// If there is no layer of such a name, or the inputs do not fit.
-    pub fn layer_outputs<'a>(&self, x: impl IntoInputs<'a, F>, layers: &[&str]) -> Result<Vec<ArrayD<F>>> {
-        let inputs = x.into_inputs();
-        let rows = check_inputs("layer_outputs", &self.graph.inputs, &inputs)?;
-        check_batch("layer_outputs", &self.graph.inputs, rows)?;
-        let slots = layers
-            .iter()
-            .map(|name| {
-                let layer = self.graph.find_layer(name)?;
-                let node = self.graph.nodes.iter().find(|node| node.layer == Some(layer));
-                Ok(node.expect("every layer is called").outputs.start)
-            })
-            .collect::<Result<Vec<usize>>>()?;
-        predict_rows(self, slots, &inputs, rows)
+    pub(crate) fn compiled_or(&self, call: &'static str) -> Result<&Compiled<F>> {
+        self.compiled.as_ref().ok_or(not_compiled(call))
     }
 
-    /// A predictor for up to `batch` rows at once that owns all its memory: [`Predictor::run`] allocates nothing, from
-    /// the first time on.
-    pub fn predictor(&self, batch: usize) -> Predictor<'_, F> {
-        Predictor::new(self, self.graph.outputs.clone(), batch).warmed_up()
+    /// The network and what it was compiled with, each to be changed.
+    pub(crate) fn parts_mut(&mut self, call: &'static str) -> Result<(&mut Network<F>, &mut Compiled<F>)> {
+        let compiled = self.compiled.as_mut().ok_or(not_compiled(call))?;
+        Ok((&mut self.network, compiled))
     }
 
     /// A table of the layers, their output shapes and parameters. It prints like Keras's.
     pub fn summary(&self) -> Summary {
-        Summary::new(self)
+        Summary::new(&self.network)
     }
+}
 
-    /// The shape of one row of input number `i`.
-    ///
-    /// # Panics
-    /// If the model has fewer inputs.
-    pub fn input_shape(&self, i: usize) -> &[usize] {
-        &self.graph.inputs[i].shape
+fn not_compiled(call: &'static str) -> Error {
+    Error::NotReady { call, needs: "compile the model with a loss and an optimizer first" }
+}
+
+/// A model predicts, and goes forward and backward, as its network does.
+impl<F: Scalar> Deref for Model<F> {
+    type Target = Network<F>;
+    fn deref(&self) -> &Network<F> {
+        &self.network
     }
+}
 
-    /// The shape of one row of output number `i`.
-    ///
-    /// # Panics
-    /// If the model has fewer outputs.
-    pub fn output_shape(&self, i: usize) -> &[usize] {
-        &self.graph.shapes[self.graph.outputs[i]]
+impl<F: Scalar> DerefMut for Model<F> {
+    fn deref_mut(&mut self) -> &mut Network<F> {
+        &mut self.network
     }
+}
 
-    /// The activation in which output number 0 ends, if it is the last thing its layer does.
-    pub(crate) fn output_activation(&self) -> Option<crate::Activation> {
-        let slot = self.graph.outputs[0];
-        let node = self.graph.nodes.iter().find(|node| node.outputs.contains(&slot))?;
-        self.graph.layer(node)?.operation.output_activation()
+impl<F: Scalar> AsRef<Network<F>> for Model<F> {
+    fn as_ref(&self) -> &Network<F> {
+        &self.network
     }
+}
 
-    /// The names of the layers, in the order in which they run.
-    pub fn layer_names(&self) -> Vec<&str> {
-        self.graph.layers.iter().map(|layer| layer.name.as_str()).collect()
-    }
-
-    /// How many values the model's parameters and state have.
-    pub fn count_params(&self) -> usize {
-        self.params.len()
-    }
-
-    /// Every weight with its path (`dense_1/kernel`), in order, as arrays of their own.
-    pub fn get_weights(&self) -> Vec<(String, ArrayD<F>)> {
-        self.graph
-            .param_paths()
-            .map(|(path, spec)| (path, to_array(&spec.shape, &self.params[spec.range.clone()])))
-            .collect()
-    }
-
-    /// One weight by its path, `dense_1/kernel`.
-    ///
-    /// # Errors
-    /// If there is none of that path.
-    pub fn weight(&self, path: &str) -> Result<ArrayD<F>> {
-        let spec = self.find_weight(path)?;
-        Ok(to_array(&spec.shape, &self.params[spec.range.clone()]))
-    }
-
-    /// Sets weights by path. All are checked before any is set.
-    ///
-    /// # Errors
-    /// If a path does not exist or a shape differs.
-    pub fn set_weights<'a, P: AsRef<str>>(
-        &mut self,
-        weights: impl IntoIterator<Item = (P, &'a ArrayD<F>)>,
-    ) -> Result<()> {
-        let mut checked = Vec::new();
-        for (path, array) in weights {
-            let spec = self.find_weight(path.as_ref())?;
-            if array.shape() != spec.shape {
-                let expected = format!("`{}` of shape {}", path.as_ref(), crate::error::show(&spec.shape));
-                return Err(Error::shape(expected, array.shape()));
-            }
-            checked.push((spec.range.clone(), array));
-        }
-        for (range, array) in checked {
-            self.params[range].iter_mut().zip(array.iter()).for_each(|(value, &new)| *value = new);
-        }
-        Ok(())
-    }
-
-    fn find_weight(&self, path: &str) -> Result<&crate::layers::ParamSpec> {
-        self.graph
-            .param_paths()
-            .find(|(known, _)| known == path)
-            .map(|(_, spec)| spec)
-            .ok_or_else(|| Error::unknown("parameter", path, self.graph.param_paths().map(|(path, _)| path)))
-    }
-
-    /// Freezes or thaws a layer, or with the name of a model inside this one all of its layers. A frozen layer still
-    /// passes gradients on.
-    ///
-    /// # Errors
-    /// If there is no layer of that name.
-    pub fn set_trainable(&mut self, layer: &str, trainable: bool) -> Result<()> {
-        let within = format!("{layer}/");
-        let graph = self.graph.clone();
-        let mut found = false;
-        for (entry, trains) in graph.layers.iter().zip(&mut self.trains) {
-            if entry.name == layer || entry.name.starts_with(&within) {
-                (*trains, found) = (trainable, true);
-            }
-        }
-        if found { Ok(()) } else { graph.find_layer(layer).map(|_| ()) }
-    }
-
-    /// Computes on exactly `count` threads, of which the caller is one. By default all cores, or `GRADUS_NUM_THREADS`.
-    /// The numbers that come out do not depend on it.
-    ///
-    /// Models that were told nothing share their threads, and so do clones of one model: of two that compute at the same
-    /// time one has them, and the other its caller's alone.
-    ///
-    /// # Errors
-    /// If `count` is 0 or the system does not grant them.
-    pub fn set_threads(&mut self, count: usize) -> Result<()> {
-        self.threads = Threads::new(count)?;
-        Ok(())
-    }
-
-    /// The seed of everything random in training: shuffling, dropout, noise.
-    pub fn set_seed(&mut self, seed: u64) {
-        self.seed = seed;
-    }
-
-    /// A workspace for [`forward`](Self::forward) and [`backward`](Self::backward), to be reused from step to step.
-    pub fn pass(&self) -> Pass<F> {
-        self.new_pass(Wanted::PARAMETERS)
-    }
-
-    /// The same, with the gradients of the inputs too.
-    pub fn pass_with_input_gradients(&self) -> Pass<F> {
-        self.new_pass(Wanted { inputs: true, ..Wanted::PARAMETERS })
-    }
-
-    /// The same, for the gradients of the inputs alone: what a generator needs of its discriminator, which runs as in
-    /// training but learns nothing from it.
-    pub fn pass_of_input_gradients(&self) -> Pass<F> {
-        self.new_pass(Wanted { parameters: false, inputs: true, ..Wanted::PARAMETERS })
-    }
-
-    fn new_pass(&self, wanted: Wanted) -> Pass<F> {
-        let fused = vec![false; self.graph.outputs.len()];
-        let plan = Plan::new(&self.graph, true, &self.trains, wanted, &fused);
-        Pass::new(&self.graph, &self.trains, plan, wanted)
+impl<F: Scalar> IntoLayer<F, Whole> for Model<F> {
+    fn into_layer(self) -> AnyLayer<F> {
+        let nested = Nested { recipe: self.recipe, network: self.network };
+        AnyLayer { name: None, kind: LayerKind::Model(Arc::new(nested)) }
     }
 }
 

@@ -14,13 +14,16 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::Model;
-use super::graph::Graph;
+use super::architecture::to_config;
+use super::compile::{Compile, Compiled};
+use super::registry::Registry;
 use crate::config::{self, Setting};
+use crate::engine::Network;
+use crate::engine::graph::Graph;
+use crate::engine::recipe::Recipe;
 use crate::formats::safetensors::{Tensor, TensorFile};
 use crate::kernels::aligned::Aligned;
 use crate::optimizers::Driver;
-use crate::registry::Registry;
-use crate::training::{Compile, Compiled};
 use crate::{Error, Result, Scalar};
 
 /// Before an optimizer's tensors.
@@ -41,7 +44,7 @@ impl<F: Scalar> Model<F> {
     /// # Errors
     /// If the file cannot be written.
     pub fn save_weights(&self, path: impl AsRef<Path>) -> Result<()> {
-        self.weights_file("weights").write(path)
+        weights_file(&self.network, "weights").write(path)
     }
 
     /// Reads the weights from a file of [`save_weights`](Self::save_weights), [`save`](Self::save) or
@@ -73,7 +76,7 @@ impl<F: Scalar> Model<F> {
     /// # Errors
     /// If a layer has no configuration, or the file cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        let mut file = self.weights_file("model");
+        let mut file = weights_file(&self.network, "model");
         file.metadata.insert("model".into(), self.to_config()?.to_string());
         file.metadata.insert("trainable".into(), json!(self.trains).to_string());
         if let Some(compile) = self.compiled.as_ref().and_then(compile_config) {
@@ -122,37 +125,12 @@ impl<F: Scalar> Model<F> {
     /// # Errors
     /// If the model is not compiled, or the file cannot be written.
     pub fn save_checkpoint(&self, path: impl AsRef<Path>) -> Result<()> {
-        self.checkpoint_file(self.compiled_or("save_checkpoint")?).write(path)
-    }
-
-    pub(crate) fn checkpoint_file(&self, compiled: &Compiled<F>) -> TensorFile {
-        let mut file = self.training_file(&compiled.driver, compiled.epochs);
+        let compiled = self.compiled_or("save_checkpoint")?;
+        let mut file = training_file(&self.recipe, &self.network, &compiled.driver, compiled.epochs);
         if let Some(compile) = compile_config(compiled) {
             file.metadata.insert("compile".into(), compile.to_string());
         }
-        file
-    }
-
-    /// Weights and the state of a training.
-    pub(crate) fn training_file(&self, driver: &Driver<F>, epochs: usize) -> TensorFile {
-        let mut file = self.weights_file("checkpoint");
-        if let Ok(architecture) = self.to_config() {
-            file.metadata.insert("model".into(), architecture.to_string());
-        }
-        // Whole numbers as text: JSON readers may keep only 53 bits of a seed.
-        let training = json!({
-            "epochs": epochs, "steps": driver.calls.to_string(), "seed": self.seed.to_string(),
-            "learning_rate": driver.rate,
-        });
-        file.metadata.insert("training".into(), training.to_string());
-        for (name, values) in driver_values(driver) {
-            for (weight, spec) in self.graph.param_paths() {
-                let tensor =
-                    Tensor::new(&spec.shape, values[spec.range.clone()].to_vec()).expect("a slot is like its weight");
-                file.tensors.insert(format!("{OPTIMIZER}/{name}/{weight}"), tensor);
-            }
-        }
-        file
+        file.write(path)
     }
 
     /// Takes up a training from a file of [`save_checkpoint`](Self::save_checkpoint) or
@@ -183,50 +161,83 @@ impl<F: Scalar> Model<F> {
     pub fn resume(&mut self, path: impl AsRef<Path>) -> Result<usize> {
         let path = path.as_ref();
         let compiled = self.compiled_or("resume")?;
-        let Training { params, driver, epochs, seed } = self.read_training(&compiled.driver, &read(path)?, path)?;
+        let Training { params, driver, epochs, seed } =
+            read_training(&self.network, &compiled.driver, &read(path)?, path)?;
         let compiled = self.compiled.as_mut().expect("checked above");
         (compiled.driver, compiled.epochs) = (driver, epochs);
         (self.params, self.seed) = (params, seed);
         Ok(epochs)
     }
+}
 
-    /// The state of a training of this model with an optimizer like `driver`, from a file of `path`.
-    pub(crate) fn read_training(&self, driver: &Driver<F>, file: &TensorFile, path: &Path) -> Result<Training<F>> {
-        let training = json_entry(file, "training", path)?.ok_or_else(|| Error::file(path, "is no checkpoint"))?;
-        let count = |name: &str| -> Result<u64> {
-            let number = match training.get(name) {
-                Some(Value::String(text)) => text.parse().ok(),
-                Some(value) => value.as_u64(),
-                None => None,
-            };
-            number.ok_or_else(|| Error::file(path, format!("its `training` has no whole number `{name}`")))
+/// Weights and the state of a training.
+pub(crate) fn training_file<F: Scalar>(
+    recipe: &Recipe<F>,
+    network: &Network<F>,
+    driver: &Driver<F>,
+    epochs: usize,
+) -> TensorFile {
+    let mut file = weights_file(network, "checkpoint");
+    if let Ok(architecture) = to_config(recipe, network) {
+        file.metadata.insert("model".into(), architecture.to_string());
+    }
+    // Whole numbers as text: JSON readers may keep only 53 bits of a seed.
+    let training = json!({
+        "epochs": epochs, "steps": driver.calls.to_string(), "seed": network.seed.to_string(),
+        "learning_rate": driver.rate,
+    });
+    file.metadata.insert("training".into(), training.to_string());
+    for (name, values) in driver_values(driver) {
+        for (weight, spec) in network.graph.param_paths() {
+            let tensor =
+                Tensor::new(&spec.shape, values[spec.range.clone()].to_vec()).expect("a slot is like its weight");
+            file.tensors.insert(format!("{OPTIMIZER}/{name}/{weight}"), tensor);
+        }
+    }
+    file
+}
+
+/// The state of a training of this model with an optimizer like `driver`, from a file of `path`.
+pub(crate) fn read_training<F: Scalar>(
+    network: &Network<F>,
+    driver: &Driver<F>,
+    file: &TensorFile,
+    path: &Path,
+) -> Result<Training<F>> {
+    let training = json_entry(file, "training", path)?.ok_or_else(|| Error::file(path, "is no checkpoint"))?;
+    let count = |name: &str| -> Result<u64> {
+        let number = match training.get(name) {
+            Some(Value::String(text)) => text.parse().ok(),
+            Some(value) => value.as_u64(),
+            None => None,
         };
-        let (epochs, steps, seed) = (count("epochs")?, count("steps")?, count("seed")?);
-        let epochs = usize::try_from(epochs).map_err(|_| Error::file(path, format!("{epochs} epochs")))?;
-        let params = weights(&self.graph, file, path)?;
-        let mut driver = driver.clone();
-        for (name, values) in driver_values_mut(&mut driver) {
-            for (weight, spec) in self.graph.param_paths() {
-                let tensor = format!("{OPTIMIZER}/{name}/{weight}");
-                values[spec.range.clone()].copy_from_slice(values_of(file, &tensor, &spec.shape, path)?);
-            }
+        number.ok_or_else(|| Error::file(path, format!("its `training` has no whole number `{name}`")))
+    };
+    let (epochs, steps, seed) = (count("epochs")?, count("steps")?, count("seed")?);
+    let epochs = usize::try_from(epochs).map_err(|_| Error::file(path, format!("{epochs} epochs")))?;
+    let params = weights(&network.graph, file, path)?;
+    let mut driver = driver.clone();
+    for (name, values) in driver_values_mut(&mut driver) {
+        for (weight, spec) in network.graph.param_paths() {
+            let tensor = format!("{OPTIMIZER}/{name}/{weight}");
+            values[spec.range.clone()].copy_from_slice(values_of(file, &tensor, &spec.shape, path)?);
         }
-        driver.calls = steps;
-        driver.rate = training.get("learning_rate").and_then(Value::as_f64);
-        Ok(Training { params, driver, epochs, seed })
     }
+    driver.calls = steps;
+    driver.rate = training.get("learning_rate").and_then(Value::as_f64);
+    Ok(Training { params, driver, epochs, seed })
+}
 
-    fn weights_file(&self, kind: &str) -> TensorFile {
-        let mut file = TensorFile::new();
-        file.metadata.insert("format".into(), "gradus".into());
-        file.metadata.insert("version".into(), env!("CARGO_PKG_VERSION").into());
-        file.metadata.insert("kind".into(), kind.into());
-        for (path, spec) in self.graph.param_paths() {
-            let values = self.params[spec.range.clone()].to_vec();
-            file.tensors.insert(path, Tensor::new(&spec.shape, values).expect("shape and values agree"));
-        }
-        file
+fn weights_file<F: Scalar>(network: &Network<F>, kind: &str) -> TensorFile {
+    let mut file = TensorFile::new();
+    file.metadata.insert("format".into(), "gradus".into());
+    file.metadata.insert("version".into(), env!("CARGO_PKG_VERSION").into());
+    file.metadata.insert("kind".into(), kind.into());
+    for (path, spec) in network.graph.param_paths() {
+        let values = network.params[spec.range.clone()].to_vec();
+        file.tensors.insert(path, Tensor::new(&spec.shape, values).expect("shape and values agree"));
     }
+    file
 }
 
 /// The runs of values that an optimizer keeps, each laid out like the parameters.
@@ -290,7 +301,7 @@ fn weights<F: Scalar>(graph: &Graph<F>, file: &TensorFile, path: &Path) -> Resul
 }
 
 /// Losses, metrics and optimizer in Keras's words; none if one of them has no configuration.
-fn compile_config<F: Scalar>(compiled: &Compiled<F>) -> Option<Value> {
+pub(crate) fn compile_config<F: Scalar>(compiled: &Compiled<F>) -> Option<Value> {
     let object = |(class, options): (String, crate::config::Config)| config::object(&class, options);
     let optimizer = object(compiled.driver.optimizer().describe()?);
     let outputs = compiled.objectives.iter().map(|objective| {

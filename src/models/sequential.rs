@@ -1,12 +1,12 @@
 //! A chain of layers.
 
 use super::Model;
-use super::graph::{Entry, Recipe};
-use super::operation::{AnyLayer, IntoLayer};
+use super::compile::Compile;
+use crate::engine::recipe::{Entry, Recipe};
+use crate::engine::{AnyLayer, IntoLayer};
 use crate::losses::Loss;
 use crate::metrics::Metric;
 use crate::optimizers::Optimizer;
-use crate::training::Compile;
 use crate::{Error, Result, Scalar};
 
 /// Builds a model that is a chain of layers: each takes the output of the one before.

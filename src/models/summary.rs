@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::Model;
 use crate::Scalar;
+use crate::engine::Network;
 use crate::tensor::volume;
 
 /// A model's layers, output shapes and parameters; prints like Keras's `summary()`.
@@ -25,8 +25,8 @@ struct Row {
 }
 
 impl Summary {
-    pub(crate) fn new<F: Scalar>(model: &Model<F>) -> Self {
-        let graph = &model.graph;
+    pub(crate) fn new<F: Scalar>(network: &Network<F>) -> Self {
+        let graph = &network.graph;
         let chain = graph.inputs.len() == 1
             && graph
                 .nodes
@@ -53,7 +53,7 @@ impl Summary {
             for spec in graph.layer_specs(number).iter().filter(|_| !again) {
                 let count = volume(&spec.shape);
                 params += count;
-                *(if spec.learned && model.trains[number] { &mut trainable } else { &mut fixed }) += count;
+                *(if spec.learned && network.trains[number] { &mut trainable } else { &mut fixed }) += count;
             }
             let outputs: Vec<String> = node.outputs.clone().map(|slot| batch_shape(&graph.shapes[slot])).collect();
             let from: Vec<String> = node.inputs.iter().map(|input| name_of(input.slot)).collect();

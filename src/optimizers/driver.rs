@@ -7,13 +7,13 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::{Common, Optimizer, Step, ZeroGradient};
+use crate::engine::graph::Graph;
+use crate::engine::partial::Partial;
+use crate::engine::{Network, Pass};
 use crate::kernels::aligned::Aligned;
 use crate::kernels::{elementwise, optimizer as kernels, reduce};
 use crate::layers::rows::{Rows, TouchedRows};
 use crate::layers::{GradState, ParamSpec};
-use crate::models::graph::Graph;
-use crate::models::partial::Partial;
-use crate::models::{Model, Pass};
 use crate::parallel;
 use crate::{Error, Result, Scalar};
 
@@ -157,7 +157,7 @@ impl<F: Scalar> Driver<F> {
     ///
     /// # Errors
     /// If an option of the optimizer is outside its range.
-    pub fn new(optimizer: impl Optimizer<F> + 'static, model: &Model<F>) -> Result<Self> {
+    pub fn new(optimizer: impl Optimizer<F> + 'static, model: &Network<F>) -> Result<Self> {
         Self::from_arc(Arc::new(optimizer), model.params.len())
     }
 
@@ -218,7 +218,7 @@ impl<F: Scalar> Driver<F> {
     /// # Errors
     /// If no backward pass went before, the pass or this optimizer was made for another model, or a gradient is not
     /// finite; the model is then as it was.
-    pub fn step(&mut self, model: &mut Model<F>, pass: &Pass<F>) -> Result<()> {
+    pub fn step(&mut self, model: &mut Network<F>, pass: &Pass<F>) -> Result<()> {
         self.check_step(model, pass)?;
         model.update_state(pass);
         self.apply_pass(model, pass);
@@ -226,27 +226,28 @@ impl<F: Scalar> Driver<F> {
     }
 
     /// Refuses what [`step`](Self::step) refuses.
-    pub(crate) fn check_step(&self, model: &Model<F>, pass: &Pass<F>) -> Result<()> {
-        if !Arc::ptr_eq(&pass.graph, &model.graph) || self.params != model.params.len() {
+    pub(crate) fn check_step(&self, model: &Network<F>, pass: &Pass<F>) -> Result<()> {
+        if !pass.executor.is_of(model) || self.params != model.params.len() {
             let needs = "a pass of this model, and an optimizer made for it";
             return Err(Error::NotReady { call: "Driver::step", needs });
         }
-        if !pass.wanted.parameters {
+        if !pass.executor.wanted().parameters {
             return Err(Error::NotReady { call: "Driver::step", needs: "a pass with the gradients of parameters" });
         }
-        if !pass.gone_back {
+        if !pass.executor.has_gone_back() {
             return Err(Error::NotReady { call: "Driver::step", needs: "run `backward` with this pass first" });
         }
-        if !reduce::all_finite(&pass.gradients) {
+        if !reduce::all_finite(pass.gradients()) {
             return Err(Error::data("Driver::step", "finite gradients", "a NaN or an infinity"));
         }
         Ok(())
     }
 
     /// The update of a [`step`](Self::step) that has been checked.
-    pub(crate) fn apply_pass(&mut self, model: &mut Model<F>, pass: &Pass<F>) {
+    pub(crate) fn apply_pass(&mut self, model: &mut Network<F>, pass: &Pass<F>) {
         let mut gradients = std::mem::take(&mut self.gradients);
-        gradients.clone_from(&pass.gradients);
+        gradients.resize(pass.gradients().len());
+        gradients.copy_from_slice(pass.gradients());
         let graph = model.graph.clone();
         let threads = model.threads.clone();
         let (params, trains) = (&mut model.params, &model.trains);
@@ -419,7 +420,7 @@ impl<F: Scalar> Driver<F> {
     }
 
     /// Ends a training: with `use_ema` the moving average takes the weights' place.
-    pub fn finish(&self, model: &mut Model<F>) {
+    pub fn finish(&self, model: &mut Network<F>) {
         if self.common.use_ema && self.calls > 0 {
             let params = &mut model.params;
             for_each_spec(&model.graph, &model.trains, |_, spec| {

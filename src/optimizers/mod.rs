@@ -183,7 +183,7 @@ pub trait Optimizer<F: Scalar>: Send + Sync {
     }
 }
 
-/// An optimizer that is shared, as a [`Registry`](crate::registry::Registry) makes it.
+/// An optimizer that is shared, as a [`Registry`](crate::models::registry::Registry) makes it.
 impl<F: Scalar> Optimizer<F> for Arc<dyn Optimizer<F>> {
     fn common(&self) -> Common {
         (**self).common()

@@ -2,8 +2,8 @@
 
 use crate::{Error, Result, random};
 
-/// The options of [`Fit`](super::Fit) and [`GanFit`](crate::gan::GanFit) that say how epochs run.
-#[derive(Clone, Debug)]
+/// The options of [`Fit`](super::Fit) that say how epochs run.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Course {
     pub batch_size: usize,
     pub epochs: usize,
@@ -49,46 +49,3 @@ impl Course {
 pub(crate) fn at_least_one(call: &str, option: &str, value: usize) -> Result<()> {
     if value == 0 { Err(Error::option(option, "at least 1", 0).within(call)) } else { Ok(()) }
 }
-
-/// The setters of a [`Course`] in the field `course`.
-macro_rules! course_setters {
-    () => {
-        /// Rows of a step. Default: 32.
-        pub fn batch_size(mut self, rows: usize) -> Self {
-            self.course.batch_size = rows;
-            self
-        }
-
-        /// The number of the epoch to stop before, counted from 0. Default: 1.
-        pub fn epochs(mut self, epochs: usize) -> Self {
-            self.course.epochs = epochs;
-            self
-        }
-
-        /// 0: silent; 1: a progress bar on a terminal, a line an epoch elsewhere; 2: a line an epoch. Default: 1.
-        pub fn verbose(mut self, verbose: u8) -> Self {
-            self.course.verbose = verbose;
-            self
-        }
-
-        /// Whether each epoch takes the rows in a new order. Default: true.
-        pub fn shuffle(mut self, shuffle: bool) -> Self {
-            self.course.shuffle = shuffle;
-            self
-        }
-
-        /// The number of the first epoch, counted from 0: where an interrupted training goes on. Default: 0.
-        pub fn initial_epoch(mut self, epoch: usize) -> Self {
-            self.course.initial_epoch = epoch;
-            self
-        }
-
-        /// Ends each epoch after so many steps. Default: when all rows have been seen.
-        pub fn steps_per_epoch(mut self, steps: usize) -> Self {
-            self.course.steps_per_epoch = Some(steps);
-            self
-        }
-    };
-}
-
-pub(crate) use course_setters;

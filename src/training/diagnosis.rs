@@ -6,7 +6,7 @@ use ndarray::{ArrayD, Axis};
 
 use super::fit::Fit;
 use crate::models::Model;
-use crate::models::inputs::IntoInputs;
+use crate::tensor::inputs::IntoInputs;
 use crate::{Result, Scalar};
 
 /// Classes without weights whose outputs may be zero for good.

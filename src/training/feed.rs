@@ -1,21 +1,8 @@
 //! Where the steps of an epoch get their rows from: a data set by its row numbers, or a stream as it comes.
 
-use super::compile::Compiled;
 use super::course::Course;
-use crate::data::{Dataset, Items, Sample, SampleBatch, Stream};
-use crate::losses::reduction::check_weights;
-use crate::models::Model;
-use crate::models::inputs::check_rows_loosely;
+use crate::data::{Dataset, Items, Sample, SampleBatch, Source, Stream};
 use crate::{Error, Result, Scalar};
-
-/// What a model is trained on or evaluated with.
-#[derive(Clone, Copy)]
-pub(crate) enum Source<'a, F: Scalar> {
-    /// Rows by number; `check` says whether targets are still to be checked, batch by batch.
-    Set { dataset: &'a dyn Dataset<F>, check: bool },
-    /// Batches in the order in which they come.
-    Stream(&'a Stream<Vec<Sample<F>>>),
-}
 
 /// One batch: which rows of which data set.
 pub(crate) struct Step<'a, F: Scalar> {
@@ -29,7 +16,14 @@ pub(crate) struct Step<'a, F: Scalar> {
 
 /// Gives out one batch after another, epoch by epoch.
 pub(crate) enum Feed<'a, F: Scalar> {
-    Set { dataset: &'a dyn Dataset<F>, check: bool, order: Vec<usize>, batch_size: usize, given: usize },
+    /// Rows by number; `check` says whether targets are still to be checked, batch by batch.
+    Set {
+        dataset: &'a dyn Dataset<F>,
+        check: bool,
+        order: Vec<usize>,
+        batch_size: usize,
+        given: usize,
+    },
     Stream(Streamed<'a, F>),
 }
 
@@ -47,14 +41,20 @@ pub(crate) struct Streamed<'a, F: Scalar> {
     given: usize,
 }
 
-impl<'a, F: Scalar> Source<'a, F> {
+impl<'a, F: Scalar> Feed<'a, F> {
     /// To begin with; a data set is cut into batches of so many rows.
-    pub fn feed(self, batch_size: usize) -> Feed<'a, F> {
-        match self {
-            Self::Set { dataset, check } => {
-                Feed::Set { dataset, check, order: (0..dataset.len()).collect(), batch_size, given: 0 }
-            }
-            Self::Stream(stream) => Feed::Stream(Streamed {
+    pub fn of(source: &'a Source<'a, F>, batch_size: usize) -> Self {
+        let set = |dataset: &'a dyn Dataset<F>, check| Self::Set {
+            dataset,
+            check,
+            order: (0..dataset.len()).collect(),
+            batch_size,
+            given: 0,
+        };
+        match source {
+            Source::Arrays(arrays) => set(arrays, false),
+            Source::Dataset(dataset) => set(*dataset, true),
+            Source::Stream(stream) => Self::Stream(Streamed {
                 stream,
                 items: None,
                 waiting: None,
@@ -87,8 +87,8 @@ impl<F: Scalar> Feed<'_, F> {
         }
     }
 
-    /// The next batch, if there is one, refused if it does not fit the model.
-    pub fn next(&mut self, call: &str, model: &Model<F>, compiled: &Compiled<F>) -> Result<Option<Step<'_, F>>> {
+    /// The next batch, if there is one; a stream's is refused if it does not pass `check`.
+    pub fn next(&mut self, call: &str, check: &dyn Fn(&dyn Dataset<F>) -> Result<()>) -> Result<Option<Step<'_, F>>> {
         match self {
             Self::Set { dataset, check, order, batch_size, given } => {
                 let rows = &order[*given..order.len().min(*given + *batch_size)];
@@ -100,7 +100,7 @@ impl<F: Scalar> Feed<'_, F> {
                 let Some(samples) = streamed.next()? else { return Ok(None) };
                 let number = streamed.given - 1;
                 let batch = SampleBatch::new(call, samples)
-                    .and_then(|batch| check_dataset(call, model, compiled, &batch).map(|()| batch))
+                    .and_then(|batch| check(&batch).map(|()| batch))
                     .map_err(|error| error.within(format!("batch {number} of the stream")))?;
                 streamed.rows.clear();
                 streamed.rows.extend(0..batch.len());
@@ -154,36 +154,21 @@ impl<F: Scalar> Streamed<'_, F> {
     }
 }
 
-/// Refuses a data set that does not fit a compiled model.
-pub(crate) fn check_dataset<F: Scalar>(
-    call: &str,
-    model: &Model<F>,
-    compiled: &Compiled<F>,
-    dataset: &dyn Dataset<F>,
+/// Calls `work` for every batch of one pass, in the source's own order. A stream's batches must pass `check`.
+pub(crate) fn each_batch<F: Scalar, S>(
+    feed: &mut Feed<'_, F>,
+    state: &mut S,
+    check: &dyn Fn(&S, &dyn Dataset<F>) -> Result<()>,
+    mut work: impl FnMut(&mut S, Step<'_, F>) -> Result<()>,
 ) -> Result<()> {
-    if dataset.is_empty() {
-        return Err(Error::data(call, "at least one row", "none"));
+    feed.begin(&Course { shuffle: false, ..Course::default() }, 0, 0)?;
+    let mut seen = 0;
+    while let Some(next) = feed.next("evaluate", &|data| check(state, data))? {
+        seen += next.rows.len();
+        work(state, next)?;
     }
-    let inputs = dataset.input_shapes();
-    let expected: Vec<Vec<usize>> = model.graph.inputs.iter().map(|input| input.shape.clone()).collect();
-    if inputs != expected {
-        return Err(Error::data(call, format!("input rows of shapes {expected:?}"), format!("{inputs:?}")));
-    }
-    let targets = dataset.target_shapes();
-    if targets.len() != compiled.objectives.len() {
-        let expected = format!("targets for {} outputs", compiled.objectives.len());
-        return Err(Error::data(call, expected, format!("{}", targets.len())));
-    }
-    for (i, (target, objective)) in targets.iter().zip(&compiled.objectives).enumerate() {
-        let row = objective.loss.target_shape(model.output_shape(i))?;
-        let what = format!("a target for output `{}`", model.graph.output_names[i]);
-        check_rows_loosely(call, &what, &row, &[&[dataset.len()][..], target].concat())?;
-    }
-    for (i, (weights, objective)) in dataset.weight_shapes().iter().zip(&compiled.objectives).enumerate() {
-        let Some(weights) = weights else { continue };
-        let mut values = vec![dataset.len()];
-        values.extend(objective.loss.values_shape(model.output_shape(i)));
-        check_weights(call, &values, &[&[dataset.len()][..], weights].concat())?;
+    if seen == 0 {
+        return Err(Error::data("evaluate", "a stream with a batch", "none"));
     }
     Ok(())
 }

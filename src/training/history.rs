@@ -22,6 +22,25 @@ impl Logs {
         }
     }
 
+    /// Sets a value; returns its place. Allocates only for a name that is new.
+    pub(crate) fn set(&mut self, name: &str, value: f64) -> usize {
+        if let Some(place) = self.0.iter().position(|(known, _)| known == name) {
+            self.0[place].1 = value;
+            return place;
+        }
+        self.0.push((name.to_owned(), value));
+        self.0.len() - 1
+    }
+
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut f64> {
+        self.0.iter_mut().map(|(_, value)| value)
+    }
+
+    /// With `prefix` before every name.
+    pub(crate) fn prefixed(self, prefix: &str) -> Self {
+        Self(self.0.into_iter().map(|(name, value)| (format!("{prefix}{name}"), value)).collect())
+    }
+
     /// Names and figures, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, f64)> {
         self.0.iter().map(|(name, value)| (name.as_str(), *value))

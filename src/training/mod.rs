@@ -1,16 +1,18 @@
 //! Training: compile, fit, evaluate, and the steps between.
 
 mod callbacks;
-mod compile;
-pub(crate) mod course;
+mod checkpoint;
+mod checks;
+mod course;
 mod diagnosis;
-mod evaluate;
-pub(crate) mod feed;
-pub(crate) mod fit;
+mod epochs;
+mod feed;
+mod fit;
 mod hints;
 mod history;
+mod learner;
+mod model;
 pub(crate) mod progress;
-pub(crate) mod step;
 
 #[cfg(feature = "tensorboard")]
 pub use callbacks::TensorBoard;
@@ -18,10 +20,11 @@ pub use callbacks::{
     CSVLogger, Callback, EarlyStopping, EpochState, LearningRateRangeTest, LearningRateScheduler, ModelCheckpoint,
     Monitor, ReduceLROnPlateau, TerminateOnNaN,
 };
-pub use compile::Compile;
-pub(crate) use compile::Compiled;
+pub use checkpoint::{resume, save_checkpoint};
 pub use diagnosis::{Diagnosis, LayerDiagnosis};
-pub use evaluate::Score;
+pub use epochs::train;
 pub use fit::Fit;
 pub use hints::Hint;
 pub use history::{History, Logs};
+pub use learner::{GatheredBatch, Learner, Part, Running, StepBatch};
+pub use model::Score;

@@ -1,13 +1,12 @@
 //! Runs trials side by side and keeps the best.
 
-use std::cmp::Ordering;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use serde_json::json;
 
-use super::results::{Finished, Results};
+use super::results::{Finished, Results, rank};
 use super::space::{Space, Trial};
 use super::store::{Outcome, Store};
 use crate::{Error, Result, parallel};
@@ -123,17 +122,6 @@ impl<'a, M: Send> Engine<'a, M> {
         let kept = kept.filter(|(of, _)| of.trial == results.best().trial).map(|(_, kept)| kept);
         Ok((results, kept))
     }
-}
-
-/// The better first: of the larger budget, with the better score, begun earlier; without a score last.
-pub(super) fn rank(a: &Finished, b: &Finished, higher_is_better: bool) -> Ordering {
-    let scores = match (a.score(), b.score()) {
-        (Some(a), Some(b)) if higher_is_better => b.total_cmp(&a),
-        (Some(a), Some(b)) => a.total_cmp(&b),
-        (a, b) => b.is_some().cmp(&a.is_some()),
-    };
-    let failed = a.score().is_none().cmp(&b.score().is_none());
-    failed.then(b.trial.budget.cmp(&a.trial.budget)).then(scores).then(a.trial.index.cmp(&b.trial.index))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::engine::rank;
+use std::cmp::Ordering;
+
 use super::space::{Space, Trial};
 use super::store::Outcome;
 use crate::{Error, Result};
@@ -140,4 +141,15 @@ impl fmt::Display for Results {
 /// Four digits that count.
 fn four_digits(number: f64) -> String {
     if number == 0.0 || (1e-3..1e5).contains(&number.abs()) { format!("{number:.4}") } else { format!("{number:.3e}") }
+}
+
+/// The better first: of the larger budget, with the better score, begun earlier; without a score last.
+pub(super) fn rank(a: &Finished, b: &Finished, higher_is_better: bool) -> Ordering {
+    let scores = match (a.score(), b.score()) {
+        (Some(a), Some(b)) if higher_is_better => b.total_cmp(&a),
+        (Some(a), Some(b)) => a.total_cmp(&b),
+        (a, b) => b.is_some().cmp(&a.is_some()),
+    };
+    let failed = a.score().is_none().cmp(&b.score().is_none());
+    failed.then(b.trial.budget.cmp(&a.trial.budget)).then(scores).then(a.trial.index.cmp(&b.trial.index))
 }

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use super::engine::{Engine, Options, rank};
+use super::engine::{Engine, Options};
 use super::results::Results;
+use super::results::rank;
 use super::space::{Space, Trial};
 use crate::{Error, Result};
 

@@ -277,24 +277,24 @@ impl Dataset<f32> for Failing {
 #[test]
 fn a_data_set_that_fails() {
     refuses_and_changes_nothing(
-        |model| model.fit_dataset(&Failing { at: 2, label: 1.0 }, silent().batch_size(4).shuffle(false)),
+        |model| model.fit_data(&Failing { at: 2, label: 1.0 }, silent().batch_size(4).shuffle(false)),
         &["gather: expected a readable row, received 2"],
     );
     refuses_and_changes_nothing(
-        |model| model.fit_dataset(&Failing { at: 99, label: 7.0 }, silent().batch_size(4)),
+        |model| model.fit_data(&Failing { at: 99, label: 7.0 }, silent().batch_size(4)),
         &["labels in 0..2", "7 at row 0"],
     );
     refuses_and_changes_nothing(
-        |model| model.evaluate_dataset(&Failing { at: 5, label: 1.0 }),
+        |model| model.evaluate_data(&Failing { at: 5, label: 1.0 }),
         &["gather: expected a readable row, received 5"],
     );
     refuses_and_changes_nothing(
-        |model| model.fit_dataset(&Failing { at: 99, label: 1.0 }, silent().validation_split(0.5)),
+        |model| model.fit_data(&Failing { at: 99, label: 1.0 }, silent().validation_split(0.5)),
         &["fit_dataset", "validation_dataset"],
     );
     let mut model = Sequential::new().input([4]).add(Dense::new(1)).build().expect("a good model");
     model.compile(Compile::new(SGD::new()).loss(MeanSquaredError::new())).expect("a good loss");
-    refuses(model.fit_dataset(&Failing { at: 99, label: 1.0 }, silent()), &["fit: ", "[[4]]", "[[3]]"]);
+    refuses(model.fit_data(&Failing { at: 99, label: 1.0 }, silent()), &["fit: ", "[[4]]", "[[3]]"]);
 }
 
 #[test]

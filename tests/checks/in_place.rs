@@ -41,8 +41,8 @@ impl<F: Scalar> Layer<F> for Halved {
         }
     }
 
-    fn backward_reads_output(&self) -> bool {
-        false
+    fn facts(&self) -> Facts {
+        Facts::default().backward_reads_output(false)
     }
 
     fn in_place(&self) -> Option<&dyn InPlace<F>> {

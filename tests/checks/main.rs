@@ -240,8 +240,8 @@ fn a_layer_that_draws_random_numbers_passes() -> gradus::Result<()> {
                 grad_x.iter_mut().zip(grad_y.iter()).zip(mask).for_each(|((x, &g), &mut mask)| *x = mask * g);
             }
         }
-        fn only_in_training(&self) -> bool {
-            true
+        fn facts(&self) -> Facts {
+            Facts::default().only_in_training()
         }
     }
     check_layer(Half, &[5])?;
@@ -263,27 +263,8 @@ impl<F: Scalar> Layer<F> for Center {
         params.add("scale", &[1], Initializer::Ones)?;
         Ok(input.to_vec())
     }
-    fn coupling(&self, input: &[usize]) -> Option<Coupling> {
-        let n = input.iter().product();
-        Some(Coupling { forward: n, backward: n })
-    }
-    fn forward_sums(&self, x: View<'_, F>, sums: &mut [F], _: &Context<'_, F>) {
-        for row in x.chunks(sums.len()) {
-            sums.iter_mut().zip(row).for_each(|(sum, &x)| *sum += x);
-        }
-    }
-    fn backward_sums(
-        &self,
-        _: View<'_, F>,
-        _: View<'_, F>,
-        grad_y: View<'_, F>,
-        sums: &mut [F],
-        (): &mut (),
-        _: &Context<'_, F>,
-    ) {
-        for row in grad_y.chunks(sums.len()) {
-            sums.iter_mut().zip(row).for_each(|(sum, &g)| *sum += g);
-        }
+    fn couples_samples(&self) -> Option<&dyn CouplesSamples<F, ()>> {
+        Some(self)
     }
     fn forward(&self, x: View<'_, F>, mut y: ViewMut<'_, F>, (): &mut (), cx: &Context<'_, F>) {
         let (n, scale) = (x.row_len(), cx.params.get("scale")[0]);
@@ -317,6 +298,31 @@ impl<F: Scalar> Layer<F> for Center {
                     *x = scale * (g - mean);
                 }
             }
+        }
+    }
+}
+
+impl<F: Scalar> CouplesSamples<F, ()> for Center {
+    fn sums(&self, inputs: &[&[usize]]) -> Coupling {
+        let n = inputs[0].iter().product();
+        Coupling { forward: n, backward: n }
+    }
+    fn forward_sums(&self, inputs: Inputs<'_, F>, sums: &mut [F], _: &Context<'_, F>) {
+        for row in inputs.get(0).chunks(sums.len()) {
+            sums.iter_mut().zip(row).for_each(|(sum, &x)| *sum += x);
+        }
+    }
+    fn backward_sums(
+        &self,
+        _: Inputs<'_, F>,
+        _: &[Tensor<F>],
+        grad_outputs: &[Tensor<F>],
+        sums: &mut [F],
+        (): &mut (),
+        _: &Context<'_, F>,
+    ) {
+        for row in grad_outputs[0].data().chunks(sums.len()) {
+            sums.iter_mut().zip(row).for_each(|(sum, &g)| *sum += g);
         }
     }
 }

@@ -3,7 +3,6 @@
 
 use gradus::check::GradientCheck;
 use gradus::prelude::*;
-use gradus::registry::Registry;
 use serde_json::json;
 
 /// Values without pattern.

@@ -286,16 +286,23 @@ impl<F: Scalar> Layer<F> for Marker {
         _: &Context<'_, F>,
     ) {
     }
-    fn mask_rule(&self) -> MaskRule {
-        if self.reads { MaskRule::Stop } else { MaskRule::Make }
+    fn facts(&self) -> Facts {
+        Facts::default().mask(if self.reads { MaskRule::Stop } else { MaskRule::Make })
     }
-    fn make_mask(&self, x: View<'_, F>, mask: &mut [bool]) {
+    fn makes_mask(&self) -> Option<&dyn MakesMask<F>> {
+        Some(self)
+    }
+}
+
+impl<F: Scalar> MakesMask<F> for Marker {
+    fn make_mask(&self, inputs: Inputs<'_, F>, mask: &mut [bool]) {
+        let x = inputs.get(0);
         mask.iter_mut().zip(x.chunks(x.last_axis())).for_each(|(mask, x)| *mask = x[0] > F::zero());
     }
 }
 
 #[test]
-fn a_mask_that_all_inputs_share_passes() {
+fn masks_of_all_inputs_are_joined() {
     let sees_a_mask = |layer: AnyLayer<f64>, second_marked: bool| {
         let x = Input::f64([3, 2]);
         let marked = x.apply(Marker { reads: false });
@@ -307,6 +314,7 @@ fn a_mask_that_all_inputs_share_passes() {
     assert!(sees_a_mask(AnyLayer::several(Add::new()), true));
     assert!(!sees_a_mask(AnyLayer::several(Add::new()), false));
     assert!(sees_a_mask(AnyLayer::several(Concatenate::new()), true));
-    assert!(!sees_a_mask(AnyLayer::several(Concatenate::new().axis(1)), true));
+    assert!(sees_a_mask(AnyLayer::several(Concatenate::new().axis(1)), true));
+    assert!(sees_a_mask(AnyLayer::several(Concatenate::new()), false), "all steps of what has no mask count");
     assert!(!sees_a_mask(AnyLayer::several(Dot::new(2)), true));
 }

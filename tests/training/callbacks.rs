@@ -17,7 +17,7 @@ impl<F: Scalar> Callback<F> for Counting {
         self.calls.push(format!("epoch {} of {}", state.epoch, state.epochs));
         Ok(())
     }
-    fn on_batch_end(&mut self, _: &mut EpochState<'_, F>, batch: usize, _: f64) -> gradus::Result<()> {
+    fn on_batch_end(&mut self, _: &mut EpochState<'_, F>, batch: usize, _: &Logs) -> gradus::Result<()> {
         self.calls.push(format!("batch {batch}"));
         Ok(())
     }
@@ -94,7 +94,7 @@ struct Script<'a>(&'a [f64]);
 impl Callback<f64> for Script<'_> {
     fn on_epoch_begin(&mut self, state: &mut EpochState<'_, f64>) -> gradus::Result<()> {
         let weight = ArrayD::from_elem(vec![1, 1], self.0[state.epoch].sqrt());
-        state.model_mut().set_weights([("dense/kernel", &weight)])
+        state.model().set_weights([("dense/kernel", &weight)])
     }
 }
 
@@ -342,10 +342,9 @@ fn tensorboard_gets_the_figures_of_epochs_batches_and_validation() -> gradus::Re
 #[cfg(feature = "tensorboard")]
 #[test]
 fn tensorboard_gets_the_figures_of_both_networks_of_a_game() -> gradus::Result<()> {
-    use gradus::gan::GanFit;
     let folder = std::env::temp_dir().join(format!("gradus-tensorboard-game-{}", std::process::id()));
     let game = || Gan::new(Generator::mlp(2, &[2], 0)?, Discriminator::mlp(&[2], 1)?).build();
-    let fit = || GanFit::new().batch_size(4).epochs(2).verbose(0);
+    let fit = || Fit::new().batch_size(4).epochs(2).verbose(0);
     // Two batches an epoch; the third is the first of the second epoch.
     let x = Array2::from_shape_fn((8, 2), |(i, j)| (i + j) as f32 / 9.0);
     game()?.fit(&x, fit().callback(TensorBoard::new(folder.join("run")).update_freq(3)))?;

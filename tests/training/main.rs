@@ -167,7 +167,7 @@ fn a_model_that_was_saved_scores_as_before() -> gradus::Result<()> {
     model.fit(&x, &y, Fit::new().epochs(3).verbose(0))?;
     let path = std::env::temp_dir().join(format!("gradus-scores-{}.safetensors", std::process::id()));
     model.save(&path)?;
-    let mut loaded = Model::<f32>::load(&path)?;
+    let loaded = Model::<f32>::load(&path)?;
     std::fs::remove_file(path).ok();
     let (before, after) = (model.evaluate(&x, &y)?, loaded.evaluate(&x, &y)?);
     assert!(before["accuracy"] > 0.1);
@@ -257,7 +257,7 @@ fn an_epoch_sees_every_row_once_in_a_new_order() -> gradus::Result<()> {
     let mut model = small(SGD::new());
     model.set_threads(1)?;
     let set = Remembering { asked: Mutex::new(Vec::new()), count: 50 };
-    model.fit_dataset(&&set, Fit::new().batch_size(7).epochs(2).verbose(0))?;
+    model.fit_data(&&set, Fit::new().batch_size(7).epochs(2).verbose(0))?;
     let asked = set.asked.into_inner().expect("no panic");
     let (first, second) = asked.split_at(50);
     let sorted = |rows: &[usize]| {
@@ -270,7 +270,7 @@ fn an_epoch_sees_every_row_once_in_a_new_order() -> gradus::Result<()> {
     assert!(first != all && second != all && first != second);
 
     let set = Remembering { asked: Mutex::new(Vec::new()), count: 50 };
-    model.fit_dataset(&&set, Fit::new().batch_size(7).shuffle(false).verbose(0))?;
+    model.fit_data(&&set, Fit::new().batch_size(7).shuffle(false).verbose(0))?;
     assert_eq!(set.asked.into_inner().expect("no panic"), all);
     Ok(())
 }

@@ -115,10 +115,10 @@ fn a_stream_teaches_what_its_arrays_teach() -> gradus::Result<()> {
         let mut model = small(Adam::new());
         model.set_threads(threads)?;
         let validation = samples(30).batch(7);
-        let history = model.fit_stream(&stream, quiet(1, 3).validation_stream(&validation))?;
+        let history = model.fit_data(&stream, quiet(1, 3).validation(&validation))?;
         assert_eq!(model.get_weights(), of_arrays.get_weights());
         assert_eq!(history, expected);
-        assert_eq!(model.evaluate_stream(&samples(30).batch(256))?, of_arrays.evaluate(&x, &y)?);
+        assert_eq!(model.evaluate_data(&samples(30).batch(256))?, of_arrays.evaluate(&x, &y)?);
     }
     Ok(())
 }
@@ -133,15 +133,15 @@ fn epochs_of_a_shuffled_stream_differ_and_a_resumed_one_goes_on() -> gradus::Res
             if let Some(steps) = steps { fit.steps_per_epoch(steps) } else { fit }
         };
         let mut whole = small(Adam::new());
-        let history = whole.fit_stream(&stream, options(0, 5))?;
+        let history = whole.fit_data(&stream, options(0, 5))?;
         assert_eq!(history.epochs().len(), 5);
         let path = std::env::temp_dir().join(format!("gradus-stream-{}.safetensors", std::process::id()));
         let mut first = small(Adam::new());
-        first.fit_stream(&stream, options(0, 3))?;
+        first.fit_data(&stream, options(0, 3))?;
         first.save_checkpoint(&path)?;
         let mut second = small(Adam::new());
         let epoch = second.resume(&path)?;
-        second.fit_stream(&stream, options(epoch, 5))?;
+        second.fit_data(&stream, options(epoch, 5))?;
         std::fs::remove_file(&path).unwrap();
         assert_eq!(second.get_weights(), whole.get_weights(), "{steps:?} steps an epoch");
     }
@@ -153,7 +153,7 @@ fn epochs_of_a_shuffled_stream_differ_and_a_resumed_one_goes_on() -> gradus::Res
         log.lock().unwrap().push(i);
         Ok(Sample::new(&x.row(i), &y.row(i)))
     });
-    small(SGD::new()).fit_stream(&watched.batch(1), quiet(1, 4).steps_per_epoch(2))?;
+    small(SGD::new()).fit_data(&watched.batch(1), quiet(1, 4).steps_per_epoch(2))?;
     assert_eq!(*seen.lock().unwrap(), [0, 1, 2, 3, 4, 5, 0, 1], "the last epoch begins the second pass");
     Ok(())
 }
@@ -186,12 +186,12 @@ fn a_data_set_streams_with_its_weights() -> gradus::Result<()> {
         }
     }
     let mut expected = small(Adam::new());
-    expected.fit_dataset(&Halves, quiet(4, 2).shuffle(false))?;
+    expected.fit_data(&Halves, quiet(4, 2).shuffle(false))?;
     let mut model = small(Adam::new());
-    model.fit_stream(&Stream::of(Halves).batch(4), quiet(4, 2))?;
+    model.fit_data(&Stream::of(Halves).batch(4), quiet(4, 2))?;
     assert_eq!(model.get_weights(), expected.get_weights());
     let mut plain = small(Adam::new());
-    plain.fit_stream(&samples(12).batch(4), quiet(4, 2))?;
+    plain.fit_data(&samples(12).batch(4), quiet(4, 2))?;
     assert_ne!(plain.get_weights(), expected.get_weights(), "the weights count");
     Ok(())
 }
@@ -210,10 +210,10 @@ fn streams_that_do_not_fit_are_refused_before_the_step() {
     let with = |stream: Stream<Sample<f64>>, parts: &[&str]| {
         let mut model = small(SGD::new());
         let before = model.get_weights();
-        let error = model.fit_stream(&stream.clone().batch(4), quiet(4, 1)).unwrap_err().to_string();
+        let error = model.fit_data(&stream.clone().batch(4), quiet(4, 1)).unwrap_err().to_string();
         assert!(parts.iter().all(|part| error.contains(part)), "{error}: {parts:?}");
         assert_eq!(model.get_weights(), before);
-        let error = model.evaluate_stream(&stream.batch(4)).unwrap_err().to_string();
+        let error = model.evaluate_data(&stream.batch(4)).unwrap_err().to_string();
         assert!(parts[1..].iter().all(|part| error.contains(part)), "{error}: {parts:?}");
     };
     let samples =

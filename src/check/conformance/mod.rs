@@ -10,15 +10,16 @@ use ndarray::{ArrayD, IxDyn};
 use ndarray_rand::rand::Rng;
 
 use super::gradients::{GradientCheck, Passed, layer_model, layer_model_calls, output_weights, run_pass, shake};
+use crate::engine::operation::Operation;
+use crate::engine::recipe::LayerKind;
 use crate::kernels::aligned::Aligned;
 use crate::layers::{Layer, Mode, MultiLayer};
 use crate::losses::{BinaryCrossentropy, CategoricalCrossentropy, Loss};
-use crate::models::operation::{LayerKind, Operation};
+use crate::models::Compile;
+use crate::models::registry::Registry;
 use crate::models::{AnyLayer, IntoLayer, Model};
 use crate::optimizers::SGD;
-use crate::registry::Registry;
 use crate::tensor::volume;
-use crate::training::Compile;
 use crate::{Error, Result, Scalar, random};
 
 /// Puts a layer through everything that a layer must hold, for samples of the shape `input`.
@@ -27,10 +28,10 @@ use crate::{Error, Result, Scalar, random};
 /// | --- | --- |
 /// | output shape | batches of 1, 3 and 19 rows give the shape that `build` told, and finite values |
 /// | gradients | of inputs and parameters agree with central differences, in training and inference |
-/// | joined with a loss | and where [`output_activation`](Layer::output_activation) tells of softmax or sigmoid, in `fit` |
+/// | joined with a loss | and where [`Facts::output_activation`](crate::layers::Facts::output_activation) tells of softmax or sigmoid, in `fit` |
 /// | `f32` | both passes are near those of `f64` |
 /// | threads | 1, 2 and 4 threads give the same bits |
-/// | rows | a sample's output does not depend on the others (unless [`coupling`](Layer::coupling) says so) |
+/// | rows | a sample's output does not depend on the others (unless it [couples samples](crate::layers::CouplesSamples)) |
 /// | stale values | nothing is left of an earlier, larger batch full of NaN |
 /// | wanted gradients | leaving out those that nobody wants changes no others; frozen parameters get none |
 /// | shared layers | the gradients of two calls add up |
@@ -178,8 +179,7 @@ impl LayerCheck {
         let LayerKind::Operation(operation) = &double.kind else {
             return Err(Error::option("layer", "a layer", "a whole model; see `check_model`"));
         };
-        let input = &self.inputs[0];
-        let coupled = self.inputs.len() == 1 && operation.coupling(input).is_some();
+        let coupled = operation.coupled().is_some();
         let subject = Subject { check: self, f32, f64, layer: double, operation: operation.as_ref(), coupled };
         let class = operation.describe().class;
         for (property, holds) in properties() {
@@ -286,7 +286,7 @@ impl Subject<'_> {
             }
         }
         // What does nothing outside training gives its input there.
-        if self.operation.only_in_training() {
+        if self.operation.facts().only_in_training {
             let x = self.check.batch(3, 2);
             let passed = self.double(&x, Mode::Inference)?;
             if passed.outputs[0].iter().ne(x[0].iter()) {
@@ -304,7 +304,7 @@ impl Subject<'_> {
     }
 
     fn joined(&self) -> Result<(), String> {
-        let Some(activation) = self.operation.output_activation() else { return Ok(()) };
+        let Some(activation) = self.operation.facts().output_activation else { return Ok(()) };
         let categorical = Loss::<f64>::fuses_with(&CategoricalCrossentropy::new(), &activation);
         let compile = if categorical {
             Compile::new(SGD::new()).loss(CategoricalCrossentropy::new())
@@ -380,7 +380,7 @@ impl Subject<'_> {
                 let mut pass = model.pass_with_input_gradients().with_penalties(true);
                 let passed = run_pass(&model, &mut pass, &x, None, mode).map_err(text)?;
                 model.update_state(&pass);
-                let now = (passed, model.params);
+                let now = (passed, model.network.params);
                 match &first {
                     None => first = Some(now),
                     Some(first) if !same_bits(&first.0, &now.0) => {

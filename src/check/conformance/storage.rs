@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::super::gradients::{layer_model, run_pass};
 use super::{Subject, TRAINING, same_arrays, same_bits, text};
+use crate::engine::recipe::LayerKind;
 use crate::models::Model;
-use crate::models::operation::LayerKind;
 
 impl Subject<'_> {
     /// The configuration, written and read, makes a layer that says and does the same.

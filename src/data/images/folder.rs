@@ -153,8 +153,8 @@ impl ImageFolder {
 ///     .compile(SparseCategoricalCrossentropy::new(), Adam::new())
 ///     .metric(Accuracy::new())
 ///     .build()?;
-/// model.fit_dataset(&files.select(&train)?, Fit::new().epochs(10))?;
-/// println!("{}", model.evaluate_dataset(&files.select(&test)?)?["accuracy"]);
+/// model.fit_data(&files.select(&train)?, Fit::new().epochs(10))?;
+/// println!("{}", model.evaluate_data(&files.select(&test)?)?["accuracy"]);
 /// # Ok::<(), gradus::Error>(())
 /// ```
 #[derive(Clone, Debug)]

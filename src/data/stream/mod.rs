@@ -39,8 +39,8 @@ pub type Items<T> = Box<dyn Iterator<Item = Result<T>> + Send>;
 /// | [`take`](Self::take), [`skip`](Self::skip) | the first, or all but the first |
 /// | [`prefetch`](Self::prefetch) | reads ahead on a thread of its own |
 ///
-/// A model learns from a stream of lists of [`Sample`]s: [`fit_stream`](crate::Model::fit_stream),
-/// [`evaluate_stream`](crate::Model::evaluate_stream).
+/// A model learns from a stream of lists of [`Sample`]s: [`fit_data`](crate::Model::fit_data),
+/// [`evaluate_data`](crate::Model::evaluate_data).
 ///
 /// # Errors
 /// What a step cannot do is an item that is an error, the last of its pass.
@@ -61,8 +61,8 @@ pub type Items<T> = Box<dyn Iterator<Item = Result<T>> + Send>;
 ///     .add(Dense::new(1))
 ///     .compile(MeanSquaredError::new(), Adam::new().learning_rate(0.1))
 ///     .build()?;
-/// model.fit_stream(&rows, Fit::new().epochs(5).verbose(0))?;
-/// assert!(model.evaluate_stream(&rows)?.loss < 1e-2);
+/// model.fit_data(&rows, Fit::new().epochs(5).verbose(0))?;
+/// assert!(model.evaluate_data(&rows)?.loss < 1e-2);
 /// # Ok::<(), gradus::Error>(())
 /// ```
 /// # Source

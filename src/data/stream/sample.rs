@@ -1,7 +1,7 @@
 //! One row of a stream, and the rows of one step.
 
 use crate::data::{Batch, Dataset, dataset::Labels};
-use crate::models::IntoTensor;
+use crate::tensor::inputs::IntoTensor;
 use crate::{Error, Result, Scalar, Tensor};
 
 /// One row that a model learns from: what goes in, and what is to come out.

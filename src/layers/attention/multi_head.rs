@@ -9,7 +9,7 @@ use crate::kernels::attention::{Masked, weigh, weigh_backward};
 use crate::kernels::gemm::{Matrix, Start, gemm};
 use crate::kernels::{activation, elementwise, random, reduce};
 use crate::layers::axes::Axes;
-use crate::layers::{Context, Description, GradInputs, Grads, Inputs, MaskRule, MultiLayer, ParamBuilder};
+use crate::layers::{Context, Description, Facts, GradInputs, Grads, Inputs, MultiLayer, ParamBuilder};
 use crate::regularizers::Regularizer;
 use crate::{Error, Result, Scalar, Tensor};
 
@@ -469,8 +469,8 @@ impl<F: Scalar> MultiLayer<F> for MultiHeadAttention {
         Description::of(self)
     }
 
-    fn mask_rule(&self, output: usize) -> MaskRule {
-        if output == 0 { MaskRule::Pass } else { MaskRule::Stop }
+    fn facts(&self) -> Facts {
+        Facts::default()
     }
 }
 

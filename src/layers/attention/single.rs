@@ -6,7 +6,7 @@ use crate::initializers::Initializer;
 use crate::kernels::attention::{Masked, additive_scores, additive_scores_backward, weigh, weigh_backward};
 use crate::kernels::gemm::{Matrix, Start, gemm};
 use crate::kernels::{elementwise, random, reduce};
-use crate::layers::{Context, Description, GradInputs, Grads, Inputs, MaskRule, MultiLayer, ParamBuilder};
+use crate::layers::{Context, Description, Facts, GradInputs, Grads, Inputs, MultiLayer, ParamBuilder};
 use crate::{Error, Result, Scalar, Tensor};
 
 layer_options! {
@@ -390,8 +390,8 @@ macro_rules! attention {
                 Description::of(self)
             }
 
-            fn mask_rule(&self, output: usize) -> MaskRule {
-                if output == 0 { MaskRule::Pass } else { MaskRule::Stop }
+            fn facts(&self) -> Facts {
+                Facts::default()
             }
         }
     };

@@ -333,20 +333,12 @@ macro_rules! conv_passes {
             $way.backward(&geometry, &self.activation, (x, y), grad_y, grad_x, grads, cache, cx);
         }
 
-        fn backward_reads_output(&self) -> bool {
-            !matches!(self.activation, Activation::Linear)
+        fn facts(&self) -> Facts {
+            Facts::default().mask(MaskRule::Stop).output_activation(&self.activation)
         }
 
         fn describe(&self) -> Description {
             Description::of(self).activity_regularizer(self.activity_regularizer.as_ref())
-        }
-
-        fn mask_rule(&self) -> MaskRule {
-            MaskRule::Stop
-        }
-
-        fn output_activation(&self) -> Option<Activation> {
-            Some(self.activation.clone())
         }
     };
 }

@@ -5,7 +5,7 @@ use crate::constraints::Constraint;
 use crate::initializers::Initializer;
 use crate::kernels::conv::Geometry;
 use crate::layers::spatial::{DataFormat, Padding, PerAxis};
-use crate::layers::{Context, Description, Grads, Layer, MaskRule, ParamBuilder};
+use crate::layers::{Context, Description, Facts, Grads, Layer, MaskRule, ParamBuilder};
 use crate::regularizers::Regularizer;
 use crate::{Activation, Error, Result, Scalar, View, ViewMut};
 

@@ -8,7 +8,7 @@ use crate::initializers::Initializer;
 use crate::kernels::conv::{self, Finish, Geometry, Workspace};
 use crate::kernels::reduce;
 use crate::layers::spatial::{DataFormat, Padding, PerAxis, axes};
-use crate::layers::{Context, Description, Grads, Layer, MaskRule, ParamBuilder};
+use crate::layers::{Context, Description, Facts, Grads, Layer, MaskRule, ParamBuilder};
 use crate::regularizers::Regularizer;
 use crate::{Activation, Result, Scalar, View, ViewMut};
 
@@ -211,20 +211,12 @@ macro_rules! separable_convolution {
                 steps.backward(&self.activation, (x, y), grad_y, grad_x, grads, cache, cx);
             }
 
-            fn backward_reads_output(&self) -> bool {
-                !matches!(self.activation, Activation::Linear)
+            fn facts(&self) -> Facts {
+                Facts::default().mask(MaskRule::Stop).output_activation(&self.activation)
             }
 
             fn describe(&self) -> Description {
                 Description::of(self).activity_regularizer(self.activity_regularizer.as_ref())
-            }
-
-            fn mask_rule(&self) -> MaskRule {
-                MaskRule::Stop
-            }
-
-            fn output_activation(&self) -> Option<Activation> {
-                Some(self.activation.clone())
             }
         }
     };

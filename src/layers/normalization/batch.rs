@@ -3,9 +3,11 @@
 use super::{Constraint, Initializer, Regularizer, add_gamma_and_beta, channels, check_epsilon, zeros};
 use crate::config::layer_options;
 use crate::kernels::normalization::{self, Channels, StepMask};
-use crate::layers::{Context, Coupling, Description, Grads, Layer, ParamBuilder};
+use crate::layers::{
+    Context, CouplesSamples, Coupling, Description, Facts, Grads, Inputs, KeepsState, Layer, ParamBuilder,
+};
 use crate::tensor::volume;
-use crate::{Error, Result, Scalar, View, ViewMut};
+use crate::{Error, Result, Scalar, Tensor, View, ViewMut};
 
 layer_options! {
     /// Brings each channel to mean 0 and variance 1 over the batch, then scales and shifts it by learned factors.
@@ -72,9 +74,6 @@ layer_options! {
 /// What Keras adds to the number of steps that a mask leaves, so that none at all divides nothing by zero.
 const MASKED_EPSILON: f64 = 1e-7;
 
-/// Marks sums as those of the forward or of the backward pass, which are joined in different ways. It stands first.
-const FORWARD: f64 = 1.0;
-
 /// What a pass works out of a batch's sums, per channel.
 #[derive(Debug, Default)]
 pub struct Statistics<F> {
@@ -115,7 +114,7 @@ impl BatchNormalization {
             zeros(values, count);
         }
         if kept.of_batch {
-            let moments = &cx.totals[1..];
+            let moments = cx.totals;
             for ch in 0..count {
                 let (n, mean, squares) = (moments[ch], moments[count + ch], moments[2 * count + ch]);
                 let (divisor, moved) = if masked {
@@ -170,45 +169,6 @@ impl<F: Scalar> Layer<F> for BatchNormalization {
         Ok(input.to_vec())
     }
 
-    fn coupling(&self, input: &[usize]) -> Option<Coupling> {
-        let axis = super::resolve("axis", self.axis, input.len() + 1).ok()?;
-        let count = input[axis - 1];
-        Some(Coupling { forward: 1 + 3 * count, backward: 1 + 2 * count })
-    }
-
-    /// For each channel: the number of values, their mean, and the sum of their squares around it.
-    fn forward_sums(&self, x: View<'_, F>, sums: &mut [F], cx: &Context<'_, F>) {
-        sums[0] = F::of(FORWARD);
-        normalization::add_moments(self.channels(x.shape()), step_mask(x.shape(), cx), &x, &mut sums[1..]);
-    }
-
-    /// For each channel: A = Σ g and B = Σ g·x̂.
-    fn backward_sums(
-        &self,
-        x: View<'_, F>,
-        _: View<'_, F>,
-        grad_y: View<'_, F>,
-        sums: &mut [F],
-        kept: &mut Statistics<F>,
-        cx: &Context<'_, F>,
-    ) {
-        if !cx.backward_follows() {
-            return; // nobody asks for a gradient here, and there is none
-        }
-        let channels = self.channels(x.shape());
-        normalization::add_gradient_sums(channels, &kept.mean, &kept.r, &x, &grad_y, &mut sums[1..]);
-        kept.sums.clear();
-        kept.sums.extend_from_slice(&sums[1..]);
-    }
-
-    fn join_sums(&self, totals: &mut [F], sums: &[F]) {
-        if totals[0] == F::of(FORWARD) {
-            normalization::join_moments(&sums[1..], &mut totals[1..]);
-        } else {
-            totals.iter_mut().zip(sums).for_each(|(total, &sum)| *total += sum);
-        }
-    }
-
     fn forward(&self, x: View<'_, F>, mut y: ViewMut<'_, F>, kept: &mut Statistics<F>, cx: &Context<'_, F>) {
         let channels = self.channels(x.shape());
         self.work_out(channels.count, step_mask(x.shape(), cx).is_some(), kept, cx);
@@ -248,7 +208,7 @@ impl<F: Scalar> Layer<F> for BatchNormalization {
         let pqs = zeros(&mut kept.pqs, 3 * count);
         pqs[..count].copy_from_slice(&kept.scale);
         if kept.of_batch {
-            let (a, b) = (&cx.totals[1..=count], &cx.totals[1 + count..]);
+            let (a, b) = (&cx.totals[..count], &cx.totals[count..]);
             for ch in 0..count {
                 let (divisor, r) = (kept.divisors[ch], kept.r[ch]);
                 let factor = kept.scale[ch] / divisor;
@@ -265,6 +225,64 @@ impl<F: Scalar> Layer<F> for BatchNormalization {
         normalization::normalize_backward(channels, mask, &kept.mean, pqs, &x, &grad_y, &mut grad_x);
     }
 
+    fn facts(&self) -> Facts {
+        Facts::default().backward_reads_output(false)
+    }
+
+    fn couples_samples(&self) -> Option<&dyn CouplesSamples<F, Statistics<F>>> {
+        Some(self)
+    }
+
+    fn keeps_state(&self) -> Option<&dyn KeepsState<F, Statistics<F>>> {
+        Some(self)
+    }
+
+    fn describe(&self) -> Description {
+        Description::of(self)
+    }
+}
+
+impl<F: Scalar> CouplesSamples<F, Statistics<F>> for BatchNormalization {
+    fn sums(&self, inputs: &[&[usize]]) -> Coupling {
+        let input = inputs[0];
+        let axis = super::resolve("axis", self.axis, input.len() + 1).unwrap_or(1);
+        let count = input.get(axis - 1).copied().unwrap_or_default();
+        Coupling { forward: 3 * count, backward: 2 * count }
+    }
+
+    /// For each channel: the number of values, their mean, and the sum of their squares around it.
+    fn forward_sums(&self, inputs: Inputs<'_, F>, sums: &mut [F], cx: &Context<'_, F>) {
+        let x = inputs.get(0);
+        normalization::add_moments(self.channels(x.shape()), step_mask(x.shape(), cx), &x, sums);
+    }
+
+    /// For each channel: A = Σ g and B = Σ g·x̂.
+    fn backward_sums(
+        &self,
+        inputs: Inputs<'_, F>,
+        _: &[Tensor<F>],
+        grad_outputs: &[Tensor<F>],
+        sums: &mut [F],
+        kept: &mut Statistics<F>,
+        cx: &Context<'_, F>,
+    ) {
+        if !cx.backward_follows() {
+            return; // nobody asks for a gradient here, and there is none
+        }
+        let (x, grad_y) = (inputs.get(0), grad_outputs[0].view());
+        let channels = self.channels(x.shape());
+        normalization::add_gradient_sums(channels, &kept.mean, &kept.r, &x, &grad_y, sums);
+        kept.sums.clear();
+        kept.sums.extend_from_slice(sums);
+    }
+
+    /// Numbers of values, means and sums of squares, as of two samples.
+    fn join_forward(&self, left: &mut [F], right: &[F]) {
+        normalization::join_moments(right, left);
+    }
+}
+
+impl<F: Scalar> KeepsState<F, Statistics<F>> for BatchNormalization {
     /// Once a step: all shards have worked out the same statistics.
     fn update_state(&self, state: &mut Grads<'_, F>, kept: &Statistics<F>, cx: &Context<'_, F>) {
         if !kept.of_batch || cx.shard() > 0 {
@@ -276,13 +294,5 @@ impl<F: Scalar> Layer<F> for BatchNormalization {
                 *moving = *moving * stays + now * comes;
             }
         }
-    }
-
-    fn backward_reads_output(&self) -> bool {
-        false
-    }
-
-    fn describe(&self) -> Description {
-        Description::of(self)
     }
 }

@@ -3,7 +3,7 @@
 use super::{Channels, Constraint, Initializer, Regularizer, add_gamma_and_beta, channels, check_epsilon, zeros};
 use crate::config::layer_options;
 use crate::kernels::normalization;
-use crate::layers::{Context, Description, Grads, Layer, ParamBuilder};
+use crate::layers::{Context, Description, Facts, Grads, Layer, ParamBuilder};
 use crate::{Error, Result, Scalar, View, ViewMut};
 
 layer_options! {
@@ -190,8 +190,8 @@ impl<F: Scalar> Layer<F> for GroupNormalization {
         }
     }
 
-    fn backward_reads_output(&self) -> bool {
-        false
+    fn facts(&self) -> Facts {
+        Facts::default().backward_reads_output(false)
     }
 
     fn describe(&self) -> Description {

@@ -4,7 +4,7 @@ use super::{Constraint, Initializer, Regularizer, add_gamma_and_beta, check_epsi
 use crate::config::layer_options;
 use crate::kernels::reorder;
 use crate::kernels::row_norm::{self, Kind};
-use crate::layers::{Axes, Context, Description, Grads, Layer, MaskRule, ParamBuilder};
+use crate::layers::{Axes, Context, Description, Facts, Grads, Layer, MaskRule, ParamBuilder};
 use crate::{Error, Result, Scalar, View, ViewMut};
 
 /// What a pass keeps of each row, and the arrays with the normalized axes last, where they are not last already.
@@ -219,8 +219,8 @@ impl<F: Scalar> Layer<F> for LayerNormalization {
         }
     }
 
-    fn backward_reads_output(&self) -> bool {
-        false
+    fn facts(&self) -> Facts {
+        Facts::default().backward_reads_output(false)
     }
 
     fn describe(&self) -> Description {
@@ -289,16 +289,12 @@ impl<F: Scalar> Layer<F> for RMSNormalization {
         }
     }
 
-    fn backward_reads_output(&self) -> bool {
-        false
+    fn facts(&self) -> Facts {
+        Facts::default().backward_reads_output(false).mask(MaskRule::Stop) // as in Keras, which forgets the mask here
     }
 
     fn describe(&self) -> Description {
         Description::of(self)
-    }
-
-    fn mask_rule(&self) -> MaskRule {
-        MaskRule::Stop // as in Keras, which forgets it here
     }
 }
 
@@ -354,8 +350,8 @@ impl<F: Scalar> Layer<F> for UnitNormalization {
         backward(Kind::Unit, &self.axis, None, x, &grad_y, grad_x, false, kept);
     }
 
-    fn backward_reads_output(&self) -> bool {
-        false
+    fn facts(&self) -> Facts {
+        Facts::default().backward_reads_output(false)
     }
 
     fn describe(&self) -> Description {

@@ -4,12 +4,15 @@ use serde_json::Value;
 
 use super::any_cell::{AnyCell, AnyMemory};
 use super::cell::{CellShapes, RecurrentCell};
+use super::direction::Direction;
 use super::layer::{Recurrent, check_initial_states, layer_object};
-use super::sequence::{Direction, SequenceCache};
+use super::sequence::SequenceCache;
 use crate::config::{Config, Setting};
 use crate::kernels::elementwise::axpy;
 use crate::kernels::reorder;
-use crate::layers::{Context, Description, GradInputs, Grads, Inputs, MaskRule, MultiLayer, ParamBuilder};
+use crate::layers::{
+    Context, Description, Facts, GradInputs, Grads, Inputs, KeepsState, MaskRule, MultiLayer, ParamBuilder,
+};
 use crate::{Error, Result, Scalar, Tensor};
 
 /// How [`Bidirectional`] joins the outputs of its halves.
@@ -366,19 +369,24 @@ impl<F: Scalar> MultiLayer<F> for Bidirectional {
         description
     }
 
-    fn mask_rule(&self, output: usize) -> MaskRule {
-        let outputs = if self.merge_mode.is_none() { 2 } else { 1 };
-        let sequences = self.layer.options.return_sequences;
-        if sequences && output < outputs { MaskRule::Pass } else { MaskRule::Stop }
+    fn facts(&self) -> Facts {
+        let rule = if self.layer.options.return_sequences { MaskRule::Pass } else { MaskRule::Stop };
+        Facts::default().mask(rule).masked_outputs(if self.merge_mode.is_none() { 2 } else { 1 })
     }
 
-    fn carries_state(&self) -> bool {
-        self.layer.options.stateful
+    fn keeps_state(&self) -> Option<&dyn KeepsState<F, BidirectionalCache<F>>> {
+        Some(self)
     }
+}
 
+impl<F: Scalar> KeepsState<F, BidirectionalCache<F>> for Bidirectional {
     fn update_state(&self, state: &mut Grads<'_, F>, cache: &BidirectionalCache<F>, cx: &Context<'_, F>) {
         for (i, (half, memory)) in self.halves().iter().zip(&cache.halves).enumerate() {
             half.layer.keep_states(&mut state.within(PREFIXES[i]), memory, &cx.within(PREFIXES[i], i as u64));
         }
+    }
+
+    fn between_batches(&self) -> bool {
+        self.layer.options.stateful
     }
 }

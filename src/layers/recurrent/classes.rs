@@ -4,9 +4,12 @@ use serde_json::Value;
 
 use super::any_cell::AnyCell;
 use super::bidirectional::{Bidirectional, MergeMode};
+use super::conv_lstm::{ConvLSTM1D, ConvLSTM2D, ConvLSTM3D};
+use super::gru::GRU;
 use super::layer::{Recurrent, split_options};
+use super::lstm::LSTM;
+use super::simple::RNN;
 use super::stacked::StackedRNNCells;
-use super::{ConvLSTM1D, ConvLSTM2D, ConvLSTM3D, GRU, LSTM, RNN};
 use crate::config::{self, Config, Configured};
 use crate::{Error, Result};
 

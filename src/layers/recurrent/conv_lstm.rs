@@ -6,8 +6,8 @@
 
 use super::cell::{CellGradients, CellMemory, CellShapes, CellStep, RecurrentCell, States, StatesMut};
 use super::dropout::{SequenceDropout, check_rates};
+use super::layer::{LayerCell, Recurrent};
 use super::options::{CellOptions, cell_options};
-use super::{LayerCell, Recurrent};
 use crate::constraints::Constraint;
 use crate::initializers::Initializer;
 use crate::kernels::aligned::Aligned;

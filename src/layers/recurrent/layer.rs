@@ -4,12 +4,14 @@ use serde_json::Value;
 
 use super::any_cell::AnyCell;
 use super::cell::{CellShapes, RecurrentCell};
+use super::direction::Direction;
 use super::options::SequenceOptions;
-use super::sequence::{Direction, SequenceCache};
-use super::simple::SimpleRNNCell;
+use super::sequence::SequenceCache;
 use super::stacked::cell_object;
 use crate::config::{self, Config, Configured};
-use crate::layers::{Context, Description, GradInputs, Grads, Inputs, MaskRule, MultiLayer, ParamBuilder};
+use crate::layers::{
+    Context, Description, Facts, GradInputs, Grads, Inputs, KeepsState, MaskRule, MultiLayer, ParamBuilder,
+};
 use crate::regularizers::Regularizer;
 use crate::{Error, Result, Scalar, Tensor};
 
@@ -57,19 +59,6 @@ pub trait LayerCell: Configured {
     const LAYER: &'static str;
 }
 
-impl Recurrent<SimpleRNNCell> {
-    /// A recurrent layer with this cell.
-    ///
-    /// ```
-    /// use gradus::prelude::*;
-    ///
-    /// let layer = RNN::of(LSTMCell::new(8)).return_state(true); // LSTM::new(8).return_state(true)
-    /// ```
-    pub fn of<C>(cell: C) -> Recurrent<C> {
-        Recurrent { cell, options: SequenceOptions::new(), whole: None }
-    }
-}
-
 impl<C: LayerCell> Recurrent<C> {
     /// The layer that is named after its cell.
     pub(super) fn whole(cell: C) -> Self {
@@ -78,6 +67,11 @@ impl<C: LayerCell> Recurrent<C> {
 }
 
 impl<C> Recurrent<C> {
+    /// The layer of any cell.
+    pub(super) fn around(cell: C) -> Self {
+        Self { cell, options: SequenceOptions::new(), whole: None }
+    }
+
     /// The layer's name within its model. Default: the class in snake case, numbered where it repeats.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.options = self.options.name(name);
@@ -371,16 +365,28 @@ impl<F: Scalar, C: RecurrentCell<F>> MultiLayer<F> for Recurrent<C> {
         self.description::<F>()
     }
 
-    fn mask_rule(&self, output: usize) -> MaskRule {
-        if self.options.return_sequences && output == 0 { MaskRule::Pass } else { MaskRule::Stop }
+    fn facts(&self) -> Facts {
+        let rule = if self.options.return_sequences { MaskRule::Pass } else { MaskRule::Stop };
+        Facts::default().mask(rule)
     }
 
-    fn carries_state(&self) -> bool {
-        self.options.stateful
+    fn keeps_state(&self) -> Option<&dyn KeepsState<F, SequenceCache<F, C::Cache, C::Sequence>>> {
+        Some(self)
     }
+}
 
-    fn update_state(&self, state: &mut Grads<'_, F>, cache: &Self::Cache, cx: &Context<'_, F>) {
+impl<F: Scalar, C: RecurrentCell<F>> KeepsState<F, SequenceCache<F, C::Cache, C::Sequence>> for Recurrent<C> {
+    fn update_state(
+        &self,
+        state: &mut Grads<'_, F>,
+        cache: &SequenceCache<F, C::Cache, C::Sequence>,
+        cx: &Context<'_, F>,
+    ) {
         self.keep_states(state, cache, cx);
+    }
+
+    fn between_batches(&self) -> bool {
+        self.options.stateful
     }
 }
 

@@ -1,9 +1,10 @@
 //! Long short-term memory.
 
 use super::cell::{CellGradients, CellMemory, CellShapes, CellStep, RecurrentCell, States, StatesMut};
+use super::layer::{LayerCell, Recurrent};
 use super::options::{CellOptions, cell_options, unit_cell};
-use super::units::{self, UnitCell, UnitSequences};
-use super::{LayerCell, Recurrent};
+use super::unit_steps;
+use super::units::{UnitCell, UnitSequences};
 use crate::constraints::Constraint;
 use crate::initializers::Initializer;
 use crate::kernels::recurrent::{Cache, GradOutput, GradWeights, Output, SequencePass, Weights, lstm};

@@ -5,6 +5,7 @@ mod bidirectional;
 mod cell;
 mod classes;
 mod conv_lstm;
+mod direction;
 mod dropout;
 mod gru;
 mod layer;
@@ -14,6 +15,7 @@ mod sequence;
 mod simple;
 mod stacked;
 mod time_loop;
+mod unit_steps;
 mod units;
 
 pub use any_cell::AnyCell;
@@ -28,5 +30,3 @@ pub use lstm::{LSTM, LSTMCell};
 pub use simple::{RNN, SimpleRNNCell};
 pub use stacked::StackedRNNCells;
 pub use units::UnitSequences;
-
-use layer::LayerCell;

@@ -192,17 +192,17 @@ macro_rules! declare_cell {
 macro_rules! unit_cell {
     ($name:ident) => {
         impl<F: Scalar> RecurrentCell<F> for $name {
-            type Cache = units::UnitStep<F>;
-            type Sequence = units::UnitMemory<F>;
+            type Cache = unit_steps::UnitStep<F>;
+            type Sequence = unit_steps::UnitMemory<F>;
 
             fn shapes(&self, input: &[usize]) -> Result<CellShapes> {
-                units::shapes::<F>(self, input)
+                unit_steps::shapes::<F>(self, input)
             }
             fn build(&self, input: &[usize], params: &mut ParamBuilder<'_, F>) -> Result<()> {
                 self.add_weights(input[0], params)
             }
             fn begin(&self, rows: usize, input: &[usize], memory: &mut Self::Sequence, cx: &Context<'_, F>) {
-                units::begin(self, rows, input, memory, cx);
+                unit_steps::begin(self, rows, input, memory, cx);
             }
             fn forward(
                 &self,
@@ -213,7 +213,7 @@ macro_rules! unit_cell {
                 memory: CellMemory<'_, Self::Cache, Self::Sequence>,
                 cx: &Context<'_, F>,
             ) {
-                units::step_forward(self, x, before, after, memory, cx);
+                unit_steps::step_forward(self, x, before, after, memory, cx);
             }
             fn backward(
                 &self,
@@ -223,7 +223,7 @@ macro_rules! unit_cell {
                 memory: CellMemory<'_, Self::Cache, Self::Sequence>,
                 cx: &Context<'_, F>,
             ) {
-                units::step_backward(self, step, grad, grads, memory, cx);
+                unit_steps::step_backward(self, step, grad, grads, memory, cx);
             }
             fn describe(&self) -> Description {
                 Description::of(self)

@@ -1,30 +1,11 @@
 //! A cell over whole sequences: by the kernels where it has such, else by the time loop.
 
 use super::cell::RecurrentCell;
+use super::direction::{Direction, OutputSize};
 use super::time_loop::LoopCache;
 use super::units::UnitCache;
 use crate::layers::{Context, Grads};
 use crate::{Scalar, View};
-
-/// Which way sequences are taken, and what becomes of the outputs.
-#[derive(Clone, Copy, Debug)]
-pub struct Direction {
-    /// Whether the last timestep comes first.
-    pub backwards: bool,
-    /// Whether all outputs are given, not only the last.
-    pub sequences: bool,
-    /// Whether outputs are zeros at masked steps.
-    pub zero_masked: bool,
-}
-
-/// How large an output is.
-#[derive(Clone, Copy, Debug)]
-pub struct OutputSize {
-    /// Values of a row.
-    pub len: usize,
-    /// The size of its last axis.
-    pub last_axis: usize,
-}
 
 /// The memory of a pass of a cell over sequences.
 #[derive(Debug, Default)]

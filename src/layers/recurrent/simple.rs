@@ -1,9 +1,10 @@
 //! The simple recurrent layer.
 
 use super::cell::{CellGradients, CellMemory, CellShapes, CellStep, RecurrentCell, States, StatesMut};
+use super::layer::{LayerCell, Recurrent};
 use super::options::{CellOptions, cell_options, unit_cell};
-use super::units::{self, UnitCell, UnitSequences};
-use super::{LayerCell, Recurrent};
+use super::unit_steps;
+use super::units::{UnitCell, UnitSequences};
 use crate::constraints::Constraint;
 use crate::initializers::Initializer;
 use crate::kernels::recurrent::{Cache, GradOutput, GradWeights, Output, SequencePass, Weights, simple};
@@ -63,6 +64,19 @@ cell_options! {
         /// How many values a state has, and an output.
         units: usize,
     ) {
+    }
+}
+
+impl Recurrent<SimpleRNNCell> {
+    /// A recurrent layer with this cell.
+    ///
+    /// ```
+    /// use gradus::prelude::*;
+    ///
+    /// let layer = RNN::of(LSTMCell::new(8)).return_state(true); // LSTM::new(8).return_state(true)
+    /// ```
+    pub fn of<C>(cell: C) -> Recurrent<C> {
+        Recurrent::around(cell)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The time loop: any cell over whole sequences, step by step, forward and back.
 
 use super::cell::{CellGradients, CellMemory, CellShapes, CellStep, RecurrentCell, States, StatesMut};
-use super::sequence::{Direction, OutputSize};
+use super::direction::{Direction, OutputSize};
 use crate::kernels::elementwise::axpy;
 use crate::layers::{Context, Grads};
 use crate::{Scalar, Tensor, View};

@@ -1,14 +1,13 @@
 //! Cells whose states are rows of `units` values: one kernel for inputs, one for states. Their steps are computed many
-//! at a time by [`kernels::recurrent`](crate::kernels::recurrent), or one by one.
+//! at a time by [`kernels::recurrent`](crate::kernels::recurrent).
 
-use super::cell::{CellGradients, CellMemory, CellShapes, CellStep, States, StatesMut};
-use super::dropout::{SequenceDropout, check_rates};
+use super::direction::Direction;
+use super::dropout::SequenceDropout;
 use super::options::CellOptions;
-use super::sequence::Direction;
 use crate::kernels::elementwise::axpy;
 use crate::kernels::recurrent::{Cache, GradOutput, GradWeights, Output, SequencePass, Sizes, Weights};
 use crate::layers::{Context, Grads, ParamBuilder};
-use crate::{Error, Result, Scalar, View};
+use crate::{Result, Scalar, View};
 
 /// A cell of this kind: its parameters, and its passes over whole sequences.
 pub trait UnitCell<F: Scalar>: Send + Sync {
@@ -52,7 +51,7 @@ pub struct UnitDropout<F> {
 
 impl<F: Scalar> UnitDropout<F> {
     /// Draws for sequences of steps of so many features.
-    fn draw(&mut self, cell: &dyn UnitCell<F>, rows: usize, features: usize, cx: &Context<'_, F>) {
+    pub(super) fn draw(&mut self, cell: &dyn UnitCell<F>, rows: usize, features: usize, cx: &Context<'_, F>) {
         let CellOptions { dropout, recurrent_dropout, seed, .. } = cell.options();
         self.inputs.draw(dropout, seed, 0, rows, features, cx);
         self.states.draw(recurrent_dropout, seed, 1, rows, cell.units(), cx);
@@ -69,7 +68,7 @@ pub struct UnitCache<F> {
 }
 
 /// The pass through the kernels; `dropout` holds what was drawn for it.
-fn sequence_pass<'c, F: Scalar>(
+pub(super) fn sequence_pass<'c, F: Scalar>(
     cell: &'c dyn UnitCell<F>,
     sizes: Sizes,
     backwards: bool,
@@ -88,13 +87,16 @@ fn sequence_pass<'c, F: Scalar>(
     }
 }
 
-fn weights<'p, F: Scalar>(cell: &dyn UnitCell<F>, cx: &Context<'p, F>) -> Weights<'p, F> {
+pub(super) fn weights<'p, F: Scalar>(cell: &dyn UnitCell<F>, cx: &Context<'p, F>) -> Weights<'p, F> {
     let bias = cell.options().use_bias.then(|| cx.params.at(2));
     Weights { kernel: cx.params.at(0), recurrent: cx.params.at(1), bias }
 }
 
 /// Where the gradients of the weights are added, if anybody wants them.
-fn grad_weights<'g, F: Scalar>(cell: &dyn UnitCell<F>, grads: &'g mut Grads<'_, F>) -> Option<GradWeights<'g, F>> {
+pub(super) fn grad_weights<'g, F: Scalar>(
+    cell: &dyn UnitCell<F>,
+    grads: &'g mut Grads<'_, F>,
+) -> Option<GradWeights<'g, F>> {
     grads.wanted().then(|| {
         if cell.options().use_bias {
             let [kernel, recurrent, bias] = grads.several([0, 1, 2]);
@@ -213,89 +215,5 @@ impl<F: Scalar> UnitSequences<'_, F> {
         let pass = sequence_pass(self.0, sizes, direction.backwards, true, dropout, cx.mask());
         let into = grad_weights(self.0, grads);
         self.0.backward(&pass, &weights(self.0, cx), &grad, into, grad_x, initial, kernels);
-    }
-}
-
-/// The memory of a single step.
-#[derive(Debug, Default)]
-pub struct UnitStep<F>(Cache<F>);
-
-/// What single steps share.
-#[derive(Debug, Default)]
-pub struct UnitMemory<F> {
-    working: Cache<F>,
-    dropout: UnitDropout<F>,
-}
-
-/// [`RecurrentCell::shapes`](super::RecurrentCell::shapes) of such a cell, whose options are checked too.
-pub(super) fn shapes<F: Scalar>(cell: &dyn UnitCell<F>, input: &[usize]) -> Result<CellShapes> {
-    if input.len() != 1 {
-        return Err(Error::input_shape("(features)", input));
-    }
-    if cell.units() == 0 {
-        return Err(Error::option("units", "at least 1", 0));
-    }
-    let options = cell.options();
-    check_rates(options.dropout, options.recurrent_dropout)?;
-    options.check_activations(2)?;
-    Ok(CellShapes::new((0..cell.states()).map(|_| [cell.units()])))
-}
-
-/// [`RecurrentCell::begin`](super::RecurrentCell::begin) of such a cell.
-pub(super) fn begin<F: Scalar>(
-    cell: &dyn UnitCell<F>,
-    rows: usize,
-    input: &[usize],
-    memory: &mut UnitMemory<F>,
-    cx: &Context<'_, F>,
-) {
-    memory.dropout.draw(cell, rows, input[0], cx);
-}
-
-/// One step of such a cell: the kernels' sequences of one timestep.
-pub(super) fn step_forward<F: Scalar>(
-    cell: &dyn UnitCell<F>,
-    x: View<'_, F>,
-    before: States<'_, F>,
-    mut after: StatesMut<'_, F>,
-    memory: CellMemory<'_, UnitStep<F>, UnitMemory<F>>,
-    cx: &Context<'_, F>,
-) {
-    let sizes = Sizes { rows: x.rows(), steps: 1, features: x.row_len(), units: cell.units() };
-    let (UnitStep(cache), UnitMemory { working, dropout }) = (memory.step, memory.sequence);
-    let pass = sequence_pass(cell, sizes, false, cx.backward_follows(), dropout, None);
-    let initial = [0, 1].map(|state| (state < before.len()).then(|| before.get(state).data()));
-    cache.exchange_working_memory(working);
-    cell.forward(&pass, &weights(cell, cx), &x, initial, Output::Nowhere, cache);
-    cache.exchange_working_memory(working);
-    after.get_mut(0).copy_from_slice(cache.last_state(sizes, pass.keep));
-    if after.len() > 1 {
-        after.get_mut(1).copy_from_slice(cache.last_carry(sizes, pass.keep));
-    }
-}
-
-/// Backward of [`step_forward`].
-pub(super) fn step_backward<F: Scalar>(
-    cell: &dyn UnitCell<F>,
-    step: CellStep<'_, F>,
-    grad: CellGradients<'_, F>,
-    grads: &mut Grads<'_, F>,
-    memory: CellMemory<'_, UnitStep<F>, UnitMemory<F>>,
-    cx: &Context<'_, F>,
-) {
-    let sizes = Sizes { rows: step.x.rows(), steps: 1, features: step.x.row_len(), units: cell.units() };
-    let (UnitStep(cache), UnitMemory { working, dropout }) = (memory.step, memory.sequence);
-    let pass = sequence_pass(cell, sizes, false, true, dropout, None);
-    let CellGradients { after, mut before, x: mut grad_x, .. } = grad;
-    let after = after.read();
-    let states = [0, 1].map(|state| (state < after.len()).then(|| after.get(state).data()));
-    let of_last = GradOutput { sequence: None, zero_masked: false, states };
-    let into = grad_weights(cell, grads);
-    cache.exchange_working_memory(working);
-    cell.backward(&pass, &weights(cell, cx), &of_last, into, grad_x.as_deref_mut(), true, cache);
-    cache.exchange_working_memory(working);
-    before.get_mut(0).copy_from_slice(cache.grad_state());
-    if before.len() > 1 {
-        before.get_mut(1).copy_from_slice(cache.grad_carry());
     }
 }

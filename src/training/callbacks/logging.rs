@@ -55,7 +55,7 @@ impl CSVLogger {
     }
 
     /// Begins the file, or goes on with one that is there.
-    pub(crate) fn open(&mut self) -> Result<()> {
+    fn open(&mut self) -> Result<()> {
         let io = |source| Error::Io { path: self.path.clone(), source };
         self.names.clear();
         if self.append && self.path.exists() {
@@ -71,7 +71,7 @@ impl CSVLogger {
     }
 
     /// Adds the line of an epoch.
-    pub(crate) fn add(&mut self, epoch: usize, logs: &Logs) -> Result<()> {
+    fn add(&mut self, epoch: usize, logs: &Logs) -> Result<()> {
         if self.names.is_empty() {
             self.names = logs.names();
             self.names.sort();
@@ -84,7 +84,7 @@ impl CSVLogger {
     }
 
     /// Lets go of the file.
-    pub(crate) fn close(&mut self) {
+    fn close(&mut self) {
         self.file = None;
     }
 

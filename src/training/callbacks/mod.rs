@@ -12,8 +12,9 @@ pub use rates::{LearningRateRangeTest, LearningRateScheduler, ReduceLROnPlateau}
 #[cfg(feature = "tensorboard")]
 pub use tensorboard::TensorBoard;
 
-use super::compile::Compiled;
+use super::checkpoint::save_checkpoint;
 use super::history::Logs;
+use super::learner::Learner;
 use crate::kernels::aligned::Aligned;
 use crate::models::Model;
 use crate::{Error, Result, Scalar};
@@ -24,33 +25,74 @@ pub struct EpochState<'a, F: Scalar> {
     pub epoch: usize,
     /// How many epochs there are to be.
     pub epochs: usize,
-    pub(crate) model: &'a mut Model<F>,
-    pub(crate) compiled: &'a mut Compiled<F>,
-    pub(crate) stop: &'a mut bool,
+    learner: &'a mut dyn Learner<F>,
+    /// The first optimizer's.
+    learning_rate: f64,
+    stop: &'a mut bool,
 }
 
-impl<F: Scalar> EpochState<'_, F> {
-    /// The model as it stands.
-    pub fn model(&self) -> &Model<F> {
-        self.model
+impl<'a, F: Scalar> EpochState<'a, F> {
+    pub(super) fn new(epoch: usize, epochs: usize, learner: &'a mut dyn Learner<F>, stop: &'a mut bool) -> Self {
+        let mut first = None;
+        learner.parts(&mut |part| {
+            first.get_or_insert_with(|| part.optimizer.learning_rate());
+        });
+        Self { epoch, epochs, learner, learning_rate: first.unwrap_or_default(), stop }
     }
 
-    /// The model, to be changed.
-    pub fn model_mut(&mut self) -> &mut Model<F> {
-        self.model
+    /// What is trained.
+    pub fn learner(&mut self) -> &mut dyn Learner<F> {
+        self.learner
     }
 
-    /// The learning rate of the next step.
+    /// What is trained, if it is of this type: `state.learner_as::<Gan>()`.
+    pub fn learner_as<L: 'static>(&mut self) -> Option<&mut L> {
+        self.learner.as_any()?.downcast_mut()
+    }
+
+    /// The model that is trained.
+    ///
+    /// # Panics
+    /// If it is no model by itself but another [`Learner`].
+    pub fn model(&mut self) -> &mut Model<F> {
+        self.learner.as_model().expect("the learner is a model")
+    }
+
+    /// The learning rate of the next step; of several optimizers the first one's.
     pub fn learning_rate(&self) -> f64 {
-        self.compiled.driver.learning_rate()
+        self.learning_rate
     }
 
-    /// Sets the learning rate of all further steps.
+    /// Sets the learning rate of all further steps, of every optimizer.
     ///
     /// # Errors
     /// If it is negative or not finite.
     pub fn set_learning_rate(&mut self, rate: f64) -> Result<()> {
-        self.compiled.driver.set_learning_rate(rate)
+        let mut set = Ok(());
+        self.learner.parts(&mut |part| {
+            if set.is_ok() {
+                set = part.optimizer.set_learning_rate(rate);
+            }
+        });
+        self.learning_rate = rate;
+        set
+    }
+
+    /// How many steps the first optimizer has made.
+    pub fn steps(&mut self) -> u64 {
+        let mut steps = None;
+        self.learner.parts(&mut |part| {
+            steps.get_or_insert_with(|| part.optimizer.steps());
+        });
+        steps.unwrap_or_default()
+    }
+
+    /// Writes all that the training needs to go on to a file, as after `epochs` epochs: see [`resume`](super::resume).
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn save_checkpoint(&mut self, path: impl AsRef<Path>, epochs: usize) -> Result<()> {
+        save_checkpoint(self.learner, path, epochs)
     }
 
     /// Ends the training after this epoch.
@@ -60,9 +102,29 @@ impl<F: Scalar> EpochState<'_, F> {
 
     /// Whether more of a figure is better, as its metric says.
     fn higher_is_better(&self, name: &str) -> bool {
-        let name = name.strip_prefix("val_").unwrap_or(name);
-        let mut metrics = self.compiled.objectives.iter().flat_map(|objective| &objective.metrics);
-        metrics.any(|watched| watched.name == name && watched.metric.higher_is_better())
+        self.learner.higher_is_better(name.strip_prefix("val_").unwrap_or(name))
+    }
+
+    /// Keeps the weights of all parts in `kept`.
+    fn keep_weights(&mut self, kept: &mut Vec<Aligned<F>>) {
+        let mut number = 0;
+        self.learner.parts(&mut |part| {
+            match kept.get_mut(number) {
+                Some(own) => own.clone_from(&part.network.params),
+                None => kept.push(part.network.params.clone()),
+            }
+            number += 1;
+        });
+    }
+
+    /// Puts weights back that were kept.
+    fn put_back(&mut self, kept: &[Aligned<F>]) {
+        let mut kept = kept.iter();
+        self.learner.parts(&mut |part| {
+            if let Some(weights) = kept.next() {
+                part.network.params.copy_from_slice(weights);
+            }
+        });
     }
 }
 
@@ -112,11 +174,11 @@ pub trait Callback<F: Scalar>: Send {
         Ok(())
     }
 
-    /// After each step; `loss` is that of the batch.
+    /// After each step; `logs` are those of the batch alone: of a model its `loss`.
     ///
     /// # Errors
     /// An error ends the training.
-    fn on_batch_end(&mut self, state: &mut EpochState<'_, F>, batch: usize, loss: f64) -> Result<()> {
+    fn on_batch_end(&mut self, state: &mut EpochState<'_, F>, batch: usize, logs: &Logs) -> Result<()> {
         Ok(())
     }
 
@@ -152,8 +214,8 @@ impl<F: Scalar, C: Callback<F> + ?Sized> Callback<F> for &mut C {
     fn on_epoch_begin(&mut self, state: &mut EpochState<'_, F>) -> Result<()> {
         (**self).on_epoch_begin(state)
     }
-    fn on_batch_end(&mut self, state: &mut EpochState<'_, F>, batch: usize, loss: f64) -> Result<()> {
-        (**self).on_batch_end(state, batch, loss)
+    fn on_batch_end(&mut self, state: &mut EpochState<'_, F>, batch: usize, logs: &Logs) -> Result<()> {
+        (**self).on_batch_end(state, batch, logs)
     }
     fn on_loss_not_finite(&mut self, state: &mut EpochState<'_, F>, batch: usize, loss: f64) -> Result<bool> {
         (**self).on_loss_not_finite(state, batch, loss)
@@ -238,7 +300,7 @@ pub struct EarlyStopping<F = f32> {
     wait: usize,
     best: Option<f64>,
     best_epoch: usize,
-    best_weights: Option<Aligned<F>>,
+    best_weights: Vec<Aligned<F>>,
     stopped_epoch: Option<usize>,
 }
 
@@ -255,7 +317,7 @@ impl<F: Scalar> Default for EarlyStopping<F> {
             wait: 0,
             best: None,
             best_epoch: 0,
-            best_weights: None,
+            best_weights: Vec::new(),
             stopped_epoch: None,
         }
     }
@@ -325,7 +387,8 @@ impl<F: Scalar> EarlyStopping<F> {
 impl<F: Scalar> Callback<F> for EarlyStopping<F> {
     fn on_train_begin(&mut self, _: &mut EpochState<'_, F>) -> Result<()> {
         (self.wait, self.best, self.best_epoch) = (0, None, 0);
-        (self.best_weights, self.stopped_epoch) = (None, None);
+        self.best_weights.clear();
+        self.stopped_epoch = None;
         Ok(())
     }
 
@@ -335,9 +398,9 @@ impl<F: Scalar> Callback<F> for EarlyStopping<F> {
             return Ok(());
         }
         let higher = self.mode.higher_is_better(state, &self.monitor);
-        if self.restore_best_weights && self.best_weights.is_none() {
+        if self.restore_best_weights && self.best_weights.is_empty() {
             // Before any epoch was better, the first watched one is the best there is.
-            self.best_weights = Some(state.model.params.clone());
+            state.keep_weights(&mut self.best_weights);
             self.best_epoch = state.epoch;
         }
         self.wait += 1;
@@ -345,7 +408,7 @@ impl<F: Scalar> Callback<F> for EarlyStopping<F> {
             self.best = Some(value);
             self.best_epoch = state.epoch;
             if self.restore_best_weights {
-                self.best_weights = Some(state.model.params.clone());
+                state.keep_weights(&mut self.best_weights);
             }
             if self.baseline.is_none_or(|baseline| self.is_better(value, baseline, higher)) {
                 self.wait = 0;
@@ -360,9 +423,7 @@ impl<F: Scalar> Callback<F> for EarlyStopping<F> {
     }
 
     fn on_train_end(&mut self, state: &mut EpochState<'_, F>) -> Result<()> {
-        if let Some(weights) = &self.best_weights {
-            state.model.params.copy_from_slice(weights);
-        }
+        state.put_back(&self.best_weights);
         Ok(())
     }
 }
@@ -412,29 +473,24 @@ impl ModelCheckpoint {
         self.best
     }
 
-    /// Where an epoch is to be saved, if it is; `higher` says whether more of the monitored figure is better.
-    pub(crate) fn due(
-        &mut self,
-        epoch: usize,
-        logs: &Logs,
-        higher: impl FnOnce(Monitor, &str) -> bool,
-    ) -> Result<Option<String>> {
+    /// Where an epoch is to be saved, if it is.
+    fn due<F: Scalar>(&mut self, state: &EpochState<'_, F>, logs: &Logs) -> Result<Option<String>> {
         if self.save_best_only {
             let value = monitored("ModelCheckpoint", &self.monitor, logs)?;
-            let higher = higher(self.mode, &self.monitor);
+            let higher = self.mode.higher_is_better(state, &self.monitor);
             if self.best.is_some_and(|best| if higher { value <= best } else { value >= best }) {
                 return Ok(None);
             }
             self.best = Some(value);
         }
-        Ok(Some(self.path.to_string_lossy().replace("{epoch}", &(epoch + 1).to_string())))
+        Ok(Some(self.path.to_string_lossy().replace("{epoch}", &(state.epoch + 1).to_string())))
     }
 }
 
 impl<F: Scalar> Callback<F> for ModelCheckpoint {
     fn on_epoch_end(&mut self, state: &mut EpochState<'_, F>, logs: &Logs) -> Result<()> {
-        match self.due(state.epoch, logs, |mode, monitor| mode.higher_is_better(state, monitor))? {
-            Some(path) => state.model.checkpoint_file(state.compiled).write(path),
+        match self.due(state, logs)? {
+            Some(path) => state.save_checkpoint(path, state.epoch + 1),
             None => Ok(()),
         }
     }

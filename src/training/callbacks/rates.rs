@@ -194,7 +194,7 @@ pub struct LearningRateRangeTest<F = f32> {
     tried: Vec<(f64, f64)>,
     smooth: f64,
     ended: bool,
-    weights: Aligned<F>,
+    weights: Vec<Aligned<F>>,
     rate_before: f64,
 }
 
@@ -207,7 +207,7 @@ impl LearningRateRangeTest<f32> {
 
 impl<F> Default for LearningRateRangeTest<F> {
     fn default() -> Self {
-        let (tried, weights) = (Vec::new(), Aligned::new());
+        let (tried, weights) = (Vec::new(), Vec::new());
         Self { low: 1e-6, high: 1.0, steps: 100, tried, smooth: 0.0, ended: false, weights, rate_before: 0.0 }
     }
 }
@@ -253,11 +253,12 @@ impl<F: Scalar> Callback<F> for LearningRateRangeTest<F> {
         }
         self.tried.clear();
         (self.smooth, self.ended, self.rate_before) = (0.0, false, state.learning_rate());
-        self.weights.clone_from(&state.model.params);
+        state.keep_weights(&mut self.weights);
         state.set_learning_rate(self.low)
     }
 
-    fn on_batch_end(&mut self, state: &mut EpochState<'_, F>, _: usize, loss: f64) -> Result<()> {
+    fn on_batch_end(&mut self, state: &mut EpochState<'_, F>, _: usize, logs: &Logs) -> Result<()> {
+        let loss = monitored("LearningRateRangeTest", "loss", logs)?;
         let step = self.tried.len();
         if self.ended {
             return Ok(());
@@ -276,7 +277,7 @@ impl<F: Scalar> Callback<F> for LearningRateRangeTest<F> {
     }
 
     fn on_train_end(&mut self, state: &mut EpochState<'_, F>) -> Result<()> {
-        state.model.params.copy_from_slice(&self.weights);
+        state.put_back(&self.weights);
         state.set_learning_rate(self.rate_before)
     }
 }

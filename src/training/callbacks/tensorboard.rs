@@ -79,7 +79,7 @@ impl TensorBoard {
     }
 
     /// Begins a training.
-    pub(crate) fn begin(&mut self) -> Result<()> {
+    fn begin(&mut self) -> Result<()> {
         if self.update_freq == Some(0) {
             return Err(Error::option("update_freq", "at least 1", 0).within("TensorBoard"));
         }
@@ -88,12 +88,12 @@ impl TensorBoard {
     }
 
     /// Begins an epoch.
-    pub(crate) fn begin_epoch(&mut self) {
+    fn begin_epoch(&mut self) {
         self.epoch_began = Some((Instant::now(), self.batches));
     }
 
     /// Counts a batch, and writes its figures if it is one of those to be written.
-    pub(crate) fn batch(&mut self, figures: impl FnOnce() -> Vec<(String, f64)>) -> Result<()> {
+    fn batch(&mut self, figures: impl FnOnce() -> Vec<(String, f64)>) -> Result<()> {
         self.batches += 1;
         if self.update_freq.is_some_and(|batches| self.batches.is_multiple_of(batches)) {
             Self::run(&mut self.train, &self.log_dir, "train")?.scalars(self.batches, &figures())?;
@@ -102,7 +102,7 @@ impl TensorBoard {
     }
 
     /// Writes an epoch's figures of training.
-    pub(crate) fn trained(&mut self, epoch: usize, mut figures: Vec<(String, f64)>) -> Result<()> {
+    fn trained(&mut self, epoch: usize, mut figures: Vec<(String, f64)>) -> Result<()> {
         if let Some((began, batches)) = self.epoch_began.filter(|_| self.write_steps_per_second) {
             let rate = (self.batches - batches) as f64 / began.elapsed().as_secs_f64();
             figures.push(("epoch_steps_per_second".into(), rate));
@@ -111,7 +111,7 @@ impl TensorBoard {
     }
 
     /// Lets go of the files.
-    pub(crate) fn close(&mut self) {
+    fn close(&mut self) {
         (self.train, self.validation) = (None, None);
     }
 
@@ -134,8 +134,8 @@ impl<F: Scalar> Callback<F> for TensorBoard {
         Ok(())
     }
 
-    fn on_batch_end(&mut self, _: &mut EpochState<'_, F>, _: usize, loss: f64) -> Result<()> {
-        self.batch(|| vec![("batch_loss".into(), loss)])
+    fn on_batch_end(&mut self, _: &mut EpochState<'_, F>, _: usize, logs: &Logs) -> Result<()> {
+        self.batch(|| logs.iter().map(|(name, value)| (format!("batch_{name}"), value)).collect())
     }
 
     fn on_epoch_end(&mut self, state: &mut EpochState<'_, F>, logs: &Logs) -> Result<()> {
@@ -149,11 +149,14 @@ impl<F: Scalar> Callback<F> for TensorBoard {
                 }
             }
         }
-        trained.push(("epoch_learning_rate".into(), state.learning_rate()));
+        state.learner().parts(&mut |part| {
+            let gap = if part.name.is_empty() { "" } else { "_" };
+            trained.push((format!("epoch_{}{gap}learning_rate", part.name), part.optimizer.learning_rate()));
+        });
         self.trained(state.epoch, trained)?;
         if !validated.is_empty() {
             let file = Self::run(&mut self.validation, &self.log_dir, "validation")?;
-            file.scalars(state.compiled.driver.steps(), &evaluated)?;
+            file.scalars(state.steps(), &evaluated)?;
             file.scalars(state.epoch as u64, &validated)?;
         }
         Ok(())

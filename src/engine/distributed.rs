@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::architecture::make_layer;
-use super::operation::{AnyCache, AnyLayer, IntoLayer, LayerKind, Operation, Outputs};
+use super::operation::{AnyCache, Operation};
+use super::recipe::{AnyLayer, IntoLayer, LayerKind};
 use crate::config::{self, Config};
-use crate::layers::{BadValue, Context, Description, GradInputs, Grads, Inputs, MaskRule, ParamBuilder};
-use crate::registry::Registry;
+use crate::layers::{
+    BadValue, ChecksValues, Context, Description, Facts, GradInputs, Grads, InPlace, Inputs, MakesMask, MaskRule,
+    ParamBuilder,
+};
 use crate::{Error, Result, Scalar, Tensor};
 
 /// Applies a layer or a whole model to every timestep of a sequence, with the same parameters each time.
@@ -75,7 +77,7 @@ impl<F: Scalar, M, L: IntoLayer<F, M>> IntoLayer<F, EachStep<M>> for TimeDistrib
     }
 }
 
-fn distributed<F: Scalar>(layer: AnyLayer<F>, trainable: bool, name: Option<String>) -> AnyLayer<F> {
+pub(crate) fn distributed<F: Scalar>(layer: AnyLayer<F>, trainable: bool, name: Option<String>) -> AnyLayer<F> {
     let kind = match layer.kind {
         LayerKind::Operation(inner) => {
             LayerKind::Operation(Arc::new(Distributed { inner, trainable, part_of_model: false }))
@@ -91,14 +93,6 @@ fn distributed<F: Scalar>(layer: AnyLayer<F>, trainable: bool, name: Option<Stri
 /// A layer of a model that is applied to every timestep.
 pub(crate) fn within_each_step<F: Scalar>(inner: Arc<dyn Operation<F>>) -> Arc<dyn Operation<F>> {
     Arc::new(Distributed { inner, trainable: true, part_of_model: true })
-}
-
-/// From a configuration: `{"layer": {"class_name": …, "config": …}}`.
-pub(crate) fn from_config<F: Scalar>(options: &Config, registry: &Registry<F>) -> Result<AnyLayer<F>> {
-    config::refuse_unknown(options, &["layer", "name", "trainable"])?;
-    let layer = options.get("layer").ok_or_else(|| Error::option("layer", "given", "nothing"))?;
-    let trainable = config::take(options, "trainable", true)?;
-    Ok(distributed(make_layer(layer, registry)?, trainable, None))
 }
 
 /// A [`TimeDistributed`] layer as an operation: batch and time are one axis to the layer inside.
@@ -157,7 +151,7 @@ impl<F: Scalar> Operation<F> for Distributed<F> {
             return Err(Error::shape(format!("{steps} timesteps, as the first input"), other));
         }
         let within: Vec<&[usize]> = inputs.iter().map(|input| &input[1..]).collect();
-        if self.inner.coupling(within[0]).is_some() || self.inner.carries_state() {
+        if self.inner.coupled().is_some() || self.inner.carries_state() {
             return Err(Error::option("layer", "one without state between samples", self.inner.describe().class));
         }
         let outputs = self.inner.build(&within, params)?;
@@ -191,7 +185,7 @@ impl<F: Scalar> Operation<F> for Distributed<F> {
     fn backward(
         &self,
         inputs: Inputs<'_, F>,
-        _: Outputs<'_, F>,
+        _: &[Tensor<F>],
         grad_outputs: &mut [Tensor<F>],
         grad_inputs: &mut GradInputs<'_, F>,
         grads: &mut Grads<'_, F>,
@@ -227,42 +221,48 @@ impl<F: Scalar> Operation<F> for Distributed<F> {
         description
     }
 
-    fn mask_rule(&self, output: usize) -> MaskRule {
-        match output {
-            _ if self.part_of_model => self.inner.mask_rule(output),
-            0 => MaskRule::Pass,
-            _ => MaskRule::Stop,
-        }
+    fn inner(&self) -> Option<&dyn Operation<F>> {
+        Some(&*self.inner)
     }
 
-    fn make_mask(&self, inputs: Inputs<'_, F>, mask: &mut [bool]) {
-        let (mut shapes, mut shape) = (Vec::new(), Vec::new());
-        fold_inputs(inputs, &mut shapes, &mut shape);
-        self.inner.make_mask(self.inside(inputs, &shapes), mask);
+    fn facts(&self) -> Facts {
+        let facts = self.inner.facts();
+        // A mask of the timesteps passes the layer by.
+        if self.part_of_model { facts } else { facts.mask(MaskRule::Pass).masked_outputs(1) }
     }
 
-    fn update_state(&self, _: &mut Grads<'_, F>, _: &AnyCache, _: &Context<'_, F>) {}
-
-    fn is_reshape(&self) -> bool {
-        self.inner.is_reshape()
+    fn checks_values(&self) -> Option<&dyn ChecksValues<F>> {
+        self.inner.checks_values().map(|_| self as &dyn ChecksValues<F>)
     }
 
-    fn only_in_training(&self) -> bool {
-        self.inner.only_in_training()
+    fn makes_mask(&self) -> Option<&dyn MakesMask<F>> {
+        self.inner.makes_mask().map(|_| self as &dyn MakesMask<F>)
     }
 
-    fn checks_values(&self) -> bool {
-        self.inner.checks_values()
-    }
-
-    fn check_values(&self, inputs: Inputs<'_, F>) -> Result<(), BadValue> {
-        let (mut shapes, mut shape) = (Vec::new(), Vec::new());
-        fold_inputs(inputs, &mut shapes, &mut shape);
-        let checked = self.inner.check_values(self.inside(inputs, &shapes));
-        checked.map_err(|value| BadValue { row: value.row / inputs.get(0).shape()[1], ..value })
+    /// Values that are written over others are the same in any shape, but not what a layer sees of them.
+    fn in_place(&self) -> Option<&dyn InPlace<F>> {
+        None
     }
 
     fn leading_axes(&self) -> usize {
         if self.part_of_model { 1 + self.inner.leading_axes() } else { 0 }
+    }
+}
+
+impl<F: Scalar> MakesMask<F> for Distributed<F> {
+    fn make_mask(&self, inputs: Inputs<'_, F>, mask: &mut [bool]) {
+        let (mut shapes, mut shape) = (Vec::new(), Vec::new());
+        fold_inputs(inputs, &mut shapes, &mut shape);
+        self.inner.makes_mask().expect("handed out for it").make_mask(self.inside(inputs, &shapes), mask);
+    }
+}
+
+impl<F: Scalar> ChecksValues<F> for Distributed<F> {
+    fn check_values(&self, inputs: Inputs<'_, F>) -> Result<(), BadValue> {
+        let (mut shapes, mut shape) = (Vec::new(), Vec::new());
+        fold_inputs(inputs, &mut shapes, &mut shape);
+        let checks = self.inner.checks_values().expect("handed out for it");
+        let checked = checks.check_values(self.inside(inputs, &shapes));
+        checked.map_err(|value| BadValue { row: value.row / inputs.get(0).shape()[1], ..value })
     }
 }

@@ -1,162 +1,63 @@
-//! The graph of a model: its nodes in the order in which they run, its layers, its parameters.
-//!
-//! A [`Recipe`] says which layer is called on what; [`Graph::build`] asks the layers for shapes and parameters and
-//! resolves names to numbers once, so that running it needs no look-ups.
+//! Building: a recipe becomes a network. Every layer is asked for shapes and parameters, in running order.
 
 use std::collections::HashMap;
-use std::ops::Range;
 use std::sync::Arc;
 
 use super::distributed::within_each_step;
-use super::operation::{AnyLayer, LayerKind, Operation};
-use crate::layers::{Description, InputSlot, MaskRule, ParamBuilder, ParamSpec};
+use super::graph::{Graph, InputEntry, LayerEntry, Node};
+use super::network::Network;
+use super::operation::Operation;
+use super::recipe::{AnyLayer, Entry, LayerKind, Recipe};
+use crate::kernels::aligned::Aligned;
+use crate::layers::{InputSlot, MaskRule, ParamBuilder};
+use crate::parallel::Threads;
 use crate::tensor::checked_volume;
 use crate::{Error, Result, Scalar, random};
 
-/// What a model is made of, as its user said it.
-pub(crate) struct Recipe<F: Scalar> {
-    pub name: String,
-    pub seed: u64,
-    pub entries: Vec<Entry<F>>,
-    /// The outputs: which entry, and which of its outputs.
-    pub outputs: Vec<(usize, usize)>,
+impl<F: Scalar> Network<F> {
+    /// The network that a recipe describes, with parameters initialised from its seed.
+    pub(crate) fn from_recipe(recipe: &Recipe<F>) -> Result<Self> {
+        let (graph, params) = build(recipe)?;
+        let trains = graph.layers.iter().map(|layer| layer.description.trainable).collect();
+        Ok(Self {
+            graph: Arc::new(graph),
+            seed: recipe.seed,
+            params: Aligned::from(params.as_slice()),
+            trains,
+            threads: Threads::default(),
+            exchange: None,
+        })
+    }
 }
 
-/// An input, or a call of a layer on outputs of earlier entries.
-pub(crate) enum Entry<F: Scalar> {
-    Input { name: Option<String>, shape: Vec<usize>, batch: Option<usize> },
-    Call { layer: AnyLayer<F>, inputs: Vec<(usize, usize)> },
-}
-
-/// A layer of a graph.
-#[derive(Clone)]
-pub(crate) struct LayerEntry<F: Scalar> {
-    pub operation: Arc<dyn Operation<F>>,
-    /// Its path within the model, such as `discriminator/dense_1`.
-    pub name: String,
-    pub description: Description,
-    /// Which of the graph's parameters are its own.
-    pub specs: Range<usize>,
-    /// The shape of its (first) output, for the summary.
-    pub output: Vec<Vec<usize>>,
-}
-
-/// One call of a layer, or an input of the model (which has no layer).
-#[derive(Clone)]
-pub(crate) struct Node {
-    pub layer: Option<usize>,
-    pub inputs: Vec<InputSlot>,
-    /// Its outputs' numbers, counted over the graph.
-    pub outputs: Range<usize>,
-    /// A number of its own, for random numbers.
-    pub key: u64,
-}
-
-/// A model's nodes, layers and parameters, ready to run.
-#[derive(Clone)]
-pub(crate) struct Graph<F: Scalar> {
-    pub name: String,
-    /// In running order; the first are the inputs.
-    pub nodes: Vec<Node>,
-    pub layers: Vec<LayerEntry<F>>,
-    pub specs: Vec<ParamSpec>,
-    /// Each output's shape without the batch axis.
-    pub shapes: Vec<Vec<usize>>,
-    /// In whose memory an output's values lie, in training.
-    pub memory: Vec<usize>,
-    /// The same outside training, where layers such as dropout are passed over too.
-    pub memory_inference: Vec<usize>,
-    /// For each output, the output that its mask belongs to.
-    pub masks: Vec<Option<usize>>,
-    /// For each output, how many values a row of the mask has that its layer makes beside it; 0 without.
-    pub mask_lens: Vec<usize>,
-    pub inputs: Vec<InputEntry>,
-    /// The numbers of the model's outputs.
-    pub outputs: Vec<usize>,
-    /// The names of the layers that the outputs come from.
-    pub output_names: Vec<String>,
-    /// What each entry of the recipe is called here.
-    pub entry_names: Vec<String>,
-}
-
-/// An input of a model.
-#[derive(Clone, Debug)]
-pub(crate) struct InputEntry {
-    pub name: String,
-    pub shape: Vec<usize>,
-    /// How many rows every batch has, where that is fixed.
-    pub batch: Option<usize>,
-}
-
-impl<F: Scalar> Graph<F> {
-    /// Builds every layer in order, with parameters initialised from the recipe's seed.
-    pub fn build(recipe: &Recipe<F>) -> Result<(Self, Vec<F>)> {
-        let mut builder = Builder::new(recipe);
-        // Inputs first: their numbers are then those of the tensors that the caller feeds in.
-        for (number, entry) in recipe.entries.iter().enumerate() {
-            if let Entry::Input { name, shape, batch } = entry {
-                builder.add_input(number, name.as_deref(), shape, *batch)?;
-            }
+/// Builds every layer in order, with parameters initialised from the recipe's seed.
+fn build<F: Scalar>(recipe: &Recipe<F>) -> Result<(Graph<F>, Vec<F>)> {
+    let mut builder = Builder::new(recipe);
+    // Inputs first: their numbers are then those of the tensors that the caller feeds in.
+    for (number, entry) in recipe.entries.iter().enumerate() {
+        if let Entry::Input { name, shape, batch } = entry {
+            builder.add_input(number, name.as_deref(), shape, *batch)?;
         }
-        if builder.graph.inputs.is_empty() {
-            return Err(builder.problem("it has no input; give the shape of one sample with `input`"));
+    }
+    if builder.graph.inputs.is_empty() {
+        return Err(builder.problem("it has no input; give the shape of one sample with `input`"));
+    }
+    for (number, entry) in recipe.entries.iter().enumerate() {
+        if let Entry::Call { layer, inputs } = entry {
+            let inputs = builder.resolve(inputs)?;
+            let outputs = match &layer.kind {
+                LayerKind::Operation(operation) => builder.call(layer, operation, &inputs)?,
+                LayerKind::Model(inner) => builder.inline(layer, &inner.network, &inputs, None)?,
+                LayerKind::EachStep { model, axes, trainable } => {
+                    let each = EachStep { axes: *axes, trainable: *trainable };
+                    builder.inline(layer, &model.network, &inputs, Some(&each))?
+                }
+            };
+            builder.results[number] = outputs;
+            builder.graph.entry_names[number] = builder.name_of(layer);
         }
-        for (number, entry) in recipe.entries.iter().enumerate() {
-            if let Entry::Call { layer, inputs } = entry {
-                let inputs = builder.resolve(inputs)?;
-                let outputs = match &layer.kind {
-                    LayerKind::Operation(operation) => builder.call(layer, operation, &inputs)?,
-                    LayerKind::Model(model) => builder.inline(layer, &model.graph, &model.params, &inputs, None)?,
-                    LayerKind::EachStep { model, axes, trainable } => {
-                        let each = EachStep { axes: *axes, trainable: *trainable };
-                        builder.inline(layer, &model.graph, &model.params, &inputs, Some(&each))?
-                    }
-                };
-                builder.results[number] = outputs;
-                builder.graph.entry_names[number] = builder.name_of(layer);
-            }
-        }
-        builder.finish(recipe)
     }
-
-    /// How many rows every batch has, if an input says so.
-    pub fn batch(&self) -> Option<usize> {
-        self.inputs.iter().find_map(|input| input.batch)
-    }
-
-    /// Whether a layer's state goes from batch to batch outside training too.
-    pub fn carries_state(&self) -> bool {
-        self.layers.iter().any(|layer| layer.operation.carries_state())
-    }
-
-    /// The layer a node calls. Inputs call none.
-    pub fn layer(&self, node: &Node) -> Option<&LayerEntry<F>> {
-        node.layer.map(|layer| &self.layers[layer])
-    }
-
-    /// The layer called `name`.
-    pub fn find_layer(&self, name: &str) -> Result<usize> {
-        self.layers
-            .iter()
-            .position(|layer| layer.name == name)
-            .ok_or_else(|| Error::unknown("layer", name, self.layers.iter().map(|layer| layer.name.clone())))
-    }
-
-    /// The parameters of a layer.
-    pub fn layer_specs(&self, layer: usize) -> &[ParamSpec] {
-        &self.specs[self.layers[layer].specs.clone()]
-    }
-
-    /// A parameter's path: `dense_1/kernel`.
-    pub fn param_path(&self, layer: usize, spec: &ParamSpec) -> String {
-        format!("{}/{}", self.layers[layer].name, spec.name)
-    }
-
-    /// Every parameter with its path, in order.
-    pub fn param_paths(&self) -> impl Iterator<Item = (String, &ParamSpec)> {
-        (0..self.layers.len())
-            .flat_map(move |layer| self.layer_specs(layer).iter().map(move |spec| (self.param_path(layer, spec), spec)))
-    }
+    builder.finish(recipe)
 }
 
 fn name_layer<F: Scalar>(layer: &LayerEntry<F>, after: Option<String>, error: Error) -> Error {
@@ -175,6 +76,35 @@ pub(crate) fn snake_case(class: &str) -> String {
         name.extend(letter.to_lowercase());
     }
     name
+}
+
+/// The output that the mask beside output `slot` belongs to: itself, if its layer makes the mask.
+fn mask_owner<F: Scalar>(
+    graph: &Graph<F>,
+    rule: MaskRule,
+    inputs: &[usize],
+    slot: usize,
+    steps: Option<&usize>,
+) -> Option<usize> {
+    let masks = || inputs.iter().map(|&input| graph.masks[input]);
+    let made = match rule {
+        MaskRule::Stop => return None,
+        MaskRule::Pass => return masks().next().flatten(),
+        MaskRule::Make => true,
+        MaskRule::MakeOfAll => masks().all(|mask| mask.is_some()),
+        MaskRule::MakeOfAny => masks().any(|mask| mask.is_some()),
+    };
+    // What all inputs have from one and the same layer needs not be made again.
+    let first = inputs.first().and_then(|&input| graph.masks[input]);
+    let same_steps = || inputs.iter().all(|&input| graph.shapes[input].first() == steps);
+    match (rule, first) {
+        (MaskRule::MakeOfAll | MaskRule::MakeOfAny, Some(owner))
+            if masks().all(|mask| mask == Some(owner)) && same_steps() =>
+        {
+            Some(owner)
+        }
+        _ => made.then_some(slot),
+    }
 }
 
 /// Builds a layer, and refuses penalties and constraints that do not fit its parameters, and outputs that no machine
@@ -225,8 +155,7 @@ struct EachStep {
 fn refuse_state<F: Scalar>(inner: &Graph<F>) -> Result<()> {
     for node in &inner.nodes {
         let Some(layer) = inner.layer(node) else { continue };
-        let couples = |slot: &InputSlot| layer.operation.coupling(&inner.shapes[slot.slot]).is_some();
-        if layer.operation.carries_state() || node.inputs.first().is_some_and(couples) {
+        if layer.operation.carries_state() || layer.operation.coupled().is_some() {
             let expected = "a model whose layers have no state between samples";
             let received = format!("`{}` ({})", layer.name, layer.description.class);
             return Err(Error::option("layer", expected, received).within("TimeDistributed"));
@@ -342,30 +271,22 @@ impl<'a, F: Scalar> Builder<'a, F> {
         let (mut reshapes, mut passed_over, mut name, mut time) = (false, false, String::from("input"), 0);
         if let Some(layer) = layer {
             let entry = &graph.layers[layer];
-            reshapes = entry.operation.is_reshape();
-            passed_over = reshapes || entry.operation.only_in_training();
+            reshapes = entry.facts.is_reshape;
+            passed_over = reshapes || entry.facts.only_in_training;
             name.clone_from(&entry.name);
             time = entry.operation.leading_axes();
         }
         for (number, (&slot, shape)) in outputs.iter().zip(shapes).enumerate() {
-            let rule = layer.map_or(MaskRule::Stop, |layer| graph.layers[layer].operation.mask_rule(number));
+            let rule = layer.map_or(MaskRule::Stop, |layer| {
+                let facts = &graph.layers[layer].facts;
+                if number <= facts.more_masked { facts.mask } else { MaskRule::Stop }
+            });
             graph.shapes.push(shape.clone());
             graph.memory.push(if reshapes { graph.memory[inputs[0]] } else { slot });
-            graph.mask_lens.push(match rule {
-                MaskRule::Make => shape.iter().take(time + 1).product(),
-                _ => 0,
-            });
             graph.memory_inference.push(if passed_over { graph.memory_inference[inputs[0]] } else { slot });
-            graph.masks.push(match rule {
-                MaskRule::Make => Some(slot),
-                MaskRule::Pass => inputs.first().and_then(|&input| graph.masks[input]),
-                MaskRule::Common => inputs.first().and_then(|&first| {
-                    let same_mask = inputs.iter().all(|&input| graph.masks[input] == graph.masks[first]);
-                    let same_steps = shape.get(time) == graph.shapes[first].get(time);
-                    graph.masks[first].filter(|_| same_mask && same_steps)
-                }),
-                MaskRule::Stop => None,
-            });
+            let mask = mask_owner(graph, rule, inputs, slot, shape.get(time));
+            graph.mask_lens.push(if mask == Some(slot) { shape.iter().take(time + 1).product() } else { 0 });
+            graph.masks.push(mask);
             self.used.push(false);
         }
         let slot = |&slot: &usize| InputSlot { slot, adds: false, wanted: false, mask: graph.masks[slot] };
@@ -404,6 +325,7 @@ impl<'a, F: Scalar> Builder<'a, F> {
                 operation: operation.clone(),
                 name: name.clone(),
                 description,
+                facts: operation.facts(),
                 specs: first..first,
                 output: Vec::new(),
             };
@@ -460,11 +382,11 @@ impl<'a, F: Scalar> Builder<'a, F> {
     fn inline(
         &mut self,
         layer: &'a AnyLayer<F>,
-        inner: &Graph<F>,
-        inner_params: &[F],
+        network: &Network<F>,
         inputs: &[usize],
         each: Option<&EachStep>,
     ) -> Result<Vec<usize>> {
+        let inner: &Graph<F> = &network.graph;
         if inputs.len() != inner.inputs.len() {
             let (expected, received) = (format!("{} tensors", inner.inputs.len()), format!("{} tensors", inputs.len()));
             return Err(Error::option("inputs", expected, received).within(format!("model `{}`", inner.name)));
@@ -489,7 +411,7 @@ impl<'a, F: Scalar> Builder<'a, F> {
         });
         let first_layer = match known {
             Some(first_layer) => first_layer,
-            None => self.copy_layers(layer, inner, inner_params, each, &steps)?,
+            None => self.copy_layers(layer, network, each, &steps)?,
         };
         // A mask of the timesteps is none of what stands in one: it passes the model by.
         let outer: Vec<Option<usize>> = inputs.iter().map(|&slot| self.graph.masks[slot]).collect();
@@ -525,11 +447,11 @@ impl<'a, F: Scalar> Builder<'a, F> {
     fn copy_layers(
         &mut self,
         layer: &'a AnyLayer<F>,
-        inner: &Graph<F>,
-        inner_params: &[F],
+        network: &Network<F>,
         each: Option<&EachStep>,
         steps: &[usize],
     ) -> Result<usize> {
+        let inner = &network.graph;
         let own = if each.is_some() { "time_distributed" } else { &inner.name };
         let given = layer.name.as_deref().unwrap_or(own);
         // A model's own name may repeat (two encoders of one kind); a name given to the call may not.
@@ -546,6 +468,7 @@ impl<'a, F: Scalar> Builder<'a, F> {
                 for _ in 0..each.axes {
                     entry.operation = within_each_step(entry.operation);
                 }
+                entry.facts = entry.operation.facts();
                 entry.description.trainable &= each.trainable;
                 entry.output.iter_mut().for_each(|shape| *shape = [steps, shape].concat());
             }
@@ -556,7 +479,7 @@ impl<'a, F: Scalar> Builder<'a, F> {
             spec.range = spec.range.start + first_value..spec.range.end + first_value;
             spec
         }));
-        self.params.extend_from_slice(inner_params);
+        self.params.extend_from_slice(&network.params);
         self.built.push((layer, Built::Model { first_layer, prefix }));
         Ok(first_layer)
     }

@@ -1,9 +1,9 @@
 //! Which gradients a backward pass computes, worked out once and walked many times.
 
-use super::graph::Graph;
+use super::graph::{Graph, Node};
 use super::in_place::Places;
 use crate::Scalar;
-use crate::layers::InputSlot;
+use crate::layers::{Coupling, InputSlot};
 
 /// The backward pass of a graph for one choice of what is trained and what is wanted.
 #[derive(Clone, Debug)]
@@ -18,8 +18,8 @@ pub(crate) struct Plan {
     pub zeros: Vec<usize>,
     /// For each output of the model that brings a gradient: whether it adds to one already brought.
     pub seeds: Vec<Seed>,
-    /// Nodes where the shards of a batch meet, in running order (training only).
-    pub seams: Vec<usize>,
+    /// Where the shards of a batch meet, in running order (training only).
+    pub seams: Vec<Seam>,
 }
 
 /// What passes are to bring: gradients, and more values than the model's outputs.
@@ -59,6 +59,14 @@ pub(crate) struct Seed {
     pub slot: usize,
     /// Whether another model output in the same memory has brought its gradient before.
     pub adds: bool,
+}
+
+/// A node where the shards of a batch meet.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seam {
+    pub node: usize,
+    /// How many sums they exchange there.
+    pub sums: Coupling,
 }
 
 impl Plan {
@@ -127,16 +135,12 @@ impl Plan {
         nodes.reverse();
         // An input that nothing differentiable uses has gradient zero.
         zeros.extend((0..graph.inputs.len()).filter(|&slot| has_grad[slot] && !written[slot]));
-        let seams = (0..graph.nodes.len())
-            .filter(|&number| {
-                let node = &graph.nodes[number];
-                training
-                    && trained(node.layer)
-                    && graph
-                        .layer(node)
-                        .is_some_and(|layer| layer.operation.coupling(&graph.shapes[node.inputs[0].slot]).is_some())
-            })
-            .collect();
+        let seam = |(number, node): (usize, &Node)| {
+            let coupled = graph.layer(node).filter(|_| training && trained(node.layer))?.operation.coupled()?;
+            let shapes: Vec<&[usize]> = node.inputs.iter().map(|input| &graph.shapes[input.slot][..]).collect();
+            Some(Seam { node: number, sums: coupled.sums(&shapes) })
+        };
+        let seams = graph.nodes.iter().enumerate().filter_map(seam).collect();
         Self { memory, nodes, has_grad, zeros, seeds, seams }
     }
 }

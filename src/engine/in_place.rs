@@ -2,7 +2,6 @@
 
 use super::graph::{Graph, Node};
 use crate::Scalar;
-use crate::layers::MaskRule;
 
 /// Where values lie.
 pub(super) struct Places {
@@ -67,8 +66,8 @@ fn may_overwrite<F: Scalar>(graph: &Graph<F>, node: &Node, over: usize) -> bool 
     operation.in_place().is_some_and(|it| it.may_overwrite(over, node.inputs.len()))
         && node.outputs.len() == 1
         && layer.specs.is_empty()
-        && operation.mask_rule(0) != MaskRule::Make
-        && !operation.checks_values()
+        && graph.masks[node.outputs.start] != Some(node.outputs.start)
+        && operation.checks_values().is_none()
         && layer.description.activity_regularizer.is_none()
         && graph.shapes[node.inputs[over].slot] == *shape_of(graph, node)
 }
@@ -77,7 +76,7 @@ fn may_overwrite<F: Scalar>(graph: &Graph<F>, node: &Node, over: usize) -> bool 
 fn is_read_backward<F: Scalar>(graph: &Graph<F>, node: &Node, reshapes: bool) -> bool {
     // The values of a model's inputs are not its own.
     let Some(layer) = graph.layer(node) else { return true };
-    !reshapes && layer.operation.backward_reads_output() || layer.description.activity_regularizer.is_some()
+    !reshapes && !layer.facts.backward_ignores_output || layer.description.activity_regularizer.is_some()
 }
 
 #[cfg(test)]

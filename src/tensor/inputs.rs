@@ -5,23 +5,16 @@ use std::ops::{Deref, DerefMut};
 
 use ndarray::{ArrayBase, Data, Dimension};
 
+use super::Tensor;
 use crate::kernels::gather::{gather_bytes, gather_rows};
-use crate::{Error, Result, Scalar, Tensor};
+use crate::scalar::{Column, Element};
+use crate::{Error, Result, Scalar};
 
 /// A tensor that a user handed in: row-major values, borrowed where they lie so already.
 #[derive(Clone, Debug)]
 pub struct Given<'a, F: Scalar> {
     pub(crate) shape: &'a [usize],
     pub(crate) values: Column<'a, F>,
-}
-
-/// The values of a [`Given`]. Bytes stay bytes until a shard gathers its rows.
-#[derive(Clone, Debug)]
-pub enum Column<'a, F: Scalar> {
-    /// Of the model's own type.
-    Scalars(Cow<'a, [F]>),
-    /// Pixels or small labels.
-    Bytes(Cow<'a, [u8]>),
 }
 
 impl<F: Scalar> Given<'_, F> {
@@ -83,46 +76,6 @@ impl<F: Scalar> Given<'_, F> {
         Some((at / self.row_len().max(1), values[at].f64()))
     }
 }
-
-/// A number that arrays handed to a model may hold.
-pub trait Element<F: Scalar>: Copy {
-    /// Row-major values as the model takes them.
-    fn column(values: Cow<'_, [Self]>) -> Column<'_, F>
-    where
-        [Self]: ToOwned<Owned = Vec<Self>>;
-}
-
-impl Element<f32> for f32 {
-    fn column(values: Cow<'_, [f32]>) -> Column<'_, f32> {
-        Column::Scalars(values)
-    }
-}
-
-impl Element<f64> for f64 {
-    fn column(values: Cow<'_, [f64]>) -> Column<'_, f64> {
-        Column::Scalars(values)
-    }
-}
-
-impl<F: Scalar> Element<F> for u8 {
-    fn column(values: Cow<'_, [u8]>) -> Column<'_, F> {
-        Column::Bytes(values)
-    }
-}
-
-macro_rules! whole_elements {
-    ($($type:ty)*) => {$(
-        impl<F: Scalar> Element<F> for $type {
-            /// Labels and token ids; exact as far as the scalar is.
-            #[allow(clippy::cast_lossless)]
-            fn column(values: Cow<'_, [$type]>) -> Column<'_, F> {
-                Column::Scalars(values.iter().map(|&value| F::of(value as f64)).collect())
-            }
-        }
-    )*};
-}
-
-whole_elements!(u16 u32 u64 usize i8 i16 i32 i64 isize);
 
 /// An array that can be handed to a model: of its scalar, or of whole numbers; of any rank and layout.
 pub trait IntoTensor<'a, F: Scalar> {
@@ -256,40 +209,6 @@ where
 {
     fn into_inputs(self) -> Several<'a, F> {
         Several::Many(self.iter().map(IntoTensor::into_tensor).collect())
-    }
-}
-
-/// Refuses inputs that do not fit a model, and returns how many rows they have.
-pub(crate) fn check_inputs<F: Scalar>(
-    call: &str,
-    expected: &[super::graph::InputEntry],
-    given: &[Given<'_, F>],
-) -> Result<usize> {
-    if given.len() != expected.len() {
-        let names: Vec<&str> = expected.iter().map(|input| input.name.as_str()).collect();
-        let wanted = format!("{} inputs ({})", expected.len(), names.join(", "));
-        return Err(Error::data(call, wanted, format!("{}", given.len())));
-    }
-    for (input, given) in expected.iter().zip(given) {
-        if given.shape.get(1..) != Some(&input.shape[..]) {
-            check_rows(call, &format!("input `{}`", input.name), &input.shape, given.shape)?;
-        }
-    }
-    let rows = given[0].rows();
-    if let Some(other) = given.iter().find(|other| other.rows() != rows) {
-        return Err(Error::data(call, format!("{rows} rows in every input"), format!("{} rows", other.rows())));
-    }
-    Ok(rows)
-}
-
-/// Refuses a batch that has not the size that an input fixes.
-pub(crate) fn check_batch(call: &str, expected: &[super::graph::InputEntry], rows: usize) -> Result<()> {
-    match expected.iter().find(|input| input.batch.is_some_and(|batch| batch != rows)) {
-        None => Ok(()),
-        Some(input) => {
-            let wanted = format!("batches of {} rows, which input `{}` fixes", input.batch.unwrap_or(0), input.name);
-            Err(Error::data(call, wanted, format!("{rows}")))
-        }
     }
 }
 

@@ -3,6 +3,8 @@
 //! `ndarray`'s dynamic views allocate beyond four axes, and a kernel wants a slice. A [`View`] is a slice and a shape;
 //! it becomes an `ndarray` view at no cost where one is wanted.
 
+pub mod inputs;
+
 use std::ops::{Deref, DerefMut};
 
 use ndarray::{Array, ArrayD, ArrayViewD, ArrayViewMutD, Dimension, IxDyn};
@@ -244,4 +246,9 @@ impl<F: Scalar> Tensor<F> {
     pub fn into_array(self) -> ArrayD<F> {
         ArrayD::from_shape_vec(IxDyn(&self.shape), self.data.into_vec()).expect("shape and values agree")
     }
+}
+
+/// An array of its own.
+pub(crate) fn to_array<F: Scalar>(shape: &[usize], values: &[F]) -> ArrayD<F> {
+    ArrayD::from_shape_vec(shape.to_vec(), values.to_vec()).expect("shape and values agree")
 }

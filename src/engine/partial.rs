@@ -2,11 +2,13 @@
 
 use std::ops::Range;
 
-use super::pass::MOST_SHARDS;
+use super::cut::MOST_SHARDS;
+use super::exchange::join_tree;
 use crate::kernels::elementwise;
+use crate::layers::GradState;
 use crate::{Scalar, parallel};
 
-/// Runs of values, one a shard, whose sum in shard order is what is meant.
+/// Runs of values, one a shard, whose sum in the order of the tree is what is meant.
 ///
 /// Whoever reads the sum first adds it up, into the first run: an optimizer piece by piece, while a piece is in the
 /// cache anyway.
@@ -42,10 +44,7 @@ impl<'a, F: Scalar> Partial<'a, F> {
 
     /// The sum.
     pub fn add_up(&mut self) -> &mut [F] {
-        let (first, others) = self.parts[..self.count].split_first_mut().expect("a batch has a shard");
-        for other in others {
-            elementwise::axpy(F::one(), other, first);
-        }
+        join_tree(&mut self.parts[..self.count], &mut |left, right| elementwise::axpy(F::one(), right, left));
         self.count = 1;
         self.parts[0]
     }
@@ -70,4 +69,14 @@ impl<'a, F: Scalar> Partial<'a, F> {
         }
         self.parts[0]
     }
+}
+
+/// The gradients of a batch as a backward pass leaves them in its shards.
+pub(crate) struct ShardGradients<'a, F> {
+    /// Of all parameters.
+    pub sum: Partial<'a, F>,
+    /// For each shard, what is known of each parameter's gradient: rows of tables lie there.
+    pub known: [&'a [GradState<F>]; MOST_SHARDS],
+    /// How many shards keep the rows of tables apart: all or none.
+    pub count: usize,
 }

@@ -4,15 +4,13 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::operation::{AnyCache, AnyLayer, IntoLayer, LayerKind, Operation, Outputs};
+use super::operation::{AnyCache, Operation, Stateful};
+use super::recipe::{AnyLayer, IntoLayer, LayerKind};
 use crate::config::{self, Config};
 use crate::initializers::Initializer;
 use crate::kernels::spectral::power_iteration;
-use crate::layers::{
-    BadValue, Context, Coupling, Description, GradInputs, Grads, Inputs, MaskRule, ParamBuilder, ParamSpec, Params,
-};
-use crate::registry::Registry;
-use crate::{Activation, Error, Result, Scalar, Tensor};
+use crate::layers::{Context, Description, GradInputs, Grads, Inputs, ParamBuilder, ParamSpec, Params};
+use crate::{Error, Result, Scalar, Tensor};
 
 /// Divides a layer's kernel by its largest singular value σ in every step of training, which bounds how fast the layer's
 /// output can change: a discriminator of such layers is smooth.
@@ -74,22 +72,11 @@ impl<F: Scalar, M, L: IntoLayer<F, M>> IntoLayer<F, Smooth<M>> for SpectralNorma
     }
 }
 
-fn spectral<F: Scalar>(layer: AnyLayer<F>, power_iterations: usize, name: Option<String>) -> AnyLayer<F> {
+pub(crate) fn spectral<F: Scalar>(layer: AnyLayer<F>, power_iterations: usize, name: Option<String>) -> AnyLayer<F> {
     AnyLayer {
         kind: LayerKind::Operation(Arc::new(Spectral { inner: layer.into_operation(), power_iterations })),
         name,
     }
-}
-
-/// From a configuration: `{"layer": {"class_name": …, "config": …}, "power_iterations": 1}`.
-pub(crate) fn from_config<F: Scalar>(options: &Config, registry: &Registry<F>) -> Result<AnyLayer<F>> {
-    config::refuse_unknown(options, &["layer", "power_iterations", "name", "trainable"])?;
-    let layer = options.get("layer").ok_or_else(|| Error::option("layer", "given", "nothing"))?;
-    let (class, mut inner) = config::class_and_config(layer)?;
-    if let Some(trainable) = options.get("trainable") {
-        inner.insert("trainable".into(), trainable.clone());
-    }
-    Ok(spectral(registry.make_layer(&class, &inner)?, config::take(options, "power_iterations", 1)?, None))
 }
 
 /// A [`SpectralNormalization`] layer as an operation: the layer inside sees its parameters with another kernel.
@@ -116,7 +103,7 @@ fn kernel_number(specs: &[ParamSpec]) -> Option<usize> {
 }
 
 impl<F: Scalar> Spectral<F> {
-    fn inner(&self) -> &dyn Operation<F> {
+    fn layer(&self) -> &dyn Operation<F> {
         self.inner.as_deref().expect("`build` refuses models")
     }
 }
@@ -164,7 +151,7 @@ impl<F: Scalar> Operation<F> for Spectral<F> {
         if self.power_iterations == 0 {
             return Err(Error::option("power_iterations", "at least 1", 0));
         }
-        if inner.carries_state() || inner.coupling(inputs[0]).is_some() {
+        if inner.carries_state() || inner.coupled().is_some() {
             return Err(Error::option("layer", "one without state between samples", inner.describe().class));
         }
         let outputs = inner.build(inputs, params)?;
@@ -179,7 +166,7 @@ impl<F: Scalar> Operation<F> for Spectral<F> {
 
     fn new_cache(&self) -> AnyCache {
         Box::new(SpectralCache::<F> {
-            inner: self.inner().new_cache(),
+            inner: self.layer().new_cache(),
             specs: Vec::new(),
             values: Vec::new(),
             u: Vec::new(),
@@ -196,14 +183,14 @@ impl<F: Scalar> Operation<F> for Spectral<F> {
             cache.divided = false;
         }
         let mut inner = std::mem::replace(&mut cache.inner, Box::new(()));
-        self.inner().forward(inputs, outputs, &mut inner, &cache.within(cx));
+        self.layer().forward(inputs, outputs, &mut inner, &cache.within(cx));
         cache.inner = inner;
     }
 
     fn backward(
         &self,
         inputs: Inputs<'_, F>,
-        outputs: Outputs<'_, F>,
+        outputs: &[Tensor<F>],
         grad_outputs: &mut [Tensor<F>],
         grad_inputs: &mut GradInputs<'_, F>,
         grads: &mut Grads<'_, F>,
@@ -213,7 +200,7 @@ impl<F: Scalar> Operation<F> for Spectral<F> {
         let cache: &mut SpectralCache<F> = cache.downcast_mut().expect(OWN_CACHE);
         let mut inner = std::mem::replace(&mut cache.inner, Box::new(()));
         let within = cache.within(cx);
-        self.inner().backward(inputs, outputs, grad_outputs, grad_inputs, grads, &mut inner, &within);
+        self.layer().backward(inputs, outputs, grad_outputs, grad_inputs, grads, &mut inner, &within);
         cache.inner = inner;
     }
 
@@ -234,10 +221,16 @@ impl<F: Scalar> Operation<F> for Spectral<F> {
         description
     }
 
-    fn mask_rule(&self, output: usize) -> MaskRule {
-        self.inner().mask_rule(output)
+    fn inner(&self) -> Option<&dyn Operation<F>> {
+        self.inner.as_deref()
     }
 
+    fn stateful(&self) -> Option<&dyn Stateful<F>> {
+        Some(self)
+    }
+}
+
+impl<F: Scalar> Stateful<F> for Spectral<F> {
     fn update_state(&self, state: &mut Grads<'_, F>, cache: &AnyCache, _: &Context<'_, F>) {
         let cache: &SpectralCache<F> = cache.downcast_ref().expect(OWN_CACHE);
         if !cache.divided {
@@ -248,24 +241,8 @@ impl<F: Scalar> Operation<F> for Spectral<F> {
         state.at_mut(cache.specs.len()).copy_from_slice(&cache.u);
     }
 
-    fn make_mask(&self, inputs: Inputs<'_, F>, mask: &mut [bool]) {
-        self.inner().make_mask(inputs, mask);
-    }
-
-    fn checks_values(&self) -> bool {
-        self.inner().checks_values()
-    }
-
-    fn check_values(&self, inputs: Inputs<'_, F>) -> Result<(), BadValue> {
-        self.inner().check_values(inputs)
-    }
-
-    fn coupling(&self, _: &[usize]) -> Option<Coupling> {
-        None
-    }
-
-    fn output_activation(&self) -> Option<Activation> {
-        self.inner().output_activation()
+    fn between_batches(&self) -> bool {
+        false
     }
 }
 

@@ -3,12 +3,12 @@
 use std::ops::Range;
 
 use super::graph::{Graph, Node};
-use super::operation::AnyCache;
-use super::plan::{Plan, Seed};
+use super::operation::{AnyCache, Coupled};
+use super::plan::{Plan, Seam, Seed};
 use crate::kernels::aligned::Aligned;
 use crate::kernels::elementwise;
 use crate::layers::{
-    BadValue, Context, Feeds, GradInputs, GradState, Grads, InPlace, Inputs, MaskRule, Mode, NodeShared, Params, Values,
+    BadValue, Context, Feeds, GradInputs, GradState, Grads, InPlace, Inputs, Mode, NodeShared, Params, Values,
 };
 use crate::{Error, Scalar, Tensor, View, ViewMut};
 
@@ -200,18 +200,20 @@ impl<F: Scalar> Shard<F> {
             let (before, after) = self.values.split_at_mut(node.outputs.start);
             let outputs = &mut after[..node.outputs.len()];
             let cache = self.caches[number].as_mut().expect("a node with a layer has a cache");
-            if layer.operation.mask_rule(0) == MaskRule::Make {
+            if run.graph.masks[node.outputs.start] == Some(node.outputs.start)
+                && let Some(makes) = layer.operation.makes_mask()
+            {
                 let mut mask = std::mem::take(&mut self.masks[node.outputs.start]);
                 let values = Values { outputs: before, memory, masks: &self.masks, feeds, rows: &self.rows };
-                layer.operation.make_mask(Inputs::new(&node.inputs, values), &mut mask);
+                makes.make_mask(Inputs::new(&node.inputs, values), &mut mask);
                 self.masks[node.outputs.start] = mask;
             }
             let values = Values { outputs: before, memory, masks: &self.masks, feeds, rows: &self.rows };
             let inputs = Inputs::new(&node.inputs, values);
             let cx = context(run, number, self.number, &self.rows, inputs);
             let cx = if number == first { cx.with_totals(totals) } else { cx };
-            if layer.operation.checks_values()
-                && let Err(value) = layer.operation.check_values(inputs)
+            if let Some(checks) = layer.operation.checks_values()
+                && let Err(value) = checks.check_values(inputs)
             {
                 self.refused.get_or_insert((node.layer.unwrap_or_default(), value));
             }
@@ -232,18 +234,17 @@ impl<F: Scalar> Shard<F> {
         self.values[place] = own;
     }
 
-    /// This shard's part of the sums that node `number` needs before its forward pass.
-    pub fn forward_sums(&mut self, run: &Run<'_, F>, number: usize, feeds: Feeds<'_, F>) {
+    /// This shard's part of the sums that a seam's node needs before its forward pass.
+    pub fn forward_sums(&mut self, run: &Run<'_, F>, seam: Seam, feeds: Feeds<'_, F>) {
+        let number = seam.node;
         let node = &run.graph.nodes[number];
-        let layer = run.graph.layer(node).expect("a seam is a layer's");
-        let coupling = layer.operation.coupling(&run.graph.shapes[node.inputs[0].slot]).expect("a seam couples");
         self.sums.clear();
-        self.sums.resize(coupling.forward, F::zero());
+        self.sums.resize(seam.sums.forward, F::zero());
         let values =
             Values { outputs: &self.values, memory: &run.plan.memory, masks: &self.masks, feeds, rows: &self.rows };
         let inputs = Inputs::new(&node.inputs, values);
         let cx = context(run, number, self.number, &self.rows, inputs);
-        layer.operation.forward_sums(inputs.get(0), &mut self.sums, &cx);
+        coupled(run, node).forward_sums(inputs, &mut self.sums, &cx);
     }
 
     /// Zeroes the gradients that nothing writes.
@@ -304,20 +305,19 @@ impl<F: Scalar> Shard<F> {
         self.grads[place] = grad;
     }
 
-    /// This shard's part of the sums that node `number` needs before its backward pass.
-    pub fn backward_sums(&mut self, run: &Run<'_, F>, number: usize, feeds: Feeds<'_, F>) {
+    /// This shard's part of the sums that a seam's node needs before its backward pass.
+    pub fn backward_sums(&mut self, run: &Run<'_, F>, seam: Seam, feeds: Feeds<'_, F>) {
+        let number = seam.node;
         let node = &run.graph.nodes[number];
-        let layer = run.graph.layer(node).expect("a seam is a layer's");
-        let coupling = layer.operation.coupling(&run.graph.shapes[node.inputs[0].slot]).expect("a seam couples");
         self.sums.clear();
-        self.sums.resize(coupling.backward, F::zero());
+        self.sums.resize(seam.sums.backward, F::zero());
         let values =
             Values { outputs: &self.values, memory: &run.plan.memory, masks: &self.masks, feeds, rows: &self.rows };
         let inputs = Inputs::new(&node.inputs, values);
         let cx = context(run, number, self.number, &self.rows, inputs);
-        let (slot, cache) = (node.outputs.start, self.caches[number].as_mut().expect("a layer's node has a cache"));
-        let (x, y, grad_y) = (inputs.get(0), self.values[slot].view(), self.grads[slot].view());
-        layer.operation.backward_sums(x, y, grad_y, &mut self.sums, cache, &cx);
+        let cache = self.caches[number].as_mut().expect("a layer's node has a cache");
+        let (outputs, grads) = (&self.values[node.outputs.clone()], &self.grads[node.outputs.clone()]);
+        coupled(run, node).backward_sums(inputs, outputs, grads, &mut self.sums, cache, &cx);
     }
 
     /// The penalties on this shard's outputs, divided by the batch size.
@@ -340,7 +340,10 @@ impl<F: Scalar> Shard<F> {
             let Some(layer) = run.graph.layer(node) else { continue };
             let specs = &run.graph.specs[layer.specs.clone()];
             let training = matches!(run.mode, Mode::Training { .. });
-            if specs.iter().any(|spec| !spec.learned) && (training || layer.operation.carries_state()) {
+            if let Some(stateful) = layer.operation.stateful()
+                && specs.iter().any(|spec| !spec.learned)
+                && (training || stateful.between_batches())
+            {
                 let values = Values {
                     outputs: &self.values,
                     memory: &run.plan.memory,
@@ -353,10 +356,16 @@ impl<F: Scalar> Shard<F> {
                 let run = Run { params: &[], ..*run };
                 let cx = context(&run, number, self.number, &self.rows, inputs);
                 let cache = self.caches[number].as_ref().expect("a layer's node has a cache");
-                layer.operation.update_state(&mut Grads::new(specs, state, &mut [], true), cache, &cx);
+                stateful.update_state(&mut Grads::new(specs, state, &mut [], true), cache, &cx);
             }
         }
     }
+}
+
+/// What a node does whose layer couples samples.
+pub(super) fn coupled<'a, F: Scalar>(run: &Run<'a, F>, node: &Node) -> &'a dyn Coupled<F> {
+    let layer = run.graph.layer(node).and_then(|layer| layer.operation.coupled());
+    layer.expect("a seam is a layer's that couples samples")
 }
 
 /// What a node does that writes over an input.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::error::show;
+use super::show;
 
 /// A gradient as the backward pass has it, beside the difference quotient.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,7 +29,7 @@ impl Comparison {
     }
 
     /// How bad it is: above 1 is wrong.
-    pub(super) fn badness(&self) -> f64 {
+    pub(crate) fn badness(&self) -> f64 {
         let ratio = self.error() / self.allowed;
         if ratio.is_nan() { f64::INFINITY } else { ratio }
     }
@@ -124,7 +124,7 @@ impl GradientReport {
     }
 
     /// The report, or if a tensor does not agree the error that holds it.
-    pub(super) fn into_result(self) -> crate::Result<Self> {
+    pub(crate) fn into_result(self) -> crate::Result<Self> {
         if self.passes() { Ok(self) } else { Err(crate::Error::Gradient(Box::new(self))) }
     }
 }

@@ -1,5 +1,9 @@
 //! What can go wrong, and with which values.
 
+mod gradient_report;
+
+pub use gradient_report::{Comparison, GradientReport, TensorReport};
+
 use std::path::PathBuf;
 
 /// The result of everything in gradus that can be refused.
@@ -126,7 +130,7 @@ pub enum Error {
     },
     /// A gradient that differs from its central differences; the report shows where.
     #[error("{0}")]
-    Gradient(Box<crate::check::GradientReport>),
+    Gradient(Box<GradientReport>),
     /// A check of a layer that found a property which a layer must hold broken.
     #[error("{class}: {property}: {problem}")]
     Conformance {
@@ -156,6 +160,15 @@ impl std::fmt::Debug for Error {
 }
 
 impl Error {
+    /// The loss that was no finite number, if that is what this error is about, whatever was said around it.
+    pub fn loss_not_finite(&self) -> Option<f64> {
+        match self {
+            Self::LossNotFinite { loss, .. } => Some(*loss),
+            Self::Context { source, .. } | Self::Layer { source, .. } => source.loss_not_finite(),
+            _ => None,
+        }
+    }
+
     /// An input of the wrong shape, for use in [`Layer::build`](crate::Layer::build): `expected` in words such as
     /// `(height, width, channels)`, `received` without the batch axis. The model adds the layer's name.
     pub fn input_shape(expected: impl Into<String>, received: &[usize]) -> Self {

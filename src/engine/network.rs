@@ -1,0 +1,172 @@
+//! A network: a graph and its parameters.
+
+use std::sync::Arc;
+
+use ndarray::ArrayD;
+
+use super::exchange::Exchange;
+use super::graph::Graph;
+use crate::kernels::aligned::Aligned;
+use crate::parallel::Threads;
+use crate::tensor::to_array;
+use crate::{Error, Result, Scalar};
+
+/// A graph of layers and its parameters: what a [`Model`](crate::Model) predicts and learns with, whatever it was
+/// compiled for. Every method of it is the model's too.
+///
+/// Predicting changes nothing in it, so one network serves many threads at once. A clone is a network of its own with the
+/// same weights.
+#[derive(Clone)]
+pub struct Network<F: Scalar = f32> {
+    pub(crate) graph: Arc<Graph<F>>,
+    pub(crate) params: Aligned<F>,
+    /// For each layer, whether training changes it.
+    pub(crate) trains: Vec<bool>,
+    pub(crate) threads: Threads,
+    pub(crate) seed: u64,
+    /// Where the shards of a batch meet those of other processes.
+    pub(crate) exchange: Option<Arc<dyn Exchange<F>>>,
+}
+
+impl<F: Scalar> Network<F> {
+    /// The model's name.
+    pub fn name(&self) -> &str {
+        &self.graph.name
+    }
+
+    /// The shape of one row of input number `i`.
+    ///
+    /// # Panics
+    /// If the model has fewer inputs.
+    pub fn input_shape(&self, i: usize) -> &[usize] {
+        &self.graph.inputs[i].shape
+    }
+
+    /// The shape of one row of output number `i`.
+    ///
+    /// # Panics
+    /// If the model has fewer outputs.
+    pub fn output_shape(&self, i: usize) -> &[usize] {
+        &self.graph.shapes[self.graph.outputs[i]]
+    }
+
+    /// The activation in which output number 0 ends, if it is the last thing its layer does.
+    pub(crate) fn output_activation(&self) -> Option<crate::Activation> {
+        let slot = self.graph.outputs[0];
+        let node = self.graph.nodes.iter().find(|node| node.outputs.contains(&slot))?;
+        self.graph.layer(node)?.facts.output_activation.clone()
+    }
+
+    /// The names of the layers, in the order in which they run.
+    pub fn layer_names(&self) -> Vec<&str> {
+        self.graph.layers.iter().map(|layer| layer.name.as_str()).collect()
+    }
+
+    /// How many values the model's parameters and state have.
+    pub fn count_params(&self) -> usize {
+        self.params.len()
+    }
+
+    /// Every weight with its path (`dense_1/kernel`), in order, as arrays of their own.
+    pub fn get_weights(&self) -> Vec<(String, ArrayD<F>)> {
+        self.graph
+            .param_paths()
+            .map(|(path, spec)| (path, to_array(&spec.shape, &self.params[spec.range.clone()])))
+            .collect()
+    }
+
+    /// One weight by its path, `dense_1/kernel`.
+    ///
+    /// # Errors
+    /// If there is none of that path.
+    pub fn weight(&self, path: &str) -> Result<ArrayD<F>> {
+        let spec = self.find_weight(path)?;
+        Ok(to_array(&spec.shape, &self.params[spec.range.clone()]))
+    }
+
+    /// Sets weights by path. All are checked before any is set.
+    ///
+    /// # Errors
+    /// If a path does not exist or a shape differs.
+    pub fn set_weights<'a, P: AsRef<str>>(
+        &mut self,
+        weights: impl IntoIterator<Item = (P, &'a ArrayD<F>)>,
+    ) -> Result<()> {
+        let mut checked = Vec::new();
+        for (path, array) in weights {
+            let spec = self.find_weight(path.as_ref())?;
+            if array.shape() != spec.shape {
+                let expected = format!("`{}` of shape {}", path.as_ref(), crate::error::show(&spec.shape));
+                return Err(Error::shape(expected, array.shape()));
+            }
+            checked.push((spec.range.clone(), array));
+        }
+        for (range, array) in checked {
+            self.params[range].iter_mut().zip(array.iter()).for_each(|(value, &new)| *value = new);
+        }
+        Ok(())
+    }
+
+    fn find_weight(&self, path: &str) -> Result<&crate::layers::ParamSpec> {
+        self.graph
+            .param_paths()
+            .find(|(known, _)| known == path)
+            .map(|(_, spec)| spec)
+            .ok_or_else(|| Error::unknown("parameter", path, self.graph.param_paths().map(|(path, _)| path)))
+    }
+
+    /// Freezes or thaws a layer, or with the name of a model inside this one all of its layers. A frozen layer still
+    /// passes gradients on.
+    ///
+    /// # Errors
+    /// If there is no layer of that name.
+    pub fn set_trainable(&mut self, layer: &str, trainable: bool) -> Result<()> {
+        let within = format!("{layer}/");
+        let graph = self.graph.clone();
+        let mut found = false;
+        for (entry, trains) in graph.layers.iter().zip(&mut self.trains) {
+            if entry.name == layer || entry.name.starts_with(&within) {
+                (*trains, found) = (trainable, true);
+            }
+        }
+        if found { Ok(()) } else { graph.find_layer(layer).map(|_| ()) }
+    }
+
+    /// Computes on exactly `count` threads, of which the caller is one. By default all cores, or `GRADUS_NUM_THREADS`.
+    /// The numbers that come out do not depend on it.
+    ///
+    /// Models that were told nothing share their threads, and so do clones of one model: of two that compute at the same
+    /// time one has them, and the other its caller's alone.
+    ///
+    /// # Errors
+    /// If `count` is 0 or the system does not grant them.
+    pub fn set_threads(&mut self, count: usize) -> Result<()> {
+        self.threads = Threads::new(count)?;
+        Ok(())
+    }
+
+    /// Computes a part of every batch, and joins it with what other processes compute of it.
+    pub fn set_exchange(&mut self, exchange: impl Exchange<F> + 'static) {
+        self.exchange = Some(Arc::new(exchange));
+    }
+
+    /// The seed of everything random in training: shuffling, dropout, noise.
+    pub fn set_seed(&mut self, seed: u64) {
+        self.seed = seed;
+    }
+}
+
+impl<F: Scalar> std::fmt::Debug for Network<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Network")
+            .field("name", &self.name())
+            .field("layers", &self.layer_names())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<F: Scalar> AsRef<Network<F>> for Network<F> {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}

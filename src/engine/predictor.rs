@@ -1,0 +1,450 @@
+//! Inference without allocation.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use ndarray::ArrayD;
+
+use super::checks::{check_batch, check_inputs};
+use super::cut::shard_rows;
+use super::executor::{Executor, Lane};
+use super::graph::{Graph, Node};
+use super::network::Network;
+use super::plan::Wanted;
+use super::shard::Run;
+use crate::kernels::aligned::Aligned;
+use crate::layers::Feeds;
+use crate::tensor::inputs::{Given, IntoInputs};
+use crate::tensor::to_array;
+use crate::tensor::volume;
+use crate::{Error, Result, Scalar, Tensor, parallel};
+
+/// Rows that go through the graph together, at most.
+const MOST_ROWS: usize = 64;
+/// And at least, where they are many: a product over fewer is slow.
+const FEWEST_ROWS: usize = 8;
+/// Values that all layers give for rows that go together, at most where one row has fewer: large images go one by one.
+const MOST_VALUES: usize = 1 << 22;
+/// Values that one layer reads and writes for rows that go together, at most: they stay in a core's cache.
+const CACHED_VALUES: usize = 1 << 18;
+/// Pieces of a prediction of any number of rows after which its outputs are fetched.
+const PIECES: usize = 64;
+
+/// How many rows go through a graph together.
+fn rows_a_piece<F: Scalar>(graph: &Graph<F>) -> usize {
+    let len = |slot: usize| volume(&graph.shapes[slot]);
+    let values = |node: &Node| -> usize {
+        node.inputs.iter().map(|input| len(input.slot)).chain(node.outputs.clone().map(len)).sum()
+    };
+    let most = graph.nodes.iter().map(values).max().unwrap_or(0);
+    let all: usize = (0..graph.shapes.len()).map(len).sum();
+    let fewest = (MOST_VALUES / all.max(1)).clamp(1, FEWEST_ROWS);
+    (CACHED_VALUES / most.max(1)).clamp(fewest, MOST_ROWS)
+}
+
+impl<F: Scalar> Network<F> {
+    /// The output for every row of `x`; with several outputs the first (see [`predict_all`](Self::predict_all)).
+    ///
+    /// `x` is an array of any rank whose first axis is the batch, or a tuple of references for several inputs.
+    ///
+    /// # Errors
+    /// If the inputs do not have the shapes that the model takes.
+    pub fn predict<'a>(&self, x: impl IntoInputs<'a, F>) -> Result<ArrayD<F>> {
+        Ok(self.predict_all(x)?.swap_remove(0))
+    }
+
+    /// All outputs for every row of `x`, in the order of the model's outputs.
+    ///
+    /// # Errors
+    /// If the inputs do not have the shapes that the model takes.
+    pub fn predict_all<'a>(&self, x: impl IntoInputs<'a, F>) -> Result<Vec<ArrayD<F>>> {
+        let inputs = x.into_inputs();
+        let rows = check_inputs("predict", &self.graph.inputs, &inputs)?;
+        check_batch("predict", &self.graph.inputs, rows)?;
+        predict_rows(self, self.graph.outputs.clone(), &inputs, rows)
+    }
+
+    /// The outputs of any layers, by name, for every row of `x`: what a network makes of its input on the way.
+    ///
+    /// ```
+    /// # use gradus::prelude::*;
+    /// # let model = Sequential::new().input([2]).add(Dense::new(3).name("hidden")).add(Dense::new(1)).build()?;
+    /// let hidden = &model.layer_outputs(&array![[0.5f32, 1.0]], &["hidden"])?[0];
+    /// assert_eq!(hidden.shape(), [1, 3]);
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If there is no layer of such a name, or the inputs do not fit.
+    pub fn layer_outputs<'a>(&self, x: impl IntoInputs<'a, F>, layers: &[&str]) -> Result<Vec<ArrayD<F>>> {
+        let inputs = x.into_inputs();
+        let rows = check_inputs("layer_outputs", &self.graph.inputs, &inputs)?;
+        check_batch("layer_outputs", &self.graph.inputs, rows)?;
+        let slots = layers
+            .iter()
+            .map(|name| {
+                let layer = self.graph.find_layer(name)?;
+                let node = self.graph.nodes.iter().find(|node| node.layer == Some(layer));
+                Ok(node.expect("every layer is called").outputs.start)
+            })
+            .collect::<Result<Vec<usize>>>()?;
+        predict_rows(self, slots, &inputs, rows)
+    }
+
+    /// A predictor for up to `batch` rows at once that owns all its memory: [`Predictor::run`] allocates nothing, from
+    /// the first time on.
+    pub fn predictor(&self, batch: usize) -> Predictor<'_, F> {
+        Predictor::new(Holder::Borrowed(self), self.graph.outputs.clone(), batch).warmed_up()
+    }
+}
+
+/// What lies in `slots` for every row of checked inputs.
+fn predict_rows<F: Scalar>(
+    model: &Network<F>,
+    slots: Vec<usize>,
+    inputs: &[Given<'_, F>],
+    rows: usize,
+) -> Result<Vec<ArrayD<F>>> {
+    let scalars: Vec<_> = inputs.iter().map(Given::scalars).collect();
+    // A batch of a fixed size goes as it is.
+    let at_once = model.graph.batch().unwrap_or_else(|| PIECES * rows_a_piece(&model.graph));
+    let mut predictor = Predictor::new(Holder::Borrowed(model), slots, at_once.min(rows));
+    let mut outputs = predictor.empty_outputs();
+    for output in &mut outputs {
+        output.set_rows(rows);
+    }
+    model.threads.enter(|| {
+        for start in (0..rows).step_by(at_once) {
+            let part = start..rows.min(start + at_once);
+            let cut = |len: usize| part.start * len..part.end * len;
+            let feeds: Vec<&[F]> =
+                scalars.iter().zip(inputs).map(|(scalars, given)| &scalars[cut(given.row_len())]).collect();
+            predictor.run_many(&feeds, part.len())?;
+            for (i, output) in outputs.iter_mut().enumerate() {
+                let cut = cut(output.view().row_len());
+                predictor.fetch(i, &mut output.data_mut()[cut]);
+            }
+        }
+        Ok(())
+    })?;
+    Ok(outputs.into_iter().map(Tensor::into_array).collect())
+}
+
+/// Whose network a predictor predicts with.
+enum Holder<'m, F: Scalar> {
+    Borrowed(&'m Network<F>),
+    Shared(Arc<dyn AsRef<Network<F>> + Send + Sync>),
+}
+
+impl<F: Scalar> Holder<'_, F> {
+    #[inline]
+    fn network(&self) -> &Network<F> {
+        match self {
+            Self::Borrowed(network) => network,
+            Self::Shared(holder) => (**holder).as_ref(),
+        }
+    }
+}
+
+impl<F: Scalar> Clone for Holder<'_, F> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Borrowed(network) => Self::Borrowed(network),
+            Self::Shared(holder) => Self::Shared(holder.clone()),
+        }
+    }
+}
+
+/// A model ready to predict: it owns all memory that a prediction needs, so that [`run`](Self::run) allocates nothing.
+///
+/// [`Network::predictor`] borrows its model; [`Predictor::owned`] shares it, and can be kept anywhere and sent to another
+/// thread. A clone predicts on with the states that the original has now.
+///
+/// ```
+/// use gradus::prelude::*;
+///
+/// let model = Sequential::new().input([6]).add(Dense::new(4)).build()?;
+/// let mut predictor = model.predictor(1);
+/// let mut y = [0.0; 4];
+/// predictor.run(&[0.1, 0.2, 0.3, 0.4, 0.5, 0.6], &mut y)?;
+/// # Ok::<(), gradus::Error>(())
+/// ```
+pub struct Predictor<'m, F: Scalar> {
+    holder: Holder<'m, F>,
+    slots: Vec<usize>,
+    executor: Executor<F, Vec<Tensor<F>>>,
+    workers: usize,
+    /// How many of the workers the last run used.
+    used: usize,
+    most_rows: usize,
+    piece_rows: usize,
+    /// The parameters with the states of stateful layers as the runs before left them; none where there are no such.
+    carried: Option<Aligned<F>>,
+}
+
+impl<F: Scalar> Predictor<'static, F> {
+    /// A predictor for up to `batch` rows at once that shares its model.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use gradus::prelude::*;
+    ///
+    /// let model = Arc::new(Sequential::new().input([2]).add(Dense::new(1)).build()?);
+    /// let mut predictor = Predictor::owned(model.clone(), 1);
+    /// let answer = std::thread::spawn(move || {
+    ///     let mut y = [0.0];
+    ///     predictor.run(&[0.5, 1.0], &mut y).map(|()| y[0])
+    /// });
+    /// assert_eq!(answer.join().expect("no panic")?, model.predict(&array![[0.5f32, 1.0]])?[[0, 0]]);
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    pub fn owned(model: Arc<impl AsRef<Network<F>> + Send + Sync + 'static>, batch: usize) -> Self {
+        let slots = (*model).as_ref().graph.outputs.clone();
+        Predictor::new(Holder::Shared(model), slots, batch).warmed_up()
+    }
+}
+
+impl<F: Scalar> Clone for Predictor<'_, F> {
+    fn clone(&self) -> Self {
+        let copy = Self::new(self.holder.clone(), self.slots.clone(), self.most_rows);
+        Self { carried: self.carried.clone(), ..copy.warmed_up() }
+    }
+}
+
+impl<'m, F: Scalar> Predictor<'m, F> {
+    fn new(holder: Holder<'m, F>, slots: Vec<usize>, most_rows: usize) -> Self {
+        let network = holder.network();
+        let graph = &network.graph;
+        let wanted = Wanted { parameters: false, inputs: false, every_output: slots != graph.outputs };
+        let mut executor = Executor::new(network, wanted, vec![false; graph.outputs.len()]);
+        let carried = graph.carries_state().then(|| network.params.clone());
+        let piece_rows = rows_a_piece(graph);
+        let pieces = most_rows.div_ceil(piece_rows).max(1);
+        // A worker keeps the states of the last rows that it took: where states are carried, of all.
+        let workers = if carried.is_some() { pieces } else { pieces.min(network.threads.count()) };
+        let outputs = || slots.iter().map(|&slot| Tensor::without_rows(&graph.shapes[slot])).collect();
+        executor.prepare_inference(network, workers, outputs);
+        Self { holder, slots, executor, workers, used: 0, most_rows, piece_rows, carried }
+    }
+
+    fn empty_outputs(&self) -> Vec<Tensor<F>> {
+        let graph = &self.holder.network().graph;
+        self.slots.iter().map(|&slot| Tensor::without_rows(&graph.shapes[slot])).collect()
+    }
+
+    /// Takes all memory now, that of the layers too: every worker runs once, on as many rows of zeros as it ever will.
+    fn warmed_up(mut self) -> Self {
+        let network = self.holder.network();
+        let graph = &network.graph;
+        let rows = self.most_rows.min(self.piece_rows);
+        let zeros: Vec<Vec<F>> =
+            graph.inputs.iter().map(|input| vec![F::zero(); rows * volume(&input.shape)]).collect();
+        let feeds: Vec<&[F]> = zeros.iter().map(Vec::as_slice).collect();
+        let rows_a_worker = self.most_rows.div_ceil(self.workers).max(rows);
+        let (workers, run) = self.executor.inference(graph, &network.params, rows);
+        for worker in workers {
+            run_pieces(worker, &run, &self.slots, &feeds, 0..rows, rows.max(1));
+            for output in &mut worker.own {
+                output.set_rows(rows_a_worker);
+            }
+        }
+        self
+    }
+
+    /// Writes the model's (first) output for the rows in `x` to `out`: both row-major, as many rows as `x` has, at
+    /// most as many as the predictor was made for.
+    ///
+    /// # Errors
+    /// If `x` is not a whole number of rows, or too many; if `out` is not as long as the output; or if the model has
+    /// several inputs (see [`run_all`](Self::run_all)).
+    pub fn run(&mut self, x: &[F], out: &mut [F]) -> Result<()> {
+        self.run_all(&[x], &mut [out])
+    }
+
+    /// The same for several inputs and outputs.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn run_all(&mut self, inputs: &[&[F]], outputs: &mut [&mut [F]]) -> Result<()> {
+        let network = self.holder.network();
+        let graph = &network.graph;
+        let expected = (graph.inputs.len(), self.slots.len());
+        if (inputs.len(), outputs.len()) != expected {
+            let received = format!("{} and {}", inputs.len(), outputs.len());
+            return Err(Error::data(
+                "Predictor::run",
+                format!("{} inputs and {} outputs", expected.0, expected.1),
+                received,
+            ));
+        }
+        let rows = inputs[0].len() / volume(&graph.inputs[0].shape).max(1);
+        for (input, given) in graph.inputs.iter().zip(inputs) {
+            let len = volume(&input.shape);
+            if given.len() != rows * len || rows > self.most_rows {
+                let expected = format!("at most {} rows of {len} values for input `{}`", self.most_rows, input.name);
+                return Err(Error::data("Predictor::run", expected, format!("{} values", given.len())));
+            }
+        }
+        check_batch("Predictor::run", &graph.inputs, rows)?;
+        for (&slot, out) in self.slots.iter().zip(outputs.iter()) {
+            let len = rows * volume(&graph.shapes[slot]);
+            if out.len() != len {
+                return Err(Error::data("Predictor::run", format!("room for {len} values"), format!("{}", out.len())));
+            }
+        }
+        if rows <= self.piece_rows {
+            return self.run_few(inputs, rows, outputs);
+        }
+        network.threads.clone().enter(|| self.run_many(inputs, rows))?;
+        for (i, out) in outputs.iter_mut().enumerate() {
+            self.fetch(i, out);
+        }
+        Ok(())
+    }
+
+    /// Runs checked inputs that go through the graph together, without detours: of a small network this is a good part.
+    fn run_few(&mut self, feeds: &[&[F]], rows: usize, outputs: &mut [&mut [F]]) -> Result<()> {
+        let network = self.holder.network();
+        let params = self.carried.as_deref().unwrap_or(&network.params);
+        let (workers, run) = self.executor.inference(&network.graph, params, rows);
+        let shard = &mut workers[0].shard;
+        if shard.rows == (0..rows) {
+            shard.forget_refusal();
+        } else {
+            shard.set_rows(&run, 0..rows);
+        }
+        shard.forward(&run, 0..run.graph.nodes.len(), Feeds::Batch(feeds), &[]);
+        if let Some(error) = shard.refusal(run.graph, None) {
+            return Err(error);
+        }
+        for (out, &slot) in outputs.iter_mut().zip(&self.slots) {
+            out.copy_from_slice(&shard.value(&run, slot, Feeds::Batch(feeds)));
+        }
+        self.carry(1, feeds, rows);
+        Ok(())
+    }
+
+    /// Writes output `i` of the last run to `out`.
+    fn fetch(&self, i: usize, out: &mut [F]) {
+        let mut start = 0;
+        for worker in &self.executor.lanes()[..self.used] {
+            let part = worker.own[i].data();
+            out[start..start + part.len()].copy_from_slice(part);
+            start += part.len();
+        }
+    }
+
+    /// Runs checked inputs: each worker its share of the rows. The results lie in the workers' outputs.
+    fn run_many(&mut self, feeds: &[&[F]], rows: usize) -> Result<()> {
+        let network = self.holder.network();
+        let params = self.carried.as_deref().unwrap_or(&network.params);
+        let count = self.workers.min(rows.div_ceil(self.piece_rows)).max(1);
+        self.used = count;
+        let (slots, piece_rows) = (&self.slots, self.piece_rows);
+        let (workers, run) = self.executor.inference(&network.graph, params, rows);
+        let work = |worker: &mut Lane<F, Vec<Tensor<F>>>| {
+            let own = shard_rows(rows, worker.shard.number, count);
+            run_pieces(worker, &run, slots, feeds, own, piece_rows);
+        };
+        match &mut workers[..count] {
+            [worker] => work(worker),
+            workers => parallel::for_each(workers, &work),
+        }
+        if let Some(error) = workers[..count].iter().find_map(|worker| worker.shard.refusal(run.graph, None)) {
+            return Err(error);
+        }
+        self.carry(count, feeds, rows);
+        Ok(())
+    }
+
+    /// Keeps the states that the first `count` workers left behind, for the next run.
+    fn carry(&mut self, count: usize, feeds: &[&[F]], rows: usize) {
+        if let Some(carried) = &mut self.carried {
+            let (workers, run) = self.executor.inference(&self.holder.network().graph, &[], rows);
+            for worker in &workers[..count] {
+                worker.shard.update_state(&run, carried, Feeds::Batch(feeds));
+            }
+        }
+    }
+
+    /// Sets the states of stateful layers, which go from run to run, back to what the model holds.
+    pub fn reset_states(&mut self) {
+        if let Some(carried) = &mut self.carried {
+            carried.copy_from_slice(&self.holder.network().params);
+        }
+    }
+
+    /// The states of stateful layers by their paths, as the last run left them; none where there are no such layers.
+    pub fn states(&self) -> Vec<(String, ArrayD<F>)> {
+        let Some(carried) = &self.carried else { return Vec::new() };
+        let graph = &self.holder.network().graph;
+        graph.states().map(|(path, spec)| (path, to_array(&spec.shape, &carried[spec.range.clone()]))).collect()
+    }
+
+    /// Sets states by path, with which the next run goes on. All are checked before any is set.
+    ///
+    /// # Errors
+    /// If there is no state of such a path, or it has another shape.
+    pub fn set_states<'a, P: AsRef<str>>(
+        &mut self,
+        states: impl IntoIterator<Item = (P, &'a ArrayD<F>)>,
+    ) -> Result<()> {
+        let graph = &self.holder.network().graph;
+        let mut checked = Vec::new();
+        for (path, array) in states {
+            let path = path.as_ref();
+            let known = || graph.states().map(|(path, _)| path);
+            let found = graph.states().find(|(known, _)| known == path);
+            let (_, spec) = found.ok_or_else(|| Error::unknown("state", path, known()))?;
+            if array.shape() != spec.shape {
+                let expected = format!("`{path}` of shape {}", crate::error::show(&spec.shape));
+                return Err(Error::shape(expected, array.shape()));
+            }
+            checked.push((spec.range.clone(), array));
+        }
+        for (range, array) in checked {
+            let carried = self.carried.as_mut().expect("a network with states carries them");
+            carried[range].iter_mut().zip(array).for_each(|(value, &new)| *value = new);
+        }
+        Ok(())
+    }
+}
+
+impl<F: Scalar> std::fmt::Debug for Predictor<'_, F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let network = self.holder.network();
+        f.debug_struct("Predictor")
+            .field("network", network)
+            .field("most_rows", &self.most_rows)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Takes the rows `rows` through the graph, so many at a time; the results lie in what the worker carries.
+fn run_pieces<F: Scalar>(
+    worker: &mut Lane<F, Vec<Tensor<F>>>,
+    run: &Run<'_, F>,
+    slots: &[usize],
+    feeds: &[&[F]],
+    rows: Range<usize>,
+    at_a_time: usize,
+) {
+    let Lane { shard, own: outputs } = worker;
+    for output in &mut *outputs {
+        output.set_rows(rows.len());
+    }
+    let pieces = rows.len().div_ceil(at_a_time).max(1);
+    for piece in 0..pieces {
+        let within = shard_rows(rows.len(), piece, pieces);
+        shard.set_rows(run, rows.start + within.start..rows.start + within.end);
+        shard.forward(run, 0..run.graph.nodes.len(), Feeds::Batch(feeds), &[]);
+        if shard.has_refused() {
+            return;
+        }
+        for (output, &slot) in outputs.iter_mut().zip(slots) {
+            let value = shard.value(run, slot, Feeds::Batch(feeds));
+            let len = value.row_len();
+            output.data_mut()[within.start * len..within.end * len].copy_from_slice(&value);
+        }
+    }
+}
