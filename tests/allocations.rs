@@ -316,6 +316,8 @@ fn sequences() -> Model {
     let attended = [&sequence, &masked];
     let timestep = Sequential::new().input([2, 2]).add(LSTM::new(3).return_sequences(true)).add(GRU::new(2)).build();
     let timestep = timestep.expect("a good model");
+    let cells = StackedRNNCells::new().add(LSTMCell::new(3).dropout(0.2)).add(GRUCell::new(2));
+    let images = sequence.apply(Reshape::new([5, 2, 2]));
     let all = [
         masked.apply(RNN::new(3).return_sequences(true)),
         masked.apply(LSTM::new(3).dropout(0.2).recurrent_dropout(0.2)),
@@ -323,6 +325,10 @@ fn sequences() -> Model {
         sequence.apply(GRU::new(3).reset_after(false)),
         sequence.apply(LSTM::new(3).activation(Relu).recurrent_activation(HardSigmoid)),
         masked.apply(Bidirectional::new(LSTM::new(3).return_sequences(true))),
+        masked.apply(RNN::of(cells.clone()).return_sequences(true)),
+        masked.apply(Bidirectional::new(RNN::of(cells))),
+        images.apply(ConvLSTM1D::new(2, 2).dropout(0.2).recurrent_dropout(0.2).return_sequences(true)),
+        images.apply(Bidirectional::new(ConvLSTM1D::new(2, 1).activation(Softsign))),
         sequence.apply(TimeDistributed::new(Dense::new(3).activation(Tanh))),
         sequence.apply(Reshape::new([5, 2, 2])).apply(TimeDistributed::new(timestep)),
         sequence.apply(Reshape::new([5, 2, 2])).apply(MultiHeadAttention::new(2, 3).attention_axes(1)),

@@ -82,6 +82,17 @@ impl<'a, F: Scalar> Context<'a, F> {
         crate::random::mix(mixed ^ step)
     }
 
+    /// For a part of this layer, such as one of several cells: with the parameters that were built
+    /// [`within`](super::ParamBuilder::within) `prefix`, and random numbers of its own by its `number`.
+    #[must_use]
+    pub fn within(mut self, prefix: &str, number: u64) -> Self {
+        self.params = self.params.within(prefix);
+        if number > 0 {
+            self.shared.key = crate::random::mix(self.shared.key ^ number);
+        }
+        self
+    }
+
     /// The mask (rows, timesteps) beside the first input, true where a step counts.
     pub fn mask(&self) -> Option<&'a [bool]> {
         self.shared.mask

@@ -64,7 +64,12 @@ pub(crate) use params::GradState;
 pub use params::{Grads, ParamBuilder, ParamSpec, Params};
 pub use pool::{AvgPool1D, AvgPool2D, AvgPool3D, MaxPool1D, MaxPool2D, MaxPool3D};
 pub use prelu::PReLU;
-pub use recurrent::{Bidirectional, GRU, LSTM, MergeMode, RNN, Recurrent};
+pub use recurrent::{
+    AnyCell, Bidirectional, CellGradients, CellMemory, CellShapes, CellStep, ConvLSTM1D, ConvLSTM1DCell, ConvLSTM2D,
+    ConvLSTM2DCell, ConvLSTM3D, ConvLSTM3DCell, GRU, GRUCell, LSTM, LSTMCell, MergeMode, RNN, Recurrent, RecurrentCell,
+    SequenceDropout, SimpleRNNCell, StackedRNNCells, States, StatesMut, UnitSequences,
+};
+pub(crate) use recurrent::{bidirectional_from_config, recurrent_from_config, stacked_from_config};
 pub use rescaling::Rescaling;
 pub use reshape::{Flatten, Identity, Permute, RepeatVector, Reshape};
 pub use rows::RowGrads;

@@ -73,6 +73,8 @@ pub struct ParamBuilder<'a, F> {
     values: &'a mut Vec<F>,
     seed: u64,
     path: &'a str,
+    /// What the names of all parameters begin with.
+    prefix: String,
     first: usize,
     batch: Option<usize>,
 }
@@ -81,7 +83,7 @@ impl<'a, F: Scalar> ParamBuilder<'a, F> {
     /// A builder that adds to `specs` and `values`. Initial values depend on the seed and on `path` alone.
     pub(crate) fn new(specs: &'a mut Vec<ParamSpec>, values: &'a mut Vec<F>, seed: u64, path: &'a str) -> Self {
         let first = specs.len();
-        Self { specs, values, seed, path, first, batch: None }
+        Self { specs, values, seed, path, prefix: String::new(), first, batch: None }
     }
 
     /// For a model whose batches all have `batch` rows.
@@ -93,6 +95,31 @@ impl<'a, F: Scalar> ParamBuilder<'a, F> {
     /// How many rows every batch has, if the model's input says so: what state that belongs to rows needs to know.
     pub fn batch(&self) -> Option<usize> {
         self.batch
+    }
+
+    /// A builder for a part of the layer, such as a cell: the names of its parameters begin with `prefix`. The part finds
+    /// them through [`Context::within`](super::Context::within) and [`Grads::within`], by its own names and numbers.
+    ///
+    /// ```
+    /// use gradus::layers::ParamBuilder;
+    /// use gradus::prelude::*;
+    ///
+    /// fn build_both(params: &mut ParamBuilder<'_, f32>) -> gradus::Result<()> {
+    ///     params.within("forward.").add("kernel", &[2, 3], Initializer::GlorotUniform)?; // forward.kernel
+    ///     params.within("backward.").add("kernel", &[2, 3], Initializer::GlorotUniform)?;
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn within(&mut self, prefix: &str) -> ParamBuilder<'_, F> {
+        ParamBuilder {
+            specs: self.specs,
+            values: self.values,
+            seed: self.seed,
+            path: self.path,
+            prefix: format!("{}{prefix}", self.prefix),
+            first: self.first,
+            batch: self.batch,
+        }
     }
 
     /// Adds a parameter that is learned. Parameters are numbered in the order in which they are added.
@@ -150,6 +177,7 @@ impl<'a, F: Scalar> ParamBuilder<'a, F> {
         initializer: &Initializer,
         learned: bool,
     ) -> Result<&mut ParamSpec> {
+        let name = format!("{}{name}", self.prefix);
         if self.specs[self.first..].iter().any(|spec| spec.name == name) {
             return Err(Error::option("parameter", "a name that the layer has not used yet", name));
         }
@@ -160,7 +188,7 @@ impl<'a, F: Scalar> ParamBuilder<'a, F> {
         let mut rng = random::rng(self.seed, format!("{}/{name}", self.path));
         initializer.fill(shape, &mut self.values[start..], &mut rng)?;
         self.specs.push(ParamSpec {
-            name: name.into(),
+            name,
             shape: shape.to_vec(),
             range: start..start + len,
             learned,
@@ -178,11 +206,23 @@ impl<'a, F: Scalar> ParamBuilder<'a, F> {
 pub struct Params<'a, F> {
     specs: &'a [ParamSpec],
     values: &'a [F],
+    /// How many bytes of each name say which part of the layer it belongs to.
+    prefix: usize,
 }
 
 impl<'a, F> Params<'a, F> {
     pub(crate) fn new(specs: &'a [ParamSpec], values: &'a [F]) -> Self {
-        Self { specs, values }
+        Self { specs, values, prefix: 0 }
+    }
+
+    /// Those of the part of the layer that was built with this prefix: see [`ParamBuilder::within`].
+    pub fn within(&self, prefix: &str) -> Self {
+        Self { specs: &self.specs[part(self.specs, self.prefix, prefix)], prefix: self.prefix + prefix.len(), ..*self }
+    }
+
+    /// The first `count` of them.
+    pub(crate) fn first(&self, count: usize) -> Self {
+        Self { specs: &self.specs[..count], ..*self }
     }
 
     /// The values of the parameter `name`.
@@ -190,7 +230,7 @@ impl<'a, F> Params<'a, F> {
     /// # Panics
     /// If [`build`](super::Layer::build) added none of that name.
     pub fn get(&self, name: &str) -> &'a [F] {
-        self.at(position(self.specs, name))
+        self.at(position(self.specs, self.prefix, name))
     }
 
     /// The values of the parameter with this number.
@@ -231,6 +271,8 @@ pub struct Grads<'a, F> {
     /// What is known of each parameter's values. Empty: none are stale.
     state: &'a mut [GradState<F>],
     wanted: bool,
+    /// As of [`Params`].
+    prefix: usize,
 }
 
 /// What is known of the gradient of one parameter.
@@ -281,7 +323,30 @@ impl<'a, F: Scalar> Grads<'a, F> {
         state: &'a mut [GradState<F>],
         wanted: bool,
     ) -> Self {
-        Self { specs, values, state, wanted }
+        Self { specs, values, state, wanted, prefix: 0 }
+    }
+
+    /// Those of the part of the layer that was built with this prefix: see [`ParamBuilder::within`].
+    pub fn within(&mut self, prefix: &str) -> Grads<'_, F> {
+        let range = part(self.specs, self.prefix, prefix);
+        Grads {
+            specs: &self.specs[range.clone()],
+            values: self.values,
+            state: self.state.get_mut(range).unwrap_or_default(),
+            wanted: self.wanted,
+            prefix: self.prefix + prefix.len(),
+        }
+    }
+
+    /// The first `count` of them.
+    pub(crate) fn first(&mut self, count: usize) -> Grads<'_, F> {
+        Grads {
+            specs: &self.specs[..count],
+            values: self.values,
+            state: self.state.get_mut(..count).unwrap_or_default(),
+            wanted: self.wanted,
+            prefix: self.prefix,
+        }
     }
 
     /// Whether anybody will read them: not those of a frozen layer. A layer may then leave them alone.
@@ -294,7 +359,7 @@ impl<'a, F: Scalar> Grads<'a, F> {
     /// # Panics
     /// If [`build`](super::Layer::build) added none of that name.
     pub fn get_mut(&mut self, name: &str) -> &mut [F] {
-        self.at_mut(position(self.specs, name))
+        self.at_mut(position(self.specs, self.prefix, name))
     }
 
     /// The gradient of the parameter with this number.
@@ -365,9 +430,17 @@ impl<'a, F: Scalar> Grads<'a, F> {
     }
 }
 
-fn position(specs: &[ParamSpec], name: &str) -> usize {
-    specs.iter().position(|spec| spec.name == name).unwrap_or_else(|| {
-        let known: Vec<&str> = specs.iter().map(|spec| spec.name.as_str()).collect();
+fn position(specs: &[ParamSpec], prefix: usize, name: &str) -> usize {
+    specs.iter().position(|spec| spec.name[prefix..] == *name).unwrap_or_else(|| {
+        let known: Vec<&str> = specs.iter().map(|spec| &spec.name[prefix..]).collect();
         panic!("`build` added no parameter `{name}`, only {known:?}")
     })
+}
+
+/// Where the parameters lie whose names go on with `prefix` after so many bytes.
+fn part(specs: &[ParamSpec], bytes: usize, prefix: &str) -> Range<usize> {
+    let belongs = |spec: &ParamSpec| spec.name[bytes..].starts_with(prefix);
+    let start = specs.iter().position(belongs).unwrap_or(specs.len());
+    let count = specs[start..].iter().take_while(|spec| belongs(spec)).count();
+    start..start + count
 }

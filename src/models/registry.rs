@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::config::{Config, Configured};
 use crate::engine::AnyLayer;
-use crate::layers::{Layer, MultiLayer};
+use crate::layers::{AnyCell, Layer, MultiLayer, RecurrentCell};
 use crate::losses::Loss;
 use crate::metrics::{Metric, Tracked};
 use crate::optimizers::Optimizer;
@@ -29,6 +29,7 @@ type Make<T, F> = Arc<dyn Fn(&Config, &Registry<F>) -> Result<T> + Send + Sync>;
 /// ```
 pub struct Registry<F: Scalar> {
     layers: Classes<AnyLayer<F>, F>,
+    cells: Classes<AnyCell, F>,
     losses: Classes<Arc<dyn Loss<F>>, F>,
     metrics: Classes<Tracked<F>, F>,
     optimizers: Classes<Arc<dyn Optimizer<F>>, F>,
@@ -67,6 +68,7 @@ impl<F: Scalar> Registry<F> {
     pub fn empty() -> Self {
         Self {
             layers: Classes(Vec::new()),
+            cells: Classes(Vec::new()),
             losses: Classes(Vec::new()),
             metrics: Classes(Vec::new()),
             optimizers: Classes(Vec::new()),
@@ -90,6 +92,25 @@ impl<F: Scalar> Registry<F> {
         make: impl Fn(&Config, &Self) -> Result<AnyLayer<F>> + Send + Sync + 'static,
     ) -> Self {
         self.layers.insert(class, Arc::new(make));
+        self
+    }
+
+    /// With a custom recurrent cell, known by the name of its class wherever a configuration has a cell: in `RNN`,
+    /// `StackedRNNCells`, and so in `Bidirectional`.
+    pub fn with_cell<C>(self) -> Self
+    where
+        C: RecurrentCell<f32> + RecurrentCell<f64> + Configured + 'static,
+    {
+        self.with_cell_fn(C::CLASS, |options, _| Ok(AnyCell::new(C::from_config(options)?)))
+    }
+
+    /// With a recurrent cell that is made by a function, which can make cells inside it through the registry.
+    pub fn with_cell_fn(
+        mut self,
+        class: &str,
+        make: impl Fn(&Config, &Self) -> Result<AnyCell> + Send + Sync + 'static,
+    ) -> Self {
+        self.cells.insert(class, Arc::new(make));
         self
     }
 
@@ -121,6 +142,14 @@ impl<F: Scalar> Registry<F> {
             Some(name) => layer.named(name),
             None => layer,
         })
+    }
+
+    /// A recurrent cell from its class and options.
+    ///
+    /// # Errors
+    /// As [`make_layer`](Self::make_layer).
+    pub fn make_cell(&self, class: &str, options: &Config) -> Result<AnyCell> {
+        self.cells.make("cell class", class, options, self)
     }
 
     /// A loss from its class and options.

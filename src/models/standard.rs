@@ -38,6 +38,23 @@ impl<F: Scalar> Registry<F> {
         let registry = Self::empty().with_layer_fn("Activation", |options, _| activation_layer(options));
         let registry = registry.with_layer_fn("TimeDistributed", time_distributed);
         let registry = registry.with_layer_fn("SpectralNormalization", spectral_normalization);
+        let registry = registry.with_layer_fn("RNN", |options, registry| {
+            let layer =
+                layers::recurrent_from_config("RNN", options, &|class, options| registry.make_cell(class, options));
+            layer.map(AnyLayer::several)
+        });
+        let registry = registry.with_layer_fn("Bidirectional", |options, registry| {
+            let layer =
+                layers::bidirectional_from_config(options, &|class, options| registry.make_cell(class, options));
+            layer.map(AnyLayer::several)
+        });
+        let registry = with_all!(registry, with_cell:
+            layers::ConvLSTM1DCell, layers::ConvLSTM2DCell, layers::ConvLSTM3DCell, layers::GRUCell, layers::LSTMCell,
+            layers::SimpleRNNCell,
+        );
+        let registry = registry.with_cell_fn("StackedRNNCells", |options, registry| {
+            layers::stacked_from_config(options, &|class, options| registry.make_cell(class, options))
+        });
         let registry = with_all!(registry, with_layer:
             layers::ActivityRegularization, layers::AlphaDropout, layers::BatchNormalization, layers::Conv1D,
             layers::Conv1DTranspose, layers::Conv2D, layers::Conv2DTranspose, layers::Conv3D,
@@ -55,7 +72,8 @@ impl<F: Scalar> Registry<F> {
             GlobalMaxPool2D, GlobalMaxPool3D, MaxPool1D, MaxPool2D, MaxPool3D,
         );
         let registry = with_all!(registry, with_multi_layer:
-            layers::Add, layers::AdditiveAttention, layers::Attention, layers::Average, layers::Bidirectional, layers::Concatenate, layers::Dot, layers::GRU,
+            layers::Add, layers::AdditiveAttention, layers::Attention, layers::Average, layers::Concatenate,
+            layers::ConvLSTM1D, layers::ConvLSTM2D, layers::ConvLSTM3D, layers::Dot, layers::GRU,
             layers::LSTM, layers::RNN, layers::Maximum, layers::Minimum,
             layers::MultiHeadAttention, layers::Multiply, layers::Subtract, layers::WithMask,
         );

@@ -393,6 +393,159 @@ fn bidirectional() -> gradus::Result<()> {
     check_multi_layer(Bidirectional::new(LSTM::new(2).go_backwards(true)), &[&[3, 2], &[2], &[2], &[2], &[2]])
 }
 
+/// A cell whose output is a tensor of its own, whose states have two ranks, and that drops of the inputs: a sum of the
+/// inputs s (features), and of all of them n (); y = (s·w, n), with w (features).
+#[derive(Clone, Debug)]
+struct Sums;
+
+impl<F: Scalar> RecurrentCell<F> for Sums {
+    type Cache = ();
+    type Sequence = SequenceDropout<F>;
+
+    fn shapes(&self, input: &[usize]) -> gradus::Result<CellShapes> {
+        Ok(CellShapes::new([input.to_vec(), vec![]]).output([2]))
+    }
+
+    fn build(&self, input: &[usize], params: &mut ParamBuilder<'_, F>) -> gradus::Result<()> {
+        params.add("w", input, Initializer::Ones).map(|_| ())
+    }
+
+    fn begin(&self, rows: usize, input: &[usize], drop: &mut SequenceDropout<F>, cx: &Context<'_, F>) {
+        drop.draw(0.4, None, 0, rows, input.iter().product(), cx);
+    }
+
+    fn forward(
+        &self,
+        x: View<'_, F>,
+        before: States<'_, F>,
+        mut after: StatesMut<'_, F>,
+        y: Option<ViewMut<'_, F>>,
+        memory: CellMemory<'_, (), SequenceDropout<F>>,
+        cx: &Context<'_, F>,
+    ) {
+        let (w, mut y) = (cx.params.get("w"), y.expect("an output of its own"));
+        let [mut s, mut n] = after.several([0, 1]);
+        s.copy_from_slice(&x);
+        memory.sequence.apply(&mut s);
+        for row in 0..x.rows() {
+            let s = &mut s[row * w.len()..][..w.len()];
+            n[row] = before.get(1)[row] + s.iter().copied().sum();
+            s.iter_mut().zip(&before.get(0)[row * w.len()..]).for_each(|(s, &before)| *s += before);
+            y[2 * row] = s.iter().zip(w).map(|(&s, &w)| s * w).sum();
+            y[2 * row + 1] = n[row];
+        }
+    }
+
+    fn backward(
+        &self,
+        step: CellStep<'_, F>,
+        mut grad: CellGradients<'_, F>,
+        grads: &mut Grads<'_, F>,
+        memory: CellMemory<'_, (), SequenceDropout<F>>,
+        cx: &Context<'_, F>,
+    ) {
+        let (w, of_y) = (cx.params.get("w"), grad.y.expect("an output of its own"));
+        let [of_s, of_n] = [grad.after.read().get(0), grad.after.read().get(1)];
+        let [mut s_before, mut n_before] = grad.before.several([0, 1]);
+        for row in 0..of_n.rows() {
+            n_before[row] = of_n[row] + of_y[2 * row + 1];
+            for (c, &w) in w.iter().enumerate() {
+                let at = row * cx.params.get("w").len() + c;
+                grads.get_mut("w")[c] += of_y[2 * row] * step.after.get(0)[at];
+                s_before[at] = of_s[at] + of_y[2 * row] * w;
+                if let Some(grad_x) = &mut grad.x {
+                    grad_x[at] = s_before[at] + n_before[row];
+                }
+            }
+        }
+        if let Some(grad_x) = &mut grad.x {
+            memory.sequence.apply(grad_x);
+        }
+    }
+}
+
+#[test]
+fn recurrent_layers_of_any_cell() -> gradus::Result<()> {
+    check_multi_layer(RNN::of(LSTMCell::new(3)).return_sequences(true), &[&[4, 2]])?;
+    check_multi_layer(RNN::of(GRUCell::new(3).dropout(0.3)).go_backwards(true), &[&[4, 2]])?;
+    check_multi_layer(RNN::of(SimpleRNNCell::new(3).name("cell").trainable(false)), &[&[4, 2], &[3]])?;
+    for layer in [
+        RNN::of(Sums),
+        RNN::of(Sums).return_sequences(true).return_state(true),
+        RNN::of(Sums).go_backwards(true).zero_output_for_mask(true),
+    ] {
+        check_multi_layer(layer.clone(), &[&[4, 3]])?;
+        check_multi_layer(layer.clone(), &[&[3, 2, 2], &[2, 2], &[]])?;
+        check_multi_layer(layer, &[&[1, 1]])?;
+    }
+    Ok(())
+}
+
+#[test]
+fn stacked_cells() -> gradus::Result<()> {
+    let all = StackedRNNCells::new()
+        .add(LSTMCell::new(3).dropout(0.2).recurrent_dropout(0.3))
+        .add(GRUCell::new(2).reset_after(false).dropout(0.2))
+        .add(SimpleRNNCell::new(4).activation(Gelu));
+    for layer in [
+        RNN::of(all.clone()),
+        RNN::of(all.clone()).return_sequences(true).return_state(true),
+        RNN::of(StackedRNNCells::new().add(Sums).add(GRUCell::new(2)).add(Sums)).return_sequences(true),
+        RNN::of(
+            StackedRNNCells::new().add(StackedRNNCells::new().add(GRUCell::new(2)).add(Sums)).add(LSTMCell::new(1)),
+        ),
+        RNN::of(StackedRNNCells::new().add(LSTMCell::new(3))).go_backwards(true),
+    ] {
+        check_multi_layer(layer, &[&[4, 2]])?;
+    }
+    check_multi_layer(RNN::of(all), &[&[3, 2], &[3], &[3], &[2], &[4]])
+}
+
+#[test]
+fn convolutional_lstm() -> gradus::Result<()> {
+    for layer in [
+        ConvLSTM1D::new(2, 3),
+        ConvLSTM1D::new(2, 2).padding(Same).return_sequences(true).return_state(true),
+        ConvLSTM1D::new(1, 2).strides(2).go_backwards(true).recurrent_activation(HardSigmoid),
+        ConvLSTM1D::new(2, 2).dilation_rate(2).padding(Same).use_bias(false).unit_forget_bias(false),
+        ConvLSTM1D::new(2, 2).dropout(0.3).recurrent_dropout(0.4).activation(Gelu),
+    ] {
+        check_multi_layer(layer, &[&[3, 5, 2]])?;
+    }
+    check_multi_layer(ConvLSTM2D::new(2, (2, 3)).padding(Same).return_sequences(true), &[&[3, 3, 4, 1]])?;
+    check_multi_layer(ConvLSTM2D::new(2, 2).strides((1, 2)), &[&[2, 3, 4, 2], &[2, 2, 2], &[2, 2, 2]])?;
+    let regularized = ConvLSTM2D::new(1, 2)
+        .kernel_initializer(Initializer::HeNormal)
+        .recurrent_initializer(Initializer::GlorotNormal)
+        .bias_initializer(Initializer::Ones)
+        .kernel_regularizer(Regularizer::L2(0.1))
+        .recurrent_regularizer(Regularizer::L2(0.2))
+        .bias_regularizer(Regularizer::L2(0.3))
+        .activity_regularizer(Regularizer::L2(0.1))
+        .kernel_constraint(Constraint::NonNeg)
+        .recurrent_constraint(Constraint::NonNeg)
+        .bias_constraint(Constraint::NonNeg);
+    check_multi_layer(regularized, &[&[2, 3, 3, 1]])?;
+    check_multi_layer(ConvLSTM3D::new(2, 2).padding(Same), &[&[2, 2, 3, 2, 1]])?;
+    let cells = StackedRNNCells::new().add(ConvLSTM2DCell::new(2, 2)).add(ConvLSTM2DCell::new(1, 1));
+    check_multi_layer(RNN::of(cells).return_sequences(true), &[&[2, 3, 3, 1]])
+}
+
+#[test]
+fn bidirectional_of_any_layer() -> gradus::Result<()> {
+    for mode in [Some(MergeMode::Concat), Some(MergeMode::Mul), Some(MergeMode::Ave), None] {
+        check_multi_layer(Bidirectional::new(ConvLSTM1D::new(2, 2).padding(Same)).merge_mode(mode), &[&[2, 3, 1]])?;
+        let sums = RNN::of(Sums).return_sequences(true).return_state(true);
+        check_multi_layer(Bidirectional::new(sums).merge_mode(mode), &[&[3, 2]])?;
+    }
+    let images = ConvLSTM2D::new(1, 2).return_sequences(true);
+    let other = ConvLSTM2D::new(2, 2).return_sequences(true).go_backwards(true);
+    check_multi_layer(Bidirectional::new(images).backward_layer(other), &[&[2, 3, 3, 1]])?;
+    let cells = StackedRNNCells::new().add(GRUCell::new(2)).add(LSTMCell::new(2));
+    let pair = Bidirectional::new(RNN::of(cells)).backward_layer(LSTM::new(3).go_backwards(true));
+    check_multi_layer(pair, &[&[3, 2], &[2], &[2], &[2], &[3], &[3]])
+}
+
 #[test]
 fn tokens_and_masks() -> gradus::Result<()> {
     let tokens = |shape: &[usize]| LayerCheck::new(shape).whole_numbers(5);

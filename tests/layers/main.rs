@@ -2,6 +2,7 @@
 //! compiled once for all.
 
 mod activation;
+mod cells;
 mod constraints;
 mod conv;
 mod dropout;

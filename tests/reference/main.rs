@@ -63,6 +63,7 @@ groups! {
     optimizers_torch,
     pooling,
     preprocessing,
+    recurrent_cells,
     schedules,
     scores,
     sequences,

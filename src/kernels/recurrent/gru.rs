@@ -14,8 +14,9 @@
 //! meet the recurrent kernel after each other lie side by side.
 
 use super::{
-    Cache, Course, GradOutput, GradWeights, Nonlinearities, Nonlinearity, Output, Sizes, Weights, add_output_gradient,
-    blocks, gather_inputs, load, put_block, scatter_input_gradients, start, states, store, take_block, write_output,
+    Cache, GradOutput, GradWeights, Nonlinearities, Nonlinearity, Output, SequencePass, Sizes, Weights,
+    add_output_gradient, blocks, gather_inputs, load, put_block, scatter_input_gradients, start, states, store,
+    take_block, write_output,
 };
 use crate::Scalar;
 use crate::kernels::dispatch::kernel;
@@ -27,7 +28,7 @@ const BLOCKS: usize = 4;
 
 /// Runs sequences `x` (rows, steps, features) through the cells, from the `initial` state or zeros.
 pub fn gru<F: Scalar>(
-    course: &Course<'_, F>,
+    pass: &SequencePass<'_, F>,
     reset_after: bool,
     weights: &Weights<'_, F>,
     x: &[F],
@@ -35,8 +36,8 @@ pub fn gru<F: Scalar>(
     mut output: Output<'_, F>,
     cache: &mut Cache<F>,
 ) {
-    let Sizes { rows, steps, features, units } = course.sizes;
-    let (keep, width, at_once, n) = (course.keep, BLOCKS * units, course.steps_at_once(), rows * units);
+    let Sizes { rows, steps, features, units } = pass.sizes;
+    let (keep, width, at_once, n) = (pass.keep, BLOCKS * units, pass.steps_at_once(), rows * units);
     let kept = if keep { steps } else { at_once };
     let [kernel_zr, kernel_h] = &mut cache.kernels;
     let of_kernel = |from: usize, cols| Matrix::with_row_stride(&weights.kernel[from..], features, cols, 3 * units);
@@ -69,15 +70,15 @@ pub fn gru<F: Scalar>(
         let place = if keep { first } else { 0 };
         let inputs = &mut inputs[place * rows * features..][..count * rows * features];
         let gates = &mut gates[place * rows * width..][..count * rows * width];
-        gather_inputs(course, x, first, inputs);
+        gather_inputs(pass, x, first, inputs);
         let inputs = Matrix::new(inputs, count * rows, features);
         gemm_packed(inputs, kernel_h, bias_of(2 * units, 3 * units), gates, width);
         gemm_packed(inputs, kernel_zr, bias_of(0, 2 * units), &mut gates[units..], width);
         for (s, z) in (first..first + count).zip(gates.chunks_exact_mut(rows * width)) {
             let (before, after) = states(h, s, keep, n);
             let before = &before[..n];
-            let state = super::dropped(course, s, before, &mut cache.dropped);
-            let anything = !course.all_masked(s);
+            let state = super::dropped(pass, s, before, &mut cache.dropped);
+            let anything = !pass.all_masked(s);
             let from_zero = s == 0 && initial.is_none();
             let state = Matrix::new(state, rows, units);
             if reset_after {
@@ -89,7 +90,7 @@ pub fn gru<F: Scalar>(
             } else if anything && !from_zero {
                 gemm_packed(state, recurrent, Start::Add, &mut z[units..], width);
             }
-            if let Nonlinearities::Other(activation, recurrent_activation) = course.nonlinearities {
+            if let Nonlinearities::Other(activation, recurrent_activation) = pass.nonlinearities {
                 let scratch = cache.scratch[0].room(n);
                 let keeps = keep && (activation.needs_input() || recurrent_activation.needs_input());
                 let mut no_sums = [];
@@ -107,7 +108,7 @@ pub fn gru<F: Scalar>(
                 if reset_after {
                     reset(z, units);
                 } else {
-                    reset_state(z, before, course.recurrent_dropout, units);
+                    reset_state(z, before, pass.recurrent_dropout, units);
                     candidate(z, rows, units, recurrent_h, scratch);
                 }
                 if keeps {
@@ -118,19 +119,19 @@ pub fn gru<F: Scalar>(
                 mix(z, before, after, units);
             } else if !reset_after {
                 open(z, units);
-                reset_state(z, before, course.recurrent_dropout, units);
+                reset_state(z, before, pass.recurrent_dropout, units);
                 candidate(z, rows, units, recurrent_h, cache.scratch[0].room(n));
                 mix_tanh(z, before, after, units);
             }
-            course.runs(s, |run, counted| {
+            pass.runs(s, |run, counted| {
                 let (block, run) = (run.start * width..run.end * width, run.start * units..run.end * units);
                 if !counted {
                     after[run.clone()].copy_from_slice(&before[run]);
-                } else if reset_after && matches!(course.nonlinearities, Nonlinearities::Usual) {
+                } else if reset_after && matches!(pass.nonlinearities, Nonlinearities::Usual) {
                     step(&mut z[block], &before[run.clone()], &mut after[run], units);
                 }
             });
-            write_output(course, s, after, &mut output);
+            write_output(pass, s, after, &mut output);
         }
     }
 }
@@ -138,7 +139,7 @@ pub fn gru<F: Scalar>(
 /// Backward of [`gru`]: adds to `grads`, writes `grad_x`; the initial state's gradient is then in the cache if `initial`
 /// asks for it.
 pub fn gru_backward<F: Scalar>(
-    course: &Course<'_, F>,
+    pass: &SequencePass<'_, F>,
     reset_after: bool,
     weights: &Weights<'_, F>,
     grad: &GradOutput<'_, F>,
@@ -147,7 +148,7 @@ pub fn gru_backward<F: Scalar>(
     initial: bool,
     cache: &mut Cache<F>,
 ) {
-    let Sizes { rows, steps, units, .. } = course.sizes;
+    let Sizes { rows, steps, units, .. } = pass.sizes;
     let (n, width) = (rows * units, BLOCKS * units);
     let [recurrent, recurrent_h] = &mut cache.recurrents;
     let of_recurrent = |from: usize, cols| Matrix::with_row_stride(&weights.recurrent[from..], units, cols, 3 * units);
@@ -158,7 +159,7 @@ pub fn gru_backward<F: Scalar>(
         recurrent_h.pack(of_recurrent(2 * units, units).t());
     }
     // As in an LSTM.
-    let in_place = reset_after && matches!(course.nonlinearities, Nonlinearities::Usual);
+    let in_place = reset_after && matches!(pass.nonlinearities, Nonlinearities::Usual);
     if in_place {
         std::mem::swap(&mut cache.gates, &mut cache.grad_gates);
     }
@@ -168,17 +169,17 @@ pub fn gru_backward<F: Scalar>(
     start(grad.states[0], &mut cache.grad_h);
     for s in (0..steps).rev() {
         let grad_h = &mut cache.grad_h;
-        add_output_gradient(course, s, grad, grad_h);
+        add_output_gradient(pass, s, grad, grad_h);
         let of_step = s * rows * width..(s + 1) * rows * width;
         let grad_z = &mut grad_gates[of_step.clone()];
         let (before, next) = (&cache.h[s * n..][..n], &mut cache.next);
-        if course.all_masked(s) {
+        if pass.all_masked(s) {
             grad_z.fill(F::zero());
             continue;
         }
         let [known, part, reset] = &mut cache.scratch;
         let (known, part, reset) = (known.room(n), part.room(n), reset.room(n));
-        let other = match course.nonlinearities {
+        let other = match pass.nonlinearities {
             Nonlinearities::Usual => None,
             Nonlinearities::Other(activation, recurrent_activation) => Some((activation, recurrent_activation)),
         };
@@ -201,7 +202,7 @@ pub fn gru_backward<F: Scalar>(
                 take_block(grad_z, width, 0, units, part);
                 gemm_packed(Matrix::new(part, rows, units), recurrent_h, Start::Zero, reset, units);
                 // ∂r, and what reaches the state through r·h₋; the last block is not an own gradient here.
-                reset_state_backward(z, before, course.recurrent_dropout, reset, next, grad_z, units);
+                reset_state_backward(z, before, pass.recurrent_dropout, reset, next, grad_z, units);
             }
             for gate in [1, 2] {
                 match other {
@@ -213,7 +214,7 @@ pub fn gru_backward<F: Scalar>(
                 }
             }
         }
-        course.runs(s, |run, counted| {
+        pass.runs(s, |run, counted| {
             if !counted {
                 grad_z[run.start * width..run.end * width].fill(F::zero());
             }
@@ -222,13 +223,13 @@ pub fn gru_backward<F: Scalar>(
             // `next` holds ∂h·z already (and ∂(r·h₋)·r).
             let blocks = if reset_after { 3 } else { 2 };
             let onto = Matrix::with_row_stride(&grad_z[units..], rows, blocks * units, width);
-            if let Some(factors) = course.recurrent_dropout {
+            if let Some(factors) = pass.recurrent_dropout {
                 gemm_packed(onto, recurrent, Start::Zero, part, units);
                 add_product(factors, part, next);
             } else {
                 gemm_packed(onto, recurrent, Start::Add, next, units);
             }
-            course.runs(s, |run, counted| {
+            pass.runs(s, |run, counted| {
                 let run = run.start * units..run.end * units;
                 if !counted {
                     next[run.clone()].copy_from_slice(&cache.grad_h[run]);
@@ -238,10 +239,10 @@ pub fn gru_backward<F: Scalar>(
         }
     }
     if let Some(grads) = grads {
-        add_weight_gradients(course, reset_after, grads, cache);
+        add_weight_gradients(pass, reset_after, grads, cache);
     }
     if let Some(grad_x) = grad_x {
-        write_input_gradients(course, weights.kernel, grad_x, cache);
+        write_input_gradients(pass, weights.kernel, grad_x, cache);
     }
     if in_place {
         std::mem::swap(&mut cache.gates, &mut cache.grad_gates);
@@ -249,28 +250,28 @@ pub fn gru_backward<F: Scalar>(
 }
 
 /// The inputs' gradients: products over all steps.
-fn write_input_gradients<F: Scalar>(course: &Course<'_, F>, kernel: &[F], grad_x: &mut [F], cache: &mut Cache<F>) {
-    let Sizes { rows, steps, features, units } = course.sizes;
+fn write_input_gradients<F: Scalar>(pass: &SequencePass<'_, F>, kernel: &[F], grad_x: &mut [F], cache: &mut Cache<F>) {
+    let Sizes { rows, steps, features, units } = pass.sizes;
     let (count, width) = (steps * rows, BLOCKS * units);
     let grads_of = |from: usize, cols| Matrix::with_row_stride(&cache.grad_gates[from..], count, cols, width);
     let of_kernel = |from: usize, cols| Matrix::with_row_stride(&kernel[from..], features, cols, 3 * units).t();
     let by_step = cache.grad_x.room(count * features);
     gemm(grads_of(units, 2 * units), of_kernel(0, 2 * units), Start::Zero, by_step, features);
     gemm(grads_of(0, units), of_kernel(2 * units, units), Start::Add, by_step, features);
-    scatter_input_gradients(course, by_step, grad_x);
+    scatter_input_gradients(pass, by_step, grad_x);
 }
 
 /// The parameters' gradients: products over all steps.
 fn add_weight_gradients<F: Scalar>(
-    course: &Course<'_, F>,
+    pass: &SequencePass<'_, F>,
     reset_after: bool,
     grads: GradWeights<'_, F>,
     cache: &mut Cache<F>,
 ) {
-    let Sizes { rows, steps, features, units } = course.sizes;
+    let Sizes { rows, steps, features, units } = pass.sizes;
     let (count, width) = (steps * rows, BLOCKS * units);
     let grads_of = |from: usize, cols| Matrix::with_row_stride(&cache.grad_gates[from..], count, cols, width);
-    let states = if course.recurrent_dropout.is_some() { &cache.dropped } else { &cache.h };
+    let states = if pass.recurrent_dropout.is_some() { &cache.dropped } else { &cache.h };
     let (states, x) = (Matrix::new(states, count, units).t(), Matrix::new(&cache.x, count, features).t());
     let (recurrent, kernel) = (grads.recurrent, grads.kernel);
     if reset_after {

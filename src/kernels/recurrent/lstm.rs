@@ -8,11 +8,12 @@
 //! ∂z_c = ∂c·i·(1 − g²); ∂c₋ = ∂c·f, ∂h₋ = ∂z·Uᵀ; and over all steps ∂W = Σ xᵀ∂z, ∂U = Σ h₋ᵀ∂z, ∂b = Σ ∂z, ∂x = ∂z·Wᵀ.
 
 use super::{
-    Cache, Course, GradOutput, GradWeights, Nonlinearities, Nonlinearity, Output, Sizes, Weights, add_output_gradient,
-    blocks, gather_inputs, gradient_before, input_gradients, load, put_block, start, states, store, take_block,
-    weight_gradients, write_output,
+    Cache, GradOutput, GradWeights, Nonlinearities, Nonlinearity, Output, SequencePass, Sizes, Weights,
+    add_output_gradient, blocks, gather_inputs, gradient_before, input_gradients, load, put_block, start, states,
+    store, take_block, weight_gradients, write_output,
 };
 use crate::Scalar;
+use crate::kernels::aligned::Aligned;
 use crate::kernels::dispatch::kernel;
 use crate::kernels::gemm::{Matrix, Start, gemm_packed};
 
@@ -21,15 +22,15 @@ const GATES: usize = 4;
 
 /// Runs sequences `x` (rows, steps, features) through the cells, from `initial` state and carry or zeros.
 pub fn lstm<F: Scalar>(
-    course: &Course<'_, F>,
+    pass: &SequencePass<'_, F>,
     weights: &Weights<'_, F>,
     x: &[F],
     initial: [Option<&[F]>; 2],
     mut output: Output<'_, F>,
     cache: &mut Cache<F>,
 ) {
-    let Sizes { rows, steps, features, units } = course.sizes;
-    let (keep, width, at_once) = (course.keep, GATES * units, course.steps_at_once());
+    let Sizes { rows, steps, features, units } = pass.sizes;
+    let (keep, width, at_once) = (pass.keep, GATES * units, pass.steps_at_once());
     let (n, kept) = (rows * units, if keep { steps } else { at_once });
     let [packed, _] = &mut cache.kernels;
     packed.pack(Matrix::new(weights.kernel, features, width));
@@ -46,38 +47,35 @@ pub fn lstm<F: Scalar>(
         let place = if keep { first } else { 0 };
         let inputs = &mut inputs[place * rows * features..][..count * rows * features];
         let gates = &mut gates[place * rows * width..][..count * rows * width];
-        gather_inputs(course, x, first, inputs);
+        gather_inputs(pass, x, first, inputs);
         let bias = weights.bias.map_or(Start::Zero, Start::Bias);
         gemm_packed(Matrix::new(inputs, count * rows, features), packed, bias, gates, width);
         for (s, z) in (first..first + count).zip(gates.chunks_exact_mut(rows * width)) {
             let (h_before, h_after) = states(h, s, keep, n);
             let (c_before, c_after) = states(c, s, keep, n);
-            let state = super::dropped(course, s, &h_before[..n], &mut cache.dropped);
-            if !(course.all_masked(s) || s == 0 && initial[0].is_none()) {
+            let state = super::dropped(pass, s, &h_before[..n], &mut cache.dropped);
+            if !(pass.all_masked(s) || s == 0 && initial[0].is_none()) {
                 gemm_packed(Matrix::new(state, rows, units), recurrent, Start::Add, z, width);
             }
-            if let Nonlinearities::Other(activation, recurrent_activation) = course.nonlinearities {
+            if let Nonlinearities::Other(activation, recurrent_activation) = pass.nonlinearities {
                 if keep && (activation.needs_input() || recurrent_activation.needs_input()) {
                     cache.sums.room(steps * rows * width)[s * rows * width..][..rows * width].copy_from_slice(z);
                 }
                 let place = if keep { s * n } else { 0 };
                 let a = &mut cache.a.room(if keep { steps * n } else { n })[place..][..n];
-                other_gates(z, units, activation, recurrent_activation, cache.scratch[0].room(n));
-                carry(z, c_before, c_after, units);
-                a.copy_from_slice(c_after);
-                activation.forward(a, units);
-                gated(z, a, h_after, units);
+                let by = [activation, recurrent_activation];
+                other_step(z, c_before, c_after, a, h_after, units, by, cache.scratch[0].room(n));
             }
-            course.runs(s, |run, counted| {
+            pass.runs(s, |run, counted| {
                 let (block, run) = (run.start * width..run.end * width, run.start * units..run.end * units);
                 if !counted {
                     h_after[run.clone()].copy_from_slice(&h_before[run.clone()]);
                     c_after[run.clone()].copy_from_slice(&c_before[run]);
-                } else if matches!(course.nonlinearities, Nonlinearities::Usual) {
+                } else if matches!(pass.nonlinearities, Nonlinearities::Usual) {
                     step(&mut z[block], &c_before[run.clone()], &mut c_after[run.clone()], &mut h_after[run], units);
                 }
             });
-            write_output(course, s, h_after, &mut output);
+            write_output(pass, s, h_after, &mut output);
         }
     }
 }
@@ -85,7 +83,7 @@ pub fn lstm<F: Scalar>(
 /// Backward of [`lstm`]: adds to `grads`, writes `grad_x`; the initial states' gradients are then in the cache if
 /// `initial` asks for them.
 pub fn lstm_backward<F: Scalar>(
-    course: &Course<'_, F>,
+    pass: &SequencePass<'_, F>,
     weights: &Weights<'_, F>,
     grad: &GradOutput<'_, F>,
     grads: Option<GradWeights<'_, F>>,
@@ -93,12 +91,12 @@ pub fn lstm_backward<F: Scalar>(
     initial: bool,
     cache: &mut Cache<F>,
 ) {
-    let Sizes { rows, steps, units, .. } = course.sizes;
+    let Sizes { rows, steps, units, .. } = pass.sizes;
     let (n, width) = (rows * units, GATES * units);
     let [_, recurrent] = &mut cache.recurrents;
     recurrent.pack(Matrix::new(weights.recurrent, units, width).t());
     // Gradients take the gates' place: a pass that touches less memory waits less.
-    let in_place = matches!(course.nonlinearities, Nonlinearities::Usual);
+    let in_place = matches!(pass.nonlinearities, Nonlinearities::Usual);
     if in_place {
         std::mem::swap(&mut cache.gates, &mut cache.grad_gates);
     }
@@ -110,18 +108,18 @@ pub fn lstm_backward<F: Scalar>(
     cache.next.resize(n);
     for s in (0..steps).rev() {
         let (grad_h, grad_c) = (&mut cache.grad_h, &mut cache.grad_c);
-        add_output_gradient(course, s, grad, grad_h);
+        add_output_gradient(pass, s, grad, grad_h);
         let of_step = s * rows * width..(s + 1) * rows * width;
         let grad_z = &mut grad_gates[of_step.clone()];
         let (c_before, c_after) = (&cache.c[s * n..][..n], &cache.c[(s + 1) * n..][..n]);
         let scratch = &mut cache.scratch;
-        if let Nonlinearities::Other(activation, _) = course.nonlinearities {
+        if let Nonlinearities::Other(activation, _) = pass.nonlinearities {
             // ∂L/∂c by way of h = o·f(c).
             let through = scratch[0].room(n);
             gated(&cache.gates[of_step.clone()], grad_h, through, units);
             activation.backward(c_after, &cache.a[s * n..][..n], through, units);
         }
-        course.runs(s, |run, counted| {
+        pass.runs(s, |run, counted| {
             let (block, run) = (run.start * width..run.end * width, run.start * units..run.end * units);
             let grad_z = &mut grad_z[block.clone()];
             let (c_before, c_after) = (&c_before[run.clone()], &c_after[run.clone()]);
@@ -130,7 +128,7 @@ pub fn lstm_backward<F: Scalar>(
                 return;
             }
             let (grad_h, grad_c) = (&grad_h[run.clone()], &mut grad_c[run.clone()]);
-            match course.nonlinearities {
+            match pass.nonlinearities {
                 Nonlinearities::Usual => step_backward(grad_z, c_before, c_after, grad_h, grad_c, units),
                 Nonlinearities::Other(activation, recurrent_activation) => {
                     let [through, from, to] = scratch;
@@ -143,21 +141,97 @@ pub fn lstm_backward<F: Scalar>(
                 }
             }
         });
-        if (s > 0 || initial) && !course.all_masked(s) {
-            gradient_before(course, s, grad_z, recurrent, &mut cache.next, &mut cache.grad_h);
+        if (s > 0 || initial) && !pass.all_masked(s) {
+            gradient_before(pass, s, grad_z, recurrent, &mut cache.next, &mut cache.grad_h);
         }
     }
-    let before = if course.recurrent_dropout.is_some() { &cache.dropped } else { &cache.h };
+    let before = if pass.recurrent_dropout.is_some() { &cache.dropped } else { &cache.h };
     if let Some(grads) = grads {
         let [_, packed] = &mut cache.kernels;
-        weight_gradients(course, grad_gates, [&cache.x, before], grads, packed);
+        weight_gradients(pass, grad_gates, [&cache.x, before], grads, packed);
     }
     if let Some(grad_x) = grad_x {
-        input_gradients(course, grad_gates, weights.kernel, &mut cache.grad_x, grad_x);
+        input_gradients(pass, grad_gates, weights.kernel, &mut cache.grad_x, grad_x);
     }
     if in_place {
         std::mem::swap(&mut cache.gates, &mut cache.grad_gates);
     }
+}
+
+/// What a single step keeps between its passes, and works with: see [`lstm_step`].
+#[derive(Clone, Debug, Default)]
+pub struct StepMemory<F> {
+    sums: Aligned<F>,
+    a: Aligned<F>,
+    scratch: [Aligned<F>; 3],
+}
+
+/// One step of rows from the gates' sums `z` (rows, 4·units), whatever they are made of: z ← gates, and c and h (rows,
+/// units).
+pub fn lstm_step<F: Scalar>(
+    nonlinearities: Nonlinearities<'_, F>,
+    z: &mut [F],
+    c_before: &[F],
+    c: &mut [F],
+    h: &mut [F],
+    units: usize,
+    memory: &mut StepMemory<F>,
+) {
+    match nonlinearities {
+        Nonlinearities::Usual => step(z, c_before, c, h, units),
+        Nonlinearities::Other(activation, recurrent_activation) => {
+            if activation.needs_input() || recurrent_activation.needs_input() {
+                memory.sums.room(z.len()).copy_from_slice(z);
+            }
+            let (a, block) = (memory.a.room(h.len()), memory.scratch[0].room(h.len()));
+            other_step(z, c_before, c, a, h, units, [activation, recurrent_activation], block);
+        }
+    }
+}
+
+/// Backward of [`lstm_step`]: `z` ← the gradients of the sums in the place of the gates, `grad_c` ← that of `c_before`; `grad_z`
+/// is working memory of the same size.
+pub fn lstm_step_backward<F: Scalar>(
+    nonlinearities: Nonlinearities<'_, F>,
+    z: &mut [F],
+    c_before: &[F],
+    c: &[F],
+    grad_h: &[F],
+    grad_c: &mut [F],
+    units: usize,
+    memory: &mut StepMemory<F>,
+    grad_z: &mut [F],
+) {
+    let Nonlinearities::Other(activation, recurrent_activation) = nonlinearities else {
+        return step_backward(z, c_before, c, grad_h, grad_c, units);
+    };
+    let StepMemory { sums, a, scratch: [through, from, to] } = memory;
+    let n = grad_h.len();
+    let (through, a) = (through.room(n), &a[..n]);
+    gated(z, grad_h, through, units);
+    activation.backward(c, a, through, units);
+    parts_backward(z, c_before, a, grad_h, through, grad_c, grad_z, units);
+    let scratch = [from.room(n), to.room(n)];
+    other_gates_backward(z, sums, grad_z, units, activation, recurrent_activation, scratch);
+    z.copy_from_slice(grad_z);
+}
+
+/// One step of rows through nonlinearities of any kind: the gates in place of their sums, the carry, a = f(c), the state.
+fn other_step<F: Scalar>(
+    z: &mut [F],
+    c_before: &[F],
+    c: &mut [F],
+    a: &mut [F],
+    h: &mut [F],
+    units: usize,
+    [activation, recurrent_activation]: [&dyn Nonlinearity<F>; 2],
+    block: &mut [F],
+) {
+    other_gates(z, units, activation, recurrent_activation, block);
+    carry(z, c_before, c, units);
+    a.copy_from_slice(c);
+    activation.forward(a, units);
+    gated(z, a, h, units);
 }
 
 kernel! {

@@ -76,7 +76,7 @@ pub struct GradWeights<'a, F> {
 
 /// How a pass goes.
 #[derive(Clone, Copy)]
-pub struct Course<'a, F> {
+pub struct SequencePass<'a, F> {
     /// Its sizes.
     pub sizes: Sizes,
     /// Whether the last timestep comes first.
@@ -161,6 +161,19 @@ impl<F: Scalar> Cache<F> {
         &self.c[slot(sizes.steps, keep) * n..][..n]
     }
 
+    /// Exchanges what a pass needs only while it runs. Caches of many short passes then share one such memory, which is
+    /// put in before each pass and taken out after it.
+    pub(crate) fn exchange_working_memory(&mut self, other: &mut Self) {
+        use std::mem::swap;
+        swap(&mut self.grad_gates, &mut other.grad_gates);
+        swap(&mut self.next, &mut other.next);
+        swap(&mut self.grad_x, &mut other.grad_x);
+        swap(&mut self.scratch, &mut other.scratch);
+        swap(&mut self.bias, &mut other.bias);
+        swap(&mut self.kernels, &mut other.kernels);
+        swap(&mut self.recurrents, &mut other.recurrents);
+    }
+
     /// ∂L/∂(initial state), once a backward pass has run.
     pub fn grad_state(&self) -> &[F] {
         &self.grad_h
@@ -180,7 +193,7 @@ fn slot(s: usize, keep: bool) -> usize {
 /// How many timesteps' inputs are multiplied at once: about so many rows, whose gates then still lie in a cache.
 const ROWS_AT_ONCE: usize = 128;
 
-impl<F: Copy> Course<'_, F> {
+impl<F: Copy> SequencePass<'_, F> {
     /// The timestep that is taken as number `s`.
     fn time(&self, s: usize) -> usize {
         if self.backwards { self.sizes.steps - 1 - s } else { s }
@@ -214,33 +227,33 @@ impl<F: Copy> Course<'_, F> {
 }
 
 /// Copies the inputs of steps `s`.. to `x`, time first, through dropout.
-fn gather_inputs<F: Scalar>(course: &Course<'_, F>, from: &[F], s: usize, x: &mut [F]) {
-    let Sizes { rows, steps, features, .. } = course.sizes;
+fn gather_inputs<F: Scalar>(pass: &SequencePass<'_, F>, from: &[F], s: usize, x: &mut [F]) {
+    let Sizes { rows, steps, features, .. } = pass.sizes;
     if features == 0 {
         return;
     }
     for (i, x) in x.chunks_exact_mut(rows * features).enumerate() {
-        let t = course.time(s + i);
+        let t = pass.time(s + i);
         for (row, x) in x.chunks_exact_mut(features).enumerate() {
             x.copy_from_slice(&from[(row * steps + t) * features..][..features]);
         }
-        if let Some(factors) = course.dropout {
+        if let Some(factors) = pass.dropout {
             multiply(factors, x);
         }
     }
 }
 
 /// Brings the gradients of the inputs back to where [`gather_inputs`] took the inputs from.
-fn scatter_input_gradients<F: Scalar>(course: &Course<'_, F>, from: &mut [F], grad_x: &mut [F]) {
-    let Sizes { rows, steps, features, .. } = course.sizes;
+fn scatter_input_gradients<F: Scalar>(pass: &SequencePass<'_, F>, from: &mut [F], grad_x: &mut [F]) {
+    let Sizes { rows, steps, features, .. } = pass.sizes;
     if features == 0 {
         return;
     }
     for (s, from) in from.chunks_exact_mut(rows * features).enumerate() {
-        if let Some(factors) = course.dropout {
+        if let Some(factors) = pass.dropout {
             multiply(factors, from);
         }
-        let t = course.time(s);
+        let t = pass.time(s);
         for (row, from) in from.chunks_exact(features).enumerate() {
             grad_x[(row * steps + t) * features..][..features].copy_from_slice(from);
         }
@@ -250,19 +263,19 @@ fn scatter_input_gradients<F: Scalar>(course: &Course<'_, F>, from: &mut [F], gr
 /// ∂L/∂h of the step before, by way of the product h·U: `grad_h` ← `grad_z`·Uᵀ, where `recurrent` is Uᵀ and `grad_z` the
 /// gradient of all sums of step `s`. A masked row's state was carried over, and so is its gradient.
 fn gradient_before<F: Scalar>(
-    course: &Course<'_, F>,
+    pass: &SequencePass<'_, F>,
     s: usize,
     grad_z: &[F],
     recurrent: &Packed<F>,
     next: &mut Aligned<F>,
     grad_h: &mut Aligned<F>,
 ) {
-    let Sizes { rows, units, .. } = course.sizes;
+    let Sizes { rows, units, .. } = pass.sizes;
     gemm_packed(Matrix::new(grad_z, rows, grad_z.len() / rows.max(1)), recurrent, Start::Zero, next, units);
-    if let Some(factors) = course.recurrent_dropout {
+    if let Some(factors) = pass.recurrent_dropout {
         multiply(factors, next);
     }
-    course.runs(s, |run, counted| {
+    pass.runs(s, |run, counted| {
         let run = run.start * units..run.end * units;
         if !counted {
             next[run.clone()].copy_from_slice(&grad_h[run]);
@@ -274,13 +287,13 @@ fn gradient_before<F: Scalar>(
 /// The gradients of all weights, sums over all steps: of products of `grad_z` (steps, rows, sums) with the inputs x and the
 /// states before each step. Some rows of `grad_z` are copied at a time, into the order in which both products read them.
 fn weight_gradients<F: Scalar>(
-    course: &Course<'_, F>,
+    pass: &SequencePass<'_, F>,
     grad_z: &[F],
     [x, before]: [&[F]; 2],
     mut grads: GradWeights<'_, F>,
     packed: &mut Packed<F>,
 ) {
-    let Sizes { rows, steps, features, units } = course.sizes;
+    let Sizes { rows, steps, features, units } = pass.sizes;
     let count = steps * rows;
     let width = grad_z.len() / count.max(1);
     for first in (0..count).step_by(ROWS_AT_ONCE) {
@@ -299,25 +312,25 @@ fn weight_gradients<F: Scalar>(
 
 /// `grad_x` ← the gradient of the inputs, from that of all sums.
 fn input_gradients<F: Scalar>(
-    course: &Course<'_, F>,
+    pass: &SequencePass<'_, F>,
     grad_z: &[F],
     kernel: &[F],
     memory: &mut Aligned<F>,
     grad_x: &mut [F],
 ) {
-    let Sizes { rows, steps, features, .. } = course.sizes;
+    let Sizes { rows, steps, features, .. } = pass.sizes;
     let width = grad_z.len() / (steps * rows).max(1);
     let by_step = memory.room(steps * rows * features);
     let kernel = Matrix::new(kernel, features, width).t();
     gemm(Matrix::new(grad_z, steps * rows, width), kernel, Start::Zero, by_step, features);
-    scatter_input_gradients(course, by_step, grad_x);
+    scatter_input_gradients(pass, by_step, grad_x);
 }
 
 /// Writes step `s`'s output, which is the state `h` (rows, units).
-fn write_output<F: Scalar>(course: &Course<'_, F>, s: usize, h: &[F], output: &mut Output<'_, F>) {
+fn write_output<F: Scalar>(pass: &SequencePass<'_, F>, s: usize, h: &[F], output: &mut Output<'_, F>) {
     let Output::Sequence { y, zero_masked } = output else { return };
-    let Sizes { steps, units, .. } = course.sizes;
-    course.runs(s, |rows, counted| {
+    let Sizes { steps, units, .. } = pass.sizes;
+    pass.runs(s, |rows, counted| {
         for row in rows {
             let y = &mut y[(row * steps + s) * units..][..units];
             if counted || !*zero_masked {
@@ -330,10 +343,10 @@ fn write_output<F: Scalar>(course: &Course<'_, F>, s: usize, h: &[F], output: &m
 }
 
 /// Adds the gradient of step `s`'s output to that of its state.
-fn add_output_gradient<F: Scalar>(course: &Course<'_, F>, s: usize, from: &GradOutput<'_, F>, grad_h: &mut [F]) {
+fn add_output_gradient<F: Scalar>(pass: &SequencePass<'_, F>, s: usize, from: &GradOutput<'_, F>, grad_h: &mut [F]) {
     let Some(grad_y) = from.sequence else { return };
-    let Sizes { steps, units, .. } = course.sizes;
-    course.runs(s, |rows, counted| {
+    let Sizes { steps, units, .. } = pass.sizes;
+    pass.runs(s, |rows, counted| {
         if counted || !from.zero_masked {
             for row in rows {
                 super::elementwise::axpy(
@@ -385,10 +398,10 @@ kernel! {
 }
 
 /// The state before step `s` as the step sees it: after recurrent dropout, whose product is kept.
-fn dropped<'a, F: Scalar>(course: &Course<'_, F>, s: usize, h: &'a [F], memory: &'a mut Aligned<F>) -> &'a [F] {
-    let Some(factors) = course.recurrent_dropout else { return h };
-    let place = if course.keep { s * h.len() } else { 0 };
-    let to = &mut memory.room(if course.keep { course.sizes.steps * h.len() } else { h.len() })[place..][..h.len()];
+fn dropped<'a, F: Scalar>(pass: &SequencePass<'_, F>, s: usize, h: &'a [F], memory: &'a mut Aligned<F>) -> &'a [F] {
+    let Some(factors) = pass.recurrent_dropout else { return h };
+    let place = if pass.keep { s * h.len() } else { 0 };
+    let to = &mut memory.room(if pass.keep { pass.sizes.steps * h.len() } else { h.len() })[place..][..h.len()];
     product(factors, h, to);
     to
 }

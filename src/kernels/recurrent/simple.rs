@@ -4,8 +4,8 @@
 //! ∂W = Σ xᵀ∂z, ∂U = Σ h₋ᵀ∂z, ∂b = Σ ∂z, ∂x = ∂z·Wᵀ.
 
 use super::{
-    Cache, Course, GradOutput, GradWeights, Nonlinearities, Output, Sizes, Weights, add_output_gradient, gather_inputs,
-    gradient_before, input_gradients, start, states, weight_gradients, write_output,
+    Cache, GradOutput, GradWeights, Nonlinearities, Output, SequencePass, Sizes, Weights, add_output_gradient,
+    gather_inputs, gradient_before, input_gradients, start, states, weight_gradients, write_output,
 };
 use crate::Scalar;
 use crate::kernels::dispatch::kernel;
@@ -13,15 +13,15 @@ use crate::kernels::gemm::{Matrix, Start, gemm_packed};
 
 /// Runs sequences `x` (rows, steps, features) through the cells, from the `initial` state or zeros.
 pub fn simple<F: Scalar>(
-    course: &Course<'_, F>,
+    pass: &SequencePass<'_, F>,
     weights: &Weights<'_, F>,
     x: &[F],
     initial: Option<&[F]>,
     mut output: Output<'_, F>,
     cache: &mut Cache<F>,
 ) {
-    let Sizes { rows, steps, features, units } = course.sizes;
-    let (keep, at_once, n) = (course.keep, course.steps_at_once(), rows * units);
+    let Sizes { rows, steps, features, units } = pass.sizes;
+    let (keep, at_once, n) = (pass.keep, pass.steps_at_once(), rows * units);
     let [packed, _] = &mut cache.kernels;
     packed.pack(Matrix::new(weights.kernel, features, units));
     let [recurrent, _] = &mut cache.recurrents;
@@ -35,16 +35,16 @@ pub fn simple<F: Scalar>(
         let place = if keep { first } else { 0 };
         let inputs = &mut inputs[place * rows * features..][..count * rows * features];
         let sums = &mut sums[..count * n];
-        gather_inputs(course, x, first, inputs);
+        gather_inputs(pass, x, first, inputs);
         let bias = weights.bias.map_or(Start::Zero, Start::Bias);
         gemm_packed(Matrix::new(inputs, count * rows, features), packed, bias, sums, units);
         for (s, z) in (first..first + count).zip(sums.chunks_exact_mut(n)) {
             let (before, after) = states(h, s, keep, n);
-            let state = super::dropped(course, s, &before[..n], &mut cache.dropped);
-            if !(course.all_masked(s) || s == 0 && initial.is_none()) {
+            let state = super::dropped(pass, s, &before[..n], &mut cache.dropped);
+            if !(pass.all_masked(s) || s == 0 && initial.is_none()) {
                 gemm_packed(Matrix::new(state, rows, units), recurrent, Start::Add, z, units);
             }
-            match course.nonlinearities {
+            match pass.nonlinearities {
                 Nonlinearities::Usual => step(z, after),
                 Nonlinearities::Other(activation, _) => {
                     if keep && activation.needs_input() {
@@ -54,13 +54,13 @@ pub fn simple<F: Scalar>(
                     activation.forward(after, units);
                 }
             }
-            course.runs(s, |run, counted| {
+            pass.runs(s, |run, counted| {
                 let run = run.start * units..run.end * units;
                 if !counted {
                     after[run.clone()].copy_from_slice(&before[run]);
                 }
             });
-            write_output(course, s, after, &mut output);
+            write_output(pass, s, after, &mut output);
         }
     }
 }
@@ -68,7 +68,7 @@ pub fn simple<F: Scalar>(
 /// Backward of [`simple`]: adds to `grads`, writes `grad_x`; the initial state's gradient is then in the cache if
 /// `initial` asks for it.
 pub fn simple_backward<F: Scalar>(
-    course: &Course<'_, F>,
+    pass: &SequencePass<'_, F>,
     weights: &Weights<'_, F>,
     grad: &GradOutput<'_, F>,
     grads: Option<GradWeights<'_, F>>,
@@ -76,7 +76,7 @@ pub fn simple_backward<F: Scalar>(
     initial: bool,
     cache: &mut Cache<F>,
 ) {
-    let Sizes { rows, steps, units, .. } = course.sizes;
+    let Sizes { rows, steps, units, .. } = pass.sizes;
     let n = rows * units;
     let [_, recurrent] = &mut cache.recurrents;
     recurrent.pack(Matrix::new(weights.recurrent, units, units).t());
@@ -86,9 +86,9 @@ pub fn simple_backward<F: Scalar>(
     start(grad.states[0], &mut cache.grad_h);
     for s in (0..steps).rev() {
         let grad_h = &mut cache.grad_h;
-        add_output_gradient(course, s, grad, grad_h);
+        add_output_gradient(pass, s, grad, grad_h);
         let (h, grad_z) = (&cache.h[(s + 1) * n..][..n], &mut grad_sums[s * n..][..n]);
-        match course.nonlinearities {
+        match pass.nonlinearities {
             Nonlinearities::Usual => step_backward(h, grad_h, grad_z),
             Nonlinearities::Other(activation, _) => {
                 grad_z.copy_from_slice(grad_h);
@@ -97,22 +97,22 @@ pub fn simple_backward<F: Scalar>(
                 activation.backward(sums, h, grad_z, units);
             }
         }
-        course.runs(s, |run, counted| {
+        pass.runs(s, |run, counted| {
             if !counted {
                 grad_z[run.start * units..run.end * units].fill(F::zero());
             }
         });
-        if (s > 0 || initial) && !course.all_masked(s) {
-            gradient_before(course, s, grad_z, recurrent, &mut cache.next, &mut cache.grad_h);
+        if (s > 0 || initial) && !pass.all_masked(s) {
+            gradient_before(pass, s, grad_z, recurrent, &mut cache.next, &mut cache.grad_h);
         }
     }
-    let before = if course.recurrent_dropout.is_some() { &cache.dropped } else { &cache.h };
+    let before = if pass.recurrent_dropout.is_some() { &cache.dropped } else { &cache.h };
     if let Some(grads) = grads {
         let [_, packed] = &mut cache.kernels;
-        weight_gradients(course, grad_sums, [&cache.x, before], grads, packed);
+        weight_gradients(pass, grad_sums, [&cache.x, before], grads, packed);
     }
     if let Some(grad_x) = grad_x {
-        input_gradients(course, grad_sums, weights.kernel, &mut cache.grad_x, grad_x);
+        input_gradients(pass, grad_sums, weights.kernel, &mut cache.grad_x, grad_x);
     }
 }
 

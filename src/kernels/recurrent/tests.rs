@@ -1,6 +1,6 @@
 //! Against a slow plain twin, value by value, whose derivatives are central differences.
 
-use super::{Cache, Course, GradOutput, GradWeights, Nonlinearities, Nonlinearity, Output, Sizes, Weights};
+use super::{Cache, GradOutput, GradWeights, Nonlinearities, Nonlinearity, Output, SequencePass, Sizes, Weights};
 use super::{gru, lstm, simple};
 use crate::Scalar;
 use crate::kernels::dispatch::forced::on_every_isa;
@@ -179,7 +179,7 @@ impl Problem {
         let (dropout, recurrent_dropout) = (self.dropout.as_deref().map(of), self.recurrent_dropout.as_deref().map(of));
         let [x, kernel, recurrent, bias, h0, c0] = &values;
         let nonlinearities = if self.other { Nonlinearities::Other(&Algebraic, &Step) } else { Nonlinearities::Usual };
-        let course = |keep| Course {
+        let pass = |keep| SequencePass {
             sizes,
             backwards: self.backwards,
             mask: self.mask.as_deref(),
@@ -193,10 +193,10 @@ impl Problem {
             let mut y = vec![F::nan(); weights[0].len()];
             let output = Output::Sequence { y: &mut y, zero_masked: self.zero_masked };
             match self.kind {
-                Kind::Simple => simple::simple(&course(keep), &params, x, Some(h0), output, cache),
-                Kind::Lstm => lstm::lstm(&course(keep), &params, x, [Some(h0), Some(c0)], output, cache),
+                Kind::Simple => simple::simple(&pass(keep), &params, x, Some(h0), output, cache),
+                Kind::Lstm => lstm::lstm(&pass(keep), &params, x, [Some(h0), Some(c0)], output, cache),
                 Kind::Gru { reset_after } => {
-                    gru::gru(&course(keep), reset_after, &params, x, Some(h0), output, cache);
+                    gru::gru(&pass(keep), reset_after, &params, x, Some(h0), output, cache);
                 }
             }
             let dot = |a: &[F], b: &[F]| a.iter().zip(b).map(|(&a, &b)| (a * b).f64()).sum::<f64>();
@@ -216,17 +216,17 @@ impl Problem {
             states: [Some(&weights[1]), Some(&weights[2])],
         };
         // Twice, since gradients of parameters add up, and the second pass finds memory that the first has used.
-        for pass in 0..2 {
-            if pass > 0 {
+        for time in 0..2 {
+            if time > 0 {
                 assert_eq!(forward(true, cache), loss);
             }
             let into = Some(GradWeights { kernel: grad_kernel, recurrent: grad_recurrent, bias: Some(grad_bias) });
-            let course = course(true);
+            let pass = pass(true);
             match self.kind {
-                Kind::Simple => simple::simple_backward(&course, &params, &grad, into, Some(grad_x), true, cache),
-                Kind::Lstm => lstm::lstm_backward(&course, &params, &grad, into, Some(grad_x), true, cache),
+                Kind::Simple => simple::simple_backward(&pass, &params, &grad, into, Some(grad_x), true, cache),
+                Kind::Lstm => lstm::lstm_backward(&pass, &params, &grad, into, Some(grad_x), true, cache),
                 Kind::Gru { reset_after } => {
-                    gru::gru_backward(&course, reset_after, &params, &grad, into, Some(grad_x), true, cache);
+                    gru::gru_backward(&pass, reset_after, &params, &grad, into, Some(grad_x), true, cache);
                 }
             }
         }

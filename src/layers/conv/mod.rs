@@ -36,11 +36,11 @@ impl<F> Default for ConvCache<F> {
 
 /// How a kernel lies on its input.
 #[derive(Clone, Copy)]
-struct Placement<const N: usize> {
-    kernel_size: PerAxis<N>,
-    strides: PerAxis<N>,
-    dilation_rate: PerAxis<N>,
-    padding: Padding,
+pub(super) struct Placement<const N: usize> {
+    pub kernel_size: PerAxis<N>,
+    pub strides: PerAxis<N>,
+    pub dilation_rate: PerAxis<N>,
+    pub padding: Padding,
 }
 
 /// No padded sample is larger: 2³⁶ values.
@@ -48,7 +48,7 @@ const MOST_PADDED: usize = 1 << 36;
 
 impl<const N: usize> Placement<N> {
     /// Refuses sizes of 0 and the paddings that a layer does not have.
-    fn check(&self, causal: bool) -> Result<()> {
+    pub fn check(&self, causal: bool) -> Result<()> {
         check_positive("kernel_size", &self.kernel_size.0)?;
         check_positive("strides", &self.strides.0)?;
         check_positive("dilation_rate", &self.dilation_rate.0)?;
@@ -59,7 +59,7 @@ impl<const N: usize> Placement<N> {
     }
 
     /// Refuses strides together with dilation.
-    fn check_exclusive(&self) -> Result<()> {
+    pub fn check_exclusive(&self) -> Result<()> {
         let above_one = |sizes: &PerAxis<N>| sizes.0.iter().any(|&size| size > 1);
         if above_one(&self.strides) && above_one(&self.dilation_rate) {
             let expected = format!("1 where a stride is above 1 (`strides` is {:?})", self.strides.0);
@@ -81,7 +81,7 @@ impl<const N: usize> Placement<N> {
     ///
     /// # Errors
     /// If the input has other axes, or is smaller than the window.
-    fn geometry(&self, input: &[usize], filters: usize, groups: usize) -> Result<Geometry> {
+    pub fn geometry(&self, input: &[usize], filters: usize, groups: usize) -> Result<Geometry> {
         let (cells, channels) = axes::<N>(input)?;
         if input.contains(&0) {
             return Err(Error::input_shape("without empty axes", input));
@@ -183,12 +183,12 @@ impl<const N: usize> Placement<N> {
 }
 
 /// Refuses an option of 0.
-fn at_least_one(option: &str, value: usize) -> Result<()> {
+pub(super) fn at_least_one(option: &str, value: usize) -> Result<()> {
     if value == 0 { Err(Error::option(option, "at least 1", 0)) } else { Ok(()) }
 }
 
 /// The shape of the output, without the batch.
-fn output_shape(cells: &[usize], filters: usize) -> Result<Vec<usize>> {
+pub(super) fn output_shape(cells: &[usize], filters: usize) -> Result<Vec<usize>> {
     let shape = [cells, &[filters]].concat();
     checked_volume(&shape)?;
     Ok(shape)

@@ -2,83 +2,18 @@
 
 use serde_json::Value;
 
-use super::direction::{Cell, Direction, DirectionCache};
-use super::{GRU, LSTM, RNN, check_initial_states, output_shapes};
-use crate::config::{self, Configured, Setting, layer_options};
+use super::any_cell::{AnyCell, AnyMemory};
+use super::cell::{CellShapes, RecurrentCell};
+use super::direction::Direction;
+use super::layer::{Recurrent, check_initial_states, layer_object};
+use super::sequence::SequenceCache;
+use crate::config::{Config, Setting};
 use crate::kernels::elementwise::axpy;
 use crate::kernels::reorder;
 use crate::layers::{
     Context, Description, Facts, GradInputs, Grads, Inputs, KeepsState, MaskRule, MultiLayer, ParamBuilder,
 };
 use crate::{Error, Result, Scalar, Tensor};
-
-/// A recurrent layer of any kind, for [`Bidirectional`].
-#[derive(Clone, Debug)]
-pub enum Recurrent {
-    /// Of the simple kind.
-    RNN(RNN),
-    /// Long short-term memory.
-    LSTM(LSTM),
-    /// Of gated units.
-    GRU(GRU),
-}
-
-macro_rules! each_kind {
-    ($self:expr, $layer:ident => $value:expr) => {
-        match $self {
-            Recurrent::RNN($layer) => $value,
-            Recurrent::LSTM($layer) => $value,
-            Recurrent::GRU($layer) => $value,
-        }
-    };
-}
-
-macro_rules! from_kind {
-    ($($kind:ident)*) => {$(
-        impl From<$kind> for Recurrent {
-            fn from(layer: $kind) -> Self {
-                Self::$kind(layer)
-            }
-        }
-    )*};
-}
-from_kind!(RNN LSTM GRU);
-
-impl Recurrent {
-    fn cell<F: Scalar>(&self) -> &dyn Cell<F> {
-        each_kind!(self, layer => layer)
-    }
-
-    fn goes_backwards(&self) -> bool {
-        each_kind!(self, layer => layer.go_backwards)
-    }
-}
-
-impl Setting for Recurrent {
-    fn to_value(&self) -> Value {
-        each_kind!(self, layer => config::object(class_of(layer), layer.to_config()))
-    }
-
-    fn from_value(value: &Value) -> Result<Self> {
-        let (class, mut options) = config::class_and_config(value)?;
-        // A name within the pair says nothing: paths go by the pair's.
-        options.remove("name");
-        match class.as_str() {
-            "SimpleRNN" | "RNN" => RNN::from_config(&options).map(Self::RNN),
-            "LSTM" => LSTM::from_config(&options).map(Self::LSTM),
-            "GRU" => GRU::from_config(&options).map(Self::GRU),
-            _ => Err(Error::unknown("recurrent layer", class, ["SimpleRNN", "LSTM", "GRU"])),
-        }
-    }
-
-    fn has_words(&self) -> bool {
-        each_kind!(self, layer => Configured::has_words(layer))
-    }
-}
-
-fn class_of<T: Configured>(_: &T) -> &'static str {
-    T::CLASS
-}
 
 /// How [`Bidirectional`] joins the outputs of its halves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,49 +42,81 @@ impl Setting for MergeMode {
     }
 }
 
-layer_options! {
-    /// A recurrent layer and its twin that takes the last timestep first; what both make of a step is joined.
-    ///
-    /// y = merge(f(x), b(x)), with b's outputs put back in the order of time.
-    ///
-    /// # Shapes
-    /// (batch, timesteps, features) → what the layer gives, twice as wide with `concat`; without a merge two outputs.
-    /// With the layer's `return_state` further outputs: its states, then its twin's. Further inputs are the initial
-    /// states in the same order.
-    ///
-    /// Parameters: the layer's, as `forward.kernel` …, and its twin's, as `backward.kernel` ….
-    ///
-    /// Where the layer returns sequences, outputs are zeros at masked steps.
-    /// # Defaults
-    /// `merge_mode` concat; `backward_layer` the layer itself in the other direction, with weights of its own.
-    /// # Errors
-    /// When built: as the layer; or if both layers go in one direction, or differ in `return_sequences`, `return_state`
-    /// or `stateful`, or are merged and differ in `units`.
-    /// # Example
-    /// ```
-    /// use gradus::prelude::*;
-    ///
-    /// let model = Sequential::new().input([10, 4]).add(Bidirectional::new(LSTM::new(8))).build()?;
-    /// assert_eq!(model.output_shape(0), [16]);
-    /// # Ok::<(), gradus::Error>(())
-    /// ```
-    /// # Source
-    /// Keras `Bidirectional`; Schuster and Paliwal, *Bidirectional recurrent neural networks*, 1997.
-    pub struct Bidirectional(
-        /// The layer, which goes forward.
-        layer: Recurrent => impl Into<Recurrent>,
-    ) {
-        /// How outputs are joined; none gives both. Default: concat.
-        merge_mode: Option<MergeMode> = Some(MergeMode::Concat) => |mode: impl Into<Option<MergeMode>>| mode.into(),
-        /// The layer that goes backward. Default: the layer's twin.
-        backward_layer: Option<Recurrent> = None => |layer: impl Into<Recurrent>| Some(layer.into()),
+/// A recurrent layer and its twin that takes the last timestep first; what both make of a step is joined.
+///
+/// y = merge(f(x), b(x)), with b's outputs put back in the order of time.
+///
+/// # Shapes
+/// (batch, timesteps, …) → what the layer gives, twice as wide with `concat`; without a merge two outputs.
+/// With the layer's `return_state` further outputs: its states, then its twin's. Further inputs are the initial
+/// states in the same order.
+///
+/// Parameters: the layer's, as `forward.kernel` …, and its twin's, as `backward.kernel` ….
+///
+/// Where the layer returns sequences, outputs are zeros at masked steps.
+/// # Defaults
+/// `merge_mode` concat; `backward_layer` the layer itself in the other direction, with weights of its own.
+/// # Errors
+/// When built: as the layer; or if both layers go in one direction, or differ in `return_sequences`, `return_state`
+/// or `stateful`, or are merged and differ in the shape of
+/// their outputs (with `concat`, but for the last axis).
+/// # Example
+/// ```
+/// use gradus::prelude::*;
+///
+/// let model = Sequential::new().input([10, 4]).add(Bidirectional::new(LSTM::new(8))).build()?;
+/// assert_eq!(model.output_shape(0), [16]);
+/// let both = Bidirectional::new(LSTM::new(8)).backward_layer(GRU::new(3).go_backwards(true));
+/// assert_eq!(Sequential::new().input([10, 4]).add(both).build()?.output_shape(0), [11]);
+/// # Ok::<(), gradus::Error>(())
+/// ```
+/// # Source
+/// Keras `Bidirectional`; Schuster and Paliwal, *Bidirectional recurrent neural networks*, 1997.
+#[derive(Clone, Debug)]
+pub struct Bidirectional {
+    pub(super) layer: Recurrent<AnyCell>,
+    pub(super) backward_layer: Option<Recurrent<AnyCell>>,
+    pub(super) merge_mode: Option<MergeMode>,
+    pub(super) name: Option<String>,
+    pub(super) trainable: bool,
+}
+
+impl Bidirectional {
+    /// Of a recurrent layer of any kind, which goes forward.
+    pub fn new<C: RecurrentCell<f32> + RecurrentCell<f64> + 'static>(layer: Recurrent<C>) -> Self {
+        let (layer, merge_mode) = (layer.erased(), Some(MergeMode::Concat));
+        Self { layer, backward_layer: None, merge_mode, name: None, trainable: true }
+    }
+
+    /// The layer's name within its model. Default: `bidirectional`, numbered where it repeats.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Whether training changes the parameters of both layers. Default: true.
+    pub fn trainable(mut self, trainable: bool) -> Self {
+        self.trainable = trainable;
+        self
+    }
+
+    /// How outputs are joined; none gives both. Default: concat.
+    pub fn merge_mode(mut self, mode: impl Into<Option<MergeMode>>) -> Self {
+        self.merge_mode = mode.into();
+        self
+    }
+
+    /// The layer that goes backward. Default: the layer's twin.
+    pub fn backward_layer<C: RecurrentCell<f32> + RecurrentCell<f64> + 'static>(mut self, layer: Recurrent<C>) -> Self {
+        self.backward_layer = Some(layer.erased());
+        self
     }
 }
 
 /// The memory of both halves.
 #[derive(Debug, Default)]
 pub struct BidirectionalCache<F> {
-    halves: [DirectionCache<F>; 2],
+    halves: [SequenceCache<F, AnyMemory, AnyMemory>; 2],
     y: [Vec<F>; 2],
     grad_y: [Vec<F>; 2],
     grad_x: Vec<F>,
@@ -165,18 +132,58 @@ fn flip<F>(values: &mut [F], steps: usize, units: usize) {
     }
 }
 
+/// What the names of each half's parameters begin with.
+const PREFIXES: [&str; 2] = ["forward.", "backward."];
+
+/// One of the two layers, and the way that it goes.
+#[derive(Clone, Copy)]
+struct Half<'a> {
+    layer: &'a Recurrent<AnyCell>,
+    direction: Direction,
+}
+
 impl Bidirectional {
-    fn directions<F: Scalar>(&self) -> [Direction<'_, F>; 2] {
+    fn halves(&self) -> [Half<'_>; 2] {
         let twin = self.backward_layer.as_ref().unwrap_or(&self.layer);
-        let forward = self.layer.goes_backwards();
-        let backwards = [forward, self.backward_layer.as_ref().map_or(!forward, Recurrent::goes_backwards)];
-        let cells = [self.layer.cell::<F>(), twin.cell::<F>()];
-        let zero_masked = cells[0].common().return_sequences;
-        let direction =
-            |i: usize| Direction { cell: cells[i], first: 0, backwards: backwards[i], zero_masked, salt: i as u64 };
-        let mut directions = [direction(0), direction(1)];
-        directions[1].first = directions[0].params();
-        directions
+        let forward = self.layer.options.go_backwards;
+        let backwards = [forward, self.backward_layer.as_ref().map_or(!forward, |layer| layer.options.go_backwards)];
+        let sequences = self.layer.options.return_sequences;
+        let half = |layer, backwards| {
+            let direction = Direction { backwards, sequences, zero_masked: sequences };
+            Half { layer, direction }
+        };
+        [half(&self.layer, backwards[0]), half(twin, backwards[1])]
+    }
+
+    /// Refuses layers that do not go together.
+    fn check(&self, [of, to]: [Half<'_>; 2], [first, second]: [&CellShapes; 2]) -> Result<()> {
+        if of.direction.backwards == to.direction.backwards {
+            return Err(Error::option("backward_layer", "a layer of the other direction", "one of the same"));
+        }
+        let (of, to) = (&of.layer.options, &to.layer.options);
+        let alike = [
+            ("return_sequences", of.return_sequences == to.return_sequences),
+            ("return_state", of.return_state == to.return_state),
+            ("stateful", of.stateful == to.stateful),
+        ];
+        if let Some((option, _)) = alike.iter().find(|(_, alike)| !alike) {
+            return Err(Error::option("backward_layer", format!("of the same `{option}`"), "another"));
+        }
+        let (one, other) = (first.output_shape(), second.output_shape());
+        let fits = match self.merge_mode {
+            None => true,
+            Some(MergeMode::Concat) => {
+                let before_last = |shape: &[usize]| shape.split_last().map(|(_, before)| before.to_vec());
+                before_last(one).is_some() && before_last(one) == before_last(other)
+            }
+            Some(_) => one == other,
+        };
+        if fits {
+            Ok(())
+        } else {
+            let show = crate::error::show;
+            Err(Error::option("backward_layer", format!("of outputs {}", show(one)), show(other)))
+        }
     }
 }
 
@@ -184,35 +191,22 @@ impl<F: Scalar> MultiLayer<F> for Bidirectional {
     type Cache = BidirectionalCache<F>;
 
     fn build(&self, inputs: &[&[usize]], params: &mut ParamBuilder<'_, F>) -> Result<Vec<Vec<usize>>> {
-        let [forward, backward] = self.directions::<F>();
-        let (of, to) = (forward.cell.common(), backward.cell.common());
-        if forward.backwards == backward.backwards {
-            return Err(Error::option("backward_layer", "a layer of the other direction", "one of the same"));
+        let halves = self.halves();
+        let [forward, backward] = [halves[0].layer.shapes::<F>(inputs[0])?, halves[1].layer.shapes::<F>(inputs[0])?];
+        self.check(halves, [&forward, &backward])?;
+        check_initial_states(inputs, &[forward.states(), backward.states()].concat())?;
+        for ((half, shapes), prefix) in halves.iter().zip([&forward, &backward]).zip(PREFIXES) {
+            half.layer.build_cell(shapes, inputs[0], &mut params.within(prefix))?;
         }
-        let alike = [
-            ("return_sequences", of.return_sequences == to.return_sequences),
-            ("return_state", of.return_state == to.return_state),
-            ("stateful", of.stateful == to.stateful),
-            ("units", of.units == to.units || self.merge_mode.is_none_or(|mode| mode == MergeMode::Concat)),
-        ];
-        if let Some((option, _)) = alike.iter().find(|(_, alike)| !alike) {
-            return Err(Error::option("backward_layer", format!("of the same `{option}`"), "another"));
-        }
-        let (first, second) = (forward.cell.states(), backward.cell.states());
-        if inputs.len() > 1 && inputs.len() == 1 + first + second {
-            let (sequences, states) = (&inputs[..1], inputs[1..].split_at(first));
-            check_initial_states(&[sequences, states.0].concat(), of.units, first)?;
-            check_initial_states(&[sequences, states.1].concat(), to.units, second)?;
-        } else {
-            check_initial_states(inputs, of.units, if inputs.len() > 1 { first + second } else { 0 })?;
-        }
-        forward.build("forward.", inputs[0], params)?;
-        backward.build("backward.", inputs[0], params)?;
-        let mut shapes = output_shapes(&of, first, inputs[0]);
-        let mut more = output_shapes(&to, second, inputs[0]);
+        let mut shapes = halves[0].layer.output_shapes(&forward, inputs[0]);
+        let mut more = halves[1].layer.output_shapes(&backward, inputs[0]);
         let other = more.remove(0);
         match self.merge_mode {
-            Some(MergeMode::Concat) => *shapes[0].last_mut().expect("units") += to.units,
+            Some(MergeMode::Concat) => {
+                let both = shapes[0].last().copied().unwrap_or(0) + other.last().copied().unwrap_or(0);
+                shapes[0].pop();
+                shapes[0].push(both);
+            }
             Some(_) => (),
             None => shapes.insert(1, other),
         }
@@ -227,32 +221,34 @@ impl<F: Scalar> MultiLayer<F> for Bidirectional {
         cache: &mut BidirectionalCache<F>,
         cx: &Context<'_, F>,
     ) {
-        let directions = self.directions::<F>();
+        let halves = self.halves();
         let x = inputs.get(0);
         let (rows, steps) = (x.rows(), x.shape()[1]);
-        let sequence = directions[0].cell.common().return_sequences;
+        let sequence = halves[0].direction.sequences;
         let mut input = 1;
-        for (i, direction) in directions.iter().enumerate() {
-            let states = direction.cell.states();
-            let initial =
-                [0, 1].map(|s| (s < states && input + s < inputs.len()).then(|| inputs.get(input + s).data()));
+        for (i, half) in halves.iter().enumerate() {
+            let (memory, y) = (&mut cache.halves[i], &mut cache.y[i]);
+            let cell = &half.layer.cell;
+            let states = memory.know_states(cell, x);
+            let first = input;
+            let initial = |s: usize| (first + s < inputs.len()).then(|| inputs.get(first + s).data());
             input += states;
-            let units = direction.cell.common().units;
-            let y = &mut cache.y[i];
-            y.resize(rows * units * if sequence { steps } else { 1 }, F::zero());
-            direction.forward(x, initial, y, &mut cache.halves[i], cx);
+            let len = memory.output(cell).len;
+            y.resize(rows * len * if sequence { steps } else { 1 }, F::zero());
+            let cx = cx.within(PREFIXES[i], i as u64);
+            half.layer.run(half.direction, x, initial, states, y, memory, &cx);
             // The half that took the last step first, as Keras flips whatever its second layer is.
             if sequence && i == 1 {
-                flip(y, steps, units);
+                flip(y, steps, len);
             }
         }
         let [y, other] = &cache.y;
         let out = outputs[0].data_mut();
-        let widths = directions.each_ref().map(|direction| direction.cell.common().units);
         match self.merge_mode {
             Some(MergeMode::Concat) => {
-                reorder::place(y, widths[0], widths[0] + widths[1], 0, out);
-                reorder::place(other, widths[1], widths[0] + widths[1], widths[0], out);
+                let [a, b] = [0, 1].map(|i| cache.halves[i].output(&halves[i].layer.cell).last_axis);
+                reorder::place(y, a, a + b, 0, out);
+                reorder::place(other, b, a + b, a, out);
             }
             Some(MergeMode::Mul) => out.iter_mut().zip(y).zip(other).for_each(|((out, &a), &b)| *out = a * b),
             Some(mode) => {
@@ -265,9 +261,9 @@ impl<F: Scalar> MultiLayer<F> for Bidirectional {
             }
         }
         let mut output = if self.merge_mode.is_none() { 2 } else { 1 };
-        for (i, direction) in directions.iter().enumerate().filter(|(_, of)| of.cell.common().return_state) {
-            for state in 0..direction.cell.states() {
-                outputs[output].data_mut().copy_from_slice(direction.last(state, &cache.halves[i]));
+        for (half, memory) in halves.iter().zip(&cache.halves).filter(|(half, _)| half.layer.options.return_state) {
+            for state in 0..memory.states(&half.layer.cell) {
+                outputs[output].data_mut().copy_from_slice(memory.last(&half.layer.cell, state));
                 output += 1;
             }
         }
@@ -283,12 +279,11 @@ impl<F: Scalar> MultiLayer<F> for Bidirectional {
         cache: &mut BidirectionalCache<F>,
         cx: &Context<'_, F>,
     ) {
-        let directions = self.directions::<F>();
+        let halves = self.halves();
         let x = inputs.get(0);
         let steps = x.shape()[1];
-        let widths = directions.each_ref().map(|direction| direction.cell.common().units);
-        let sequence = directions[0].cell.common().return_sequences;
-        let BidirectionalCache { halves, y, grad_y, grad_x: part } = cache;
+        let BidirectionalCache { halves: memories, y, grad_y, grad_x: part } = cache;
+        let [a, b] = [0, 1].map(|i| memories[i].output(&halves[i].layer.cell));
         for (grad_y, y) in grad_y.iter_mut().zip(&*y) {
             grad_y.resize(y.len(), F::zero());
         }
@@ -296,8 +291,9 @@ impl<F: Scalar> MultiLayer<F> for Bidirectional {
         let grad = grad_outputs[0].data();
         match self.merge_mode {
             Some(MergeMode::Concat) => {
-                reorder::place_backward(grad, widths[0], widths[0] + widths[1], 0, first);
-                reorder::place_backward(grad, widths[1], widths[0] + widths[1], widths[0], second);
+                let width = a.last_axis + b.last_axis;
+                reorder::place_backward(grad, a.last_axis, width, 0, first);
+                reorder::place_backward(grad, b.last_axis, width, a.last_axis, second);
             }
             Some(MergeMode::Mul) => {
                 first.iter_mut().zip(&y[1]).zip(grad).for_each(|((to, &y), &g)| *to = g * y);
@@ -314,31 +310,40 @@ impl<F: Scalar> MultiLayer<F> for Bidirectional {
                 second.copy_from_slice(grad_outputs[1].data());
             }
         }
-        if sequence {
-            flip(second, steps, widths[1]);
+        if halves[0].direction.sequences {
+            flip(second, steps, b.len);
         }
         let mut output = if self.merge_mode.is_none() { 2 } else { 1 };
         let mut input = 1;
-        for (i, (direction, grad_y)) in directions.iter().zip([first, second]).enumerate() {
-            let states = direction.cell.states();
-            let mut of_states = [None; 2];
-            if direction.cell.common().return_state {
-                for of_state in of_states.iter_mut().take(states) {
-                    *of_state = Some(grad_outputs[output].data());
-                    output += 1;
-                }
-            }
+        for (i, (half, grad_y)) in halves.iter().zip([first, second]).enumerate() {
+            let memory = &mut memories[i];
+            let cell = &half.layer.cell;
+            let states = memory.states(cell);
+            let (from, gives) = (output, half.layer.options.return_state);
+            let of_states = |state: usize| gives.then(|| grad_outputs[from + state].data());
+            output += if gives { states } else { 0 };
             let given = if inputs.len() > 1 { input..input + states } else { 0..0 };
             let initial = given.clone().any(|i| grad_inputs.wanted(i));
             let into = grad_inputs.wanted(0).then(|| {
                 part.resize(2 * x.len(), F::zero());
                 &mut part[i * x.len()..][..x.len()]
             });
-            direction.backward(grad_y, of_states, grads, into, initial, &mut halves[i], cx);
+            let mut grads = grads.within(PREFIXES[i]);
+            let cx = cx.within(PREFIXES[i], i as u64);
+            half.layer.run_backward(
+                half.direction,
+                x,
+                grad_y,
+                of_states,
+                states,
+                &mut grads,
+                into,
+                initial,
+                memory,
+                &cx,
+            );
             for (state, i_given) in given.enumerate() {
-                grad_inputs.write(i_given, |mut grad| {
-                    grad.copy_from_slice(direction.grad_initial(state, &halves[i]));
-                });
+                grad_inputs.write(i_given, |mut grad| grad.copy_from_slice(memory.grad_initial(cell, state)));
             }
             input += states;
         }
@@ -349,12 +354,23 @@ impl<F: Scalar> MultiLayer<F> for Bidirectional {
     }
 
     fn describe(&self) -> Description {
-        Description::of(self)
+        let mut description = Description::of_type::<Self>();
+        description.name.clone_from(&self.name);
+        description.trainable = self.trainable;
+        let half = |layer: &Recurrent<AnyCell>| layer_object(layer.description::<F>());
+        let backward = self.backward_layer.as_ref().map(half);
+        description.config = half(&self.layer).filter(|_| backward != Some(None)).map(|layer| {
+            Config::from_iter([
+                ("layer".to_owned(), layer),
+                ("backward_layer".to_owned(), backward.flatten().unwrap_or(Value::Null)),
+                ("merge_mode".to_owned(), self.merge_mode.to_value()),
+            ])
+        });
+        description
     }
 
     fn facts(&self) -> Facts {
-        let sequences = each_kind!(&self.layer, layer => layer.return_sequences);
-        let rule = if sequences { MaskRule::Pass } else { MaskRule::Stop };
+        let rule = if self.layer.options.return_sequences { MaskRule::Pass } else { MaskRule::Stop };
         Facts::default().mask(rule).masked_outputs(if self.merge_mode.is_none() { 2 } else { 1 })
     }
 
@@ -365,12 +381,12 @@ impl<F: Scalar> MultiLayer<F> for Bidirectional {
 
 impl<F: Scalar> KeepsState<F, BidirectionalCache<F>> for Bidirectional {
     fn update_state(&self, state: &mut Grads<'_, F>, cache: &BidirectionalCache<F>, cx: &Context<'_, F>) {
-        for (direction, half) in self.directions::<F>().iter().zip(&cache.halves) {
-            direction.update_state(state, half, cx);
+        for (i, (half, memory)) in self.halves().iter().zip(&cache.halves).enumerate() {
+            half.layer.keep_states(&mut state.within(PREFIXES[i]), memory, &cx.within(PREFIXES[i], i as u64));
         }
     }
 
     fn between_batches(&self) -> bool {
-        each_kind!(&self.layer, layer => layer.stateful)
+        self.layer.options.stateful
     }
 }

@@ -59,6 +59,10 @@ def layer(class_name, config):
             value = activation(value)
         elif key in ("layer", "backward_layer"):
             value = (model if value["class_name"] == "Sequential" else layer)(value["class_name"], value["config"])
+        elif key == "cell":
+            value = layer(value["class_name"], value["config"])
+        elif key == "cells":
+            value = [layer(cell["class_name"], cell["config"]) for cell in value]
         elif isinstance(value, dict) and key.split("_")[-1] in OBJECTS:
             value = OBJECTS[key.split("_")[-1]](value)
         options[key] = value
@@ -79,7 +83,11 @@ def weight_name(weight, owner):
         holder = next(one for one in owner.layer.layers if any(weight is other for other in one.weights))
         return f"{holder.name}/{name}"
     if isinstance(owner, keras.layers.Bidirectional):
-        return f"forward.{name}" if "forward_" in weight.path else f"backward.{name}"
+        way, half = ("forward", owner.forward_layer) if "forward_" in weight.path else ("backward", owner.backward_layer)
+        return f"{way}.{weight_name(weight, half)}"
+    if isinstance(cell := getattr(owner, "cell", None), keras.layers.StackedRNNCells):
+        number = next(i for i, one in enumerate(cell.cells) if any(weight is other for other in one.weights))
+        return f"cell_{number}.{name}"
     return f"{part}.{name}" if "MultiHead" in type(owner).__name__ or "Grouped" in type(owner).__name__ else name
 
 

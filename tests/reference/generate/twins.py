@@ -10,6 +10,8 @@ import re
 import numpy as np
 from scipy.special import erf
 
+import twins_recurrent
+
 STEP = 1e-30
 
 
@@ -1092,7 +1094,7 @@ TWINS = {
     "schedule:ExponentialDecay": exponential_decay,
     "callback:EarlyStopping": early_stopping,
     "model": model,
-}
+} | twins_recurrent.TWINS
 
 
 def twin(case):
