@@ -5,8 +5,8 @@
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
+use gradus::custom::*;
 use gradus::models::{AnyLayer, IntoLayer};
-use gradus::prelude::*;
 use ndarray::{ArrayD, IxDyn};
 
 fn main() {

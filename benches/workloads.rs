@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use gradus::prelude::*;
+use gradus::custom::*;
 use serde_json::{Map, Value, json};
 
 type Figures = Map<String, Value>;

@@ -10,9 +10,9 @@ mod arguments;
 
 use gradus::check::LayerCheck;
 use gradus::config::{Config, Configured};
+use gradus::custom::*;
 use gradus::kernels::gemm::{Matrix, Start, gemm};
 use gradus::kernels::reduce::add_column_sums;
-use gradus::prelude::*;
 use ndarray_rand::rand::Rng;
 use serde_json::json;
 

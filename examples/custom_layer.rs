@@ -9,7 +9,7 @@
 mod arguments;
 
 use gradus::check::check_layer;
-use gradus::prelude::*;
+use gradus::custom::*;
 
 /// Swish with a slope learned per channel: y = x·σ(βx), β (channels), starting at 1.
 #[derive(Clone, Debug)]

@@ -9,7 +9,7 @@
 mod arguments;
 
 use gradus::check::check_loss;
-use gradus::prelude::*;
+use gradus::custom::*;
 
 /// v = 1/n Σ max(q·(t − p), (q − 1)·(t − p)): at its least, a share q of the targets t lies below the prediction p.
 struct Pinball {

@@ -9,8 +9,8 @@
 
 mod arguments;
 
+use gradus::custom::*;
 use gradus::ndarray::s;
-use gradus::prelude::*;
 
 /// The share of rows whose most likely class is not theirs, though its probability is above `threshold`.
 struct SureMistakes {

@@ -8,7 +8,7 @@
 
 mod arguments;
 
-use gradus::prelude::*;
+use gradus::custom::*;
 
 /// Adagrad with less memory: of the sums of squares of a kernel only bounds for its rows and columns are kept, n + m values
 /// for n·m weights (Anil, Gupta, Koren & Singer 2019, arXiv 1901.11150).

@@ -9,7 +9,7 @@
 
 mod arguments;
 
-use gradus::prelude::*;
+use gradus::custom::*;
 use gradus::training::{Learner, Part, Running, StepBatch, train};
 
 /// How flat the teacher's answers are made: softmax(logits / T).

@@ -11,11 +11,11 @@ mod arguments;
 
 use std::path::Path;
 
+use gradus::custom::*;
 use gradus::data::images::{self, ColorMode};
 use gradus::data::{Augmentation, AugmentedImages, Fold, GroupKFold, StratifiedKFold};
 use gradus::metrics::scores::{Ranking, roc_auc_score};
 use gradus::ndarray::{ArrayView3, concatenate, s};
-use gradus::prelude::*;
 use gradus::random;
 use ndarray_rand::rand::Rng;
 

@@ -12,12 +12,12 @@ mod arguments;
 
 use std::f32::consts::{PI, TAU};
 
+use gradus::custom::*;
 use gradus::data::audio::{self, MelSpectrogram};
 use gradus::data::images;
 use gradus::metrics::frechet_distance;
 use gradus::ndarray::{ArrayView2, concatenate, s};
 use gradus::plots::LinePlot;
-use gradus::prelude::*;
 use gradus::random;
 
 const RATE: u32 = 8000;

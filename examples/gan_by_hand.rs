@@ -8,7 +8,7 @@
 
 mod arguments;
 
-use gradus::prelude::*;
+use gradus::custom::*;
 
 fn main() -> gradus::Result<()> {
     let arguments = arguments::Arguments::read(4000);

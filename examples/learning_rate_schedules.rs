@@ -11,9 +11,9 @@ mod arguments;
 
 use std::sync::Arc;
 
+use gradus::custom::*;
 use gradus::ndarray::s;
 use gradus::plots;
-use gradus::prelude::*;
 
 /// The rate that all begin with or rise to.
 const RATE: f64 = 0.1;

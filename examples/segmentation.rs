@@ -9,9 +9,9 @@
 
 mod arguments;
 
+use gradus::custom::*;
 use gradus::data::{from_categorical, images};
 use gradus::metrics::scores::{Average, Classification, jaccard_score};
-use gradus::prelude::*;
 use gradus::random;
 use ndarray_rand::rand::Rng;
 use rand_distr::{Distribution, Normal};

@@ -9,9 +9,9 @@
 
 mod arguments;
 
+use gradus::custom::*;
 use gradus::data::ts::{self, Recordings};
 use gradus::data::{PadSequences, Side};
-use gradus::prelude::*;
 
 /// Stands at frames that were not spoken; no utterance reaches it.
 const SILENCE: f32 = -99.0;

@@ -9,9 +9,9 @@
 
 mod arguments;
 
+use gradus::custom::*;
 use gradus::data::{Windows, text};
 use gradus::ndarray::s;
-use gradus::prelude::*;
 
 /// A cycle of the sun takes about so many years.
 const YEARS: usize = 11;

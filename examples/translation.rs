@@ -12,9 +12,9 @@
 
 mod arguments;
 
+use gradus::custom::*;
 use gradus::data::text::{BeamSearch, Split, TextVectorization, Vectorizer};
 use gradus::ndarray::ArrayView2;
-use gradus::prelude::*;
 use gradus::random::{self, Philox};
 use ndarray_rand::rand::Rng;
 use ndarray_rand::rand::seq::IndexedRandom;

@@ -11,9 +11,9 @@
 
 mod arguments;
 
+use gradus::custom::*;
 use gradus::data::{Windows, text};
 use gradus::ndarray::{ArrayView2, ArrayView3, s};
-use gradus::prelude::*;
 
 /// Days that the network sees, and days that it says.
 const SEEN: usize = 21;

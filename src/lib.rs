@@ -93,29 +93,110 @@ pub use optimizers::Optimizer;
 pub use scalar::Scalar;
 pub use tensor::{Tensor, View, ViewMut};
 
-/// Everything that most programs use: `use gradus::prelude::*;`
+/// What most programs use: `use gradus::prelude::*;`
+///
+/// Layers, losses, metrics, optimizers and schedules by name; models; training and its callbacks; data. For custom layers,
+/// losses, metrics, optimizers, callbacks and training steps there is [`custom`], which has all of this too.
 pub mod prelude {
     pub use crate::activations::Activation::{self, *};
     pub use crate::activations::Custom as CustomActivation;
-    pub use crate::check::{check_gradients, check_layer, check_loss, check_model, check_multi_layer, check_training};
     pub use crate::constraints::Constraint;
+    #[cfg(feature = "csv")]
+    pub use crate::data::Table;
     #[cfg(feature = "datasets")]
     pub use crate::data::datasets;
-    pub use crate::data::{Arrays, Batch, Dataset, Sample, Stream, to_categorical, to_categorical_f64};
+    pub use crate::data::preprocessing::{
+        LabelEncoder, MaxAbsScaler, MinMaxScaler, OneHotEncoder, RobustScaler, SimpleImputer, StandardScaler,
+    };
+    pub use crate::data::{
+        Arrays, Augmentation, AugmentedImages, Batch, Dataset, KFold, PadSequences, Sample, StratifiedKFold, Stream,
+        Windows, stratified_split, to_categorical, to_categorical_f64, train_test_split,
+    };
+    pub use crate::engine::{Pass, Predictor, SpectralNormalization, TimeDistributed};
     pub use crate::gan::{Discriminator, Gan, GanLoss, Generator};
     pub use crate::initializers::Initializer;
     pub use crate::layers::Padding::{self, *};
-    pub use crate::layers::*;
-    pub use crate::losses::*;
-    pub use crate::metrics::*;
+    pub use crate::layers::{
+        ActivityRegularization, Add, AdditiveAttention, AlphaDropout, Attention, Average, AvgPool1D, AvgPool2D,
+        AvgPool3D, BatchNormalization, Bidirectional, Concatenate, Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose,
+        Conv3D, Conv3DTranspose, ConvLSTM1D, ConvLSTM2D, ConvLSTM3D, Cropping1D, Cropping2D, Cropping3D, DataFormat,
+        Dense, DepthwiseConv1D, DepthwiseConv2D, Dot, Dropout, ELU, Embedding, Flatten, GRU, GRUCell, GaussianDropout,
+        GaussianNoise, GlobalAvgPool1D, GlobalAvgPool2D, GlobalAvgPool3D, GlobalMaxPool1D, GlobalMaxPool2D,
+        GlobalMaxPool3D, GroupNormalization, Identity, Interpolation, LSTM, LSTMCell, LayerNormalization, LeakyReLU,
+        Masking, MaxPool1D, MaxPool2D, MaxPool3D, Maximum, MergeMode, Minimum, Mode, MultiHeadAttention, Multiply,
+        Normalization, PReLU, Permute, RMSNormalization, RNN, ReLU, RepeatVector, Rescaling, Reshape, SeparableConv1D,
+        SeparableConv2D, SimpleRNNCell, SoftmaxLayer, SpatialDropout1D, SpatialDropout2D, SpatialDropout3D,
+        StackedRNNCells, Subtract, UnitNormalization, UpSampling1D, UpSampling2D, UpSampling3D, WithMask,
+        ZeroPadding1D, ZeroPadding2D, ZeroPadding3D,
+    };
+    pub use crate::losses::{
+        BernoulliNLL, BinaryCrossentropy, BinaryFocalCrossentropy, CTC, CategoricalCrossentropy,
+        CategoricalFocalCrossentropy, CategoricalHinge, CosineSimilarity, Dice, GaussianNLL, Hinge, HingeEmbedding,
+        Huber, KLDivergence, LogCosh, LossCall, MeanAbsoluteError, MeanAbsolutePercentageError, MeanSquaredError,
+        MeanSquaredLogarithmicError, NLL, Poisson, PoissonNLL, Reduction, SmoothL1, SparseCategoricalCrossentropy,
+        SquaredHinge, Tversky,
+    };
+    pub use crate::metrics::{
+        AUC, Accuracy, BinaryAccuracy, BinaryIoU, CategoricalAccuracy, ConcordanceCorrelation, CosineSimilarityMetric,
+        ExactAccuracy, F1Score, FBetaScore, FalseNegatives, FalsePositives, IoU, LossMetric, MeanAbsoluteErrorMetric,
+        MeanIoU, MeanSquaredErrorMetric, OneHotIoU, OneHotMeanIoU, PearsonCorrelation, Precision, PrecisionAtRecall,
+        R2Score, Recall, RecallAtPrecision, RootMeanSquaredError, SensitivityAtSpecificity, SparseCategoricalAccuracy,
+        SparseTopKCategoricalAccuracy, SpecificityAtSensitivity, TopKCategoricalAccuracy, TrueNegatives, TruePositives,
+    };
     pub use crate::models::registry::Registry;
-    pub use crate::models::*;
-    pub use crate::optimizers::*;
+    pub use crate::models::{Compile, Input, Model, ModelBuilder, Sequential, Symbol, call, shared};
+    pub use crate::optimizers::{
+        Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Driver, Ftrl, Lamb, Lion, Muon, Nadam, RMSprop, SGD,
+    };
     pub use crate::regularizers::Regularizer;
-    pub use crate::schedules::*;
-    pub use crate::training::*;
+    pub use crate::schedules::{
+        CosineDecay, CosineDecayRestarts, ExponentialDecay, InverseTimeDecay, OneCycle, PiecewiseConstantDecay,
+        PolynomialDecay,
+    };
+    #[cfg(feature = "tensorboard")]
+    pub use crate::training::TensorBoard;
+    pub use crate::training::{
+        CSVLogger, EarlyStopping, Fit, History, LearningRateRangeTest, LearningRateScheduler, Logs, ModelCheckpoint,
+        Monitor, ReduceLROnPlateau, Score, TerminateOnNaN, train,
+    };
     pub use crate::{Error, Scalar, Tensor, View, ViewMut};
-    pub use ndarray::{Array, Array1, Array2, Array3, Array4, ArrayD, Axis, array};
+    pub use ndarray::{
+        Array, Array1, Array2, Array3, Array4, ArrayD, ArrayView, Axis, Ix1, Ix2, Ix3, Ix4, array, concatenate, s,
+    };
+}
+
+/// What authors of custom layers, recurrent cells, losses, metrics, optimizers, callbacks, data sets and training steps use:
+/// `use gradus::custom::*;` The [`prelude`] is in it.
+///
+/// | custom | implement | check it with |
+/// | --- | --- | --- |
+/// | layer | [`Layer`], [`MultiLayer`] | [`check_layer`](check::check_layer), [`check_gradients`](check::check_gradients) |
+/// | recurrent cell | [`RecurrentCell`](layers::RecurrentCell), run by [`RNN::of`](layers::RNN) | [`check_layer`](check::check_layer) |
+/// | loss function | [`Loss`] | [`check_loss`](check::check_loss) |
+/// | metric | [`Metric`] | |
+/// | optimizer | [`Optimizer`] | |
+/// | callback | [`Callback`](training::Callback) | |
+/// | training step | [`Learner`](training::Learner) | |
+/// | data set | [`Dataset`](data::Dataset) | |
+pub mod custom {
+    pub use crate::check::{check_gradients, check_layer, check_loss, check_model, check_multi_layer, check_training};
+    pub use crate::config::{Config, Configured};
+    pub use crate::engine::{AnyLayer, Exchange, IntoLayer, Network};
+    pub use crate::layers::{
+        AnyCell, BadValue, Border, CellGradients, CellMemory, CellShapes, CellStep, ChecksValues, Context,
+        ConvLSTM1DCell, ConvLSTM2DCell, ConvLSTM3DCell, CouplesSamples, Coupling, Description, Facts, GradInputs,
+        Grads, InPlace, Inputs, KeepsState, Layer, MakesMask, MaskRule, MultiLayer, ParamBuilder, ParamSpec, Params,
+        Recurrent, RecurrentCell, RowGrads, SequenceDropout, States, StatesMut, UnitSequences,
+    };
+    pub use crate::losses::{Loss, LossContext, LossDescription};
+    pub use crate::metrics::{Counts, Mean, Metric, MetricState};
+    pub use crate::optimizers::{
+        Multipliers, Optimizer, OptimizerOptions, Parameter, State, StateSpec, Update, ZeroGradient,
+    };
+    pub use crate::prelude::*;
+    pub use crate::schedules::{LearningRate, Schedule};
+    pub use crate::tensor::inputs::{IntoInputs, IntoTensor};
+    pub use crate::training::{Callback, EpochState, GatheredBatch, Learner, Part, Running, StepBatch};
 }
 
 /// The programs of the guide, as tests.

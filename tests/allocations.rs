@@ -18,7 +18,7 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use gradus::Model;
-use gradus::prelude::*;
+use gradus::custom::*;
 
 /// The system's allocator, which counts while it is asked to.
 struct Counting;

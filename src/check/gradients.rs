@@ -25,7 +25,7 @@ use crate::{Error, Model, Result, Scalar, random};
 ///
 /// ```
 /// use gradus::check::check_gradients;
-/// use gradus::prelude::*;
+/// use gradus::custom::*;
 ///
 /// let x = array![[0.3, -1.2, 0.8], [1.1, 0.4, -0.6]];
 /// let report = check_gradients(Dense::new(4).activation(Gelu), &x)?;
@@ -47,7 +47,7 @@ pub fn check_gradients<'a, M>(layer: impl IntoLayer<f64, M>, x: impl IntoInputs<
 ///
 /// ```
 /// use gradus::check::check_model;
-/// use gradus::prelude::*;
+/// use gradus::custom::*;
 ///
 /// let model = Sequential::f64().input([3]).add(Dense::new(4).activation(Tanh)).add(Dense::new(2)).build()?;
 /// check_model(&model, &array![[0.3, -1.2, 0.8], [1.1, 0.4, -0.6]])?;
@@ -65,7 +65,7 @@ pub fn check_model<'a>(model: &Model<f64>, x: impl IntoInputs<'a, f64>) -> Resul
 ///
 /// ```
 /// use gradus::check::check_training;
-/// use gradus::prelude::*;
+/// use gradus::custom::*;
 ///
 /// let model = Sequential::f64()
 ///     .input([3])

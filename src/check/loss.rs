@@ -19,7 +19,7 @@ const CLOSENESS: Closeness = Closeness { tolerance: 1e-6, sample: 200, seed: 0 }
 ///
 /// ```
 /// use gradus::check::check_loss;
-/// use gradus::prelude::*;
+/// use gradus::custom::*;
 ///
 /// let (prediction, target) = (array![[0.2, 0.7, 0.1], [0.3, 0.3, 0.4]], array![[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]);
 /// check_loss(&CategoricalCrossentropy::new().label_smoothing(0.1), &prediction, &target)?;

@@ -82,7 +82,7 @@ fn is_read_backward<F: Scalar>(graph: &Graph<F>, node: &Node, reshapes: bool) ->
 #[cfg(test)]
 mod tests {
     use super::Places;
-    use crate::prelude::*;
+    use crate::custom::*;
 
     /// Which layers of a model are written over an input, by name, and over which.
     fn written_over(inputs: &[&Symbol<f32>], outputs: &[&Symbol<f32>]) -> Vec<(String, usize)> {

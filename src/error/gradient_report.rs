@@ -102,7 +102,7 @@ impl fmt::Display for TensorReport {
 ///
 /// ```
 /// use gradus::check::check_gradients;
-/// use gradus::prelude::*;
+/// use gradus::custom::*;
 ///
 /// // A derivative that has lost its factor.
 /// let wrong = Activation::Custom(CustomActivation::new("square", |x| x * x, |x| x));

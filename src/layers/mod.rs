@@ -173,7 +173,7 @@ pub struct Coupling {
 /// [`check_layer`]: crate::check::check_layer
 ///
 /// ```
-/// use gradus::prelude::*;
+/// use gradus::custom::*;
 ///
 /// /// y = b·x with one learned factor b.
 /// #[derive(Clone, Debug)]

@@ -102,7 +102,7 @@ impl<'a, F: Scalar> ParamBuilder<'a, F> {
     ///
     /// ```
     /// use gradus::layers::ParamBuilder;
-    /// use gradus::prelude::*;
+    /// use gradus::custom::*;
     ///
     /// fn build_both(params: &mut ParamBuilder<'_, f32>) -> gradus::Result<()> {
     ///     params.within("forward.").add("kernel", &[2, 3], Initializer::GlorotUniform)?; // forward.kernel

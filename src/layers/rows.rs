@@ -138,7 +138,7 @@ impl<F: Scalar> TouchedRows<F> {
 ///
 /// ```
 /// use gradus::layers::{Context, Grads, Layer, ParamBuilder};
-/// use gradus::prelude::*;
+/// use gradus::custom::*;
 /// use gradus::{View, ViewMut};
 ///
 /// /// y = what is learned of user number x: one of `users`.

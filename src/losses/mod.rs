@@ -72,7 +72,7 @@ pub struct LossContext<'a, F> {
 /// [`check_loss`](crate::check::check_loss), which compares its gradient with differences.
 ///
 /// ```
-/// use gradus::prelude::*;
+/// use gradus::custom::*;
 ///
 /// /// (p − t)⁴, averaged over the last axis.
 /// struct Quartic;

@@ -44,7 +44,7 @@ metric_options! {
     /// When compiled: fewer than two thresholds; thresholds outside [0, 1]; label weights that are not one a label.
     /// # Example
     /// ```
-    /// use gradus::prelude::*;
+    /// use gradus::custom::*;
     /// let area = AUC::new().curve(Curve::PrecisionRecall);
     /// let (p, t) = ([0.1f32, 0.8, 0.7, 0.4], [0.0f32, 1.0, 1.0, 0.0]);
     /// let mut state = Default::default();

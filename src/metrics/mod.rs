@@ -41,7 +41,7 @@ use crate::{Result, Scalar, View};
 /// caller owns.
 ///
 /// ```
-/// use gradus::prelude::*;
+/// use gradus::custom::*;
 ///
 /// let accuracy = CategoricalAccuracy::new();
 /// let (p, t) = ([0.2f32, 0.8, 0.9, 0.1], [0.0f32, 1.0, 0.0, 1.0]);

@@ -18,7 +18,7 @@ type Make<T, F> = Arc<dyn Fn(&Config, &Registry<F>) -> Result<T> + Send + Sync>;
 ///
 /// ```
 /// use gradus::config::{Config, Configured};
-/// use gradus::prelude::*;
+/// use gradus::custom::*;
 ///
 /// let registry = Registry::<f32>::standard();
 /// let options = serde_json::json!({ "units": 3, "activation": "relu" });

@@ -54,7 +54,7 @@ pub enum ZeroGradient {
 /// parameters and over several threads:
 ///
 /// ```
-/// use gradus::prelude::*;
+/// use gradus::custom::*;
 ///
 /// /// m ← 0.9·m + g, w ← w − rate·sign(m).
 /// #[derive(Clone, Debug)]
@@ -84,7 +84,7 @@ pub enum ZeroGradient {
 /// [`couples_weights`](Self::couples_weights) and is given whole parameters with their shape. Its state may have any shape:
 ///
 /// ```
-/// use gradus::prelude::*;
+/// use gradus::custom::*;
 ///
 /// /// Divides the gradient of each parameter by its running root mean square: one number a parameter.
 /// struct ByNorm(OptimizerOptions);

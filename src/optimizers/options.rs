@@ -12,7 +12,7 @@ use crate::{Error, Result};
 /// A rate of 0.001; no decay, clipping, moving average, accumulation or multipliers.
 /// # Example
 /// ```
-/// use gradus::prelude::*;
+/// use gradus::custom::*;
 /// let options = OptimizerOptions::new(0.01).weight_decay(0.1).clipnorm(1.0);
 /// assert_eq!(options.clipnorm, Some(1.0));
 /// ```

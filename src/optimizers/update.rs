@@ -27,7 +27,7 @@ impl<'a> Parameter<'a> {
 /// An array that an optimizer keeps for a parameter.
 ///
 /// ```
-/// use gradus::prelude::*;
+/// use gradus::custom::*;
 /// let spec = StateSpec::new("rows", &[4]).start(0.1);
 /// assert_eq!((spec.name.as_str(), spec.start), ("rows", 0.1));
 /// ```

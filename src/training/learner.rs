@@ -21,7 +21,7 @@ use crate::{Error, Result, Scalar, Tensor, View};
 /// Two methods make a learner; the rest have defaults.
 ///
 /// ```
-/// use gradus::prelude::*;
+/// use gradus::custom::*;
 /// use gradus::training::{Learner, Part, Running, StepBatch, train};
 ///
 /// /// Learns to give back what it is given.

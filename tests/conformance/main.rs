@@ -15,7 +15,7 @@ mod registry;
 
 use gradus::check::{LayerCheck, check_layer, check_multi_layer};
 use gradus::constraints::Constraint;
-use gradus::prelude::*;
+use gradus::custom::*;
 
 #[test]
 fn dense() -> gradus::Result<()> {

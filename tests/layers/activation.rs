@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::float_cmp, clippy::cast_possible_truncation)]
 
 use gradus::config::Config;
-use gradus::prelude::*;
+use gradus::custom::*;
 use gradus::registry::Registry;
 use ndarray::IxDyn;
 

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use gradus::check::GradientCheck;
-use gradus::prelude::*;
+use gradus::custom::*;
 use serde_json::json;
 
 /// Values without pattern.

@@ -1,7 +1,7 @@
 //! Convolutional layers: what they refuse, and laws that they hold.
 #![allow(clippy::unwrap_used, clippy::cast_sign_loss, clippy::cast_possible_wrap, clippy::cast_possible_truncation)]
 
-use gradus::prelude::*;
+use gradus::custom::*;
 use gradus::{Layer, Model};
 use proptest::prelude::*;
 use serde_json::json;

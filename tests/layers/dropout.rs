@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::float_cmp)]
 
 use gradus::config::{Config, Configured};
-use gradus::prelude::*;
+use gradus::custom::*;
 use ndarray::{IxDyn, Slice, Zip};
 
 const TRAINING: Mode = Mode::Training { seed: 7, step: 3 };

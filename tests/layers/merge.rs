@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::float_cmp)]
 
 use gradus::config::Configured;
+use gradus::custom::*;
 use gradus::layers::{MaskRule, MultiLayer};
-use gradus::prelude::*;
 use ndarray::{Dimension, IxDyn};
 
 type Symbols = Vec<Symbol<f64>>;

@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::cast_precision_loss)]
 
 use gradus::check::GradientCheck;
+use gradus::custom::*;
 use gradus::ndarray::{self, s};
-use gradus::prelude::*;
 
 /// Values without pattern.
 fn values(shape: &[usize], seed: u64) -> ArrayD<f64> {

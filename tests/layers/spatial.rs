@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::cast_precision_loss)]
 
 use gradus::config::Configured;
+use gradus::custom::*;
 use gradus::ndarray::Dimension;
-use gradus::prelude::*;
 use proptest::prelude::{Strategy, prop_assert, prop_assert_eq, proptest};
 
 /// What building a model of this layer alone says.

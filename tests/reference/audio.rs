@@ -1,8 +1,8 @@
 //! Sound: transforms, filters, spectrograms.
 
 use gradus::config::{Config, Configured};
+use gradus::custom::*;
 use gradus::data::audio::{self, DCT, MFCC, MelFilterbank, MelNorm, MelScale, MelSpectrogram, STFT};
-use gradus::prelude::*;
 use serde_json::Value;
 
 use super::case::{Case, Results, Stop, unsupported};

@@ -1,6 +1,6 @@
 //! Callbacks, fed with given figures.
 
-use gradus::prelude::*;
+use gradus::custom::*;
 use ndarray::arr0;
 
 use super::case::{Case, Results, Stop, unsupported};

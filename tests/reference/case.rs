@@ -5,8 +5,8 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
+use gradus::custom::*;
 use gradus::formats::safetensors::{Tensor, TensorData, TensorFile};
-use gradus::prelude::*;
 use serde_json::Value;
 
 /// One call of something, with everything needed to repeat it and every result.

@@ -1,7 +1,7 @@
 //! Metrics, updated batch by batch.
 
 use gradus::config::Configured;
-use gradus::prelude::*;
+use gradus::custom::*;
 use ndarray::{Axis, arr0};
 
 use super::case::{Case, Results, Stop, unsupported};

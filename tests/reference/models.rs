@@ -38,17 +38,14 @@ pub fn run<F: Scalar>(case: &Case) -> Result<Results<F>, Stop> {
         let batch = rows(batch);
         let take = |arrays: &[ArrayD<F>]| arrays.iter().map(|array| array.select(Axis(0), &batch)).collect::<Vec<_>>();
         let (x, y, w) = (take(&inputs), take(&targets), take(&sample_weights));
-        let options = || {
-            let options = Fit::new().batch_size(batch.len()).epochs(1).shuffle(false).verbose(0);
-            let options = options.class_weight(class_weights.iter().copied());
-            w.iter().fold(options, Fit::sample_weight)
-        };
+        let weights = || w.iter().fold(Fit::new().class_weight(class_weights.iter().copied()), Fit::sample_weight);
         if step == 0 {
-            for (path, grad) in model.gradients_on_batch(x.as_slice(), y.as_slice(), options())? {
+            for (path, grad) in model.gradients_on_batch(x.as_slice(), y.as_slice(), weights())? {
                 results.insert(format!("grad0.{}", path.replace('/', ".")), grad);
             }
         }
-        loss_by_step.push(F::of(model.fit(x.as_slice(), y.as_slice(), options())?.get("loss")[0]));
+        let options = weights().batch_size(batch.len()).shuffle(false).verbose(0);
+        loss_by_step.push(F::of(model.fit(x.as_slice(), y.as_slice(), options)?.get("loss")[0]));
     }
     results.insert("output.loss".into(), Array1::from(loss_by_step).into_dyn());
     for (path, weight) in model.get_weights() {

@@ -1,7 +1,7 @@
 //! Optimizers and schedules.
 
 use gradus::config::Setting;
-use gradus::prelude::*;
+use gradus::custom::*;
 use ndarray::{ArrayD, Axis};
 
 use super::case::{Case, Results, Stop, unsupported};

@@ -1,11 +1,11 @@
 //! Preparing data.
 
 use gradus::config::Configured;
+use gradus::custom::*;
 use gradus::data::preprocessing::{
     LabelEncoder, MaxAbsScaler, MinMaxScaler, Normalizer, OneHotEncoder, RobustScaler, SimpleImputer, StandardScaler,
 };
 use gradus::data::{self, Fold};
-use gradus::prelude::*;
 use ndarray::arr0;
 
 use super::case::{Case, Results, Stop, unsupported};

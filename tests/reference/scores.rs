@@ -1,8 +1,8 @@
 //! scikit-learn's scores.
 
 use gradus::config::{Config, Configured};
+use gradus::custom::*;
 use gradus::metrics::scores::{self, ClassScores, Classification, KappaWeights, Normalize, Ranking, Regression};
-use gradus::prelude::*;
 use ndarray::{ArrayD, Ix1, Ix2, arr0};
 use serde_json::{Value, json};
 

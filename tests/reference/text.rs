@@ -1,9 +1,9 @@
 //! Texts and sequences: vocabularies, padding, windows.
 
 use gradus::config::{Configured, Setting};
+use gradus::custom::*;
 use gradus::data::text::{TextVectorization, Vectorizer};
 use gradus::data::{PadSequences, Side, Windows};
-use gradus::prelude::*;
 use ndarray::Slice;
 use serde_json::Value;
 

@@ -3,8 +3,8 @@
 use std::ops::Range;
 use std::sync::{Arc, Barrier, Mutex};
 
+use gradus::custom::*;
 use gradus::engine::{Exchange, halves};
-use gradus::prelude::*;
 
 use super::{rows, targets};
 

@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::cast_precision_loss)]
 
+use gradus::custom::*;
 use gradus::gan::Noise;
-use gradus::prelude::*;
 
 fn points(count: usize) -> Array2<f32> {
     Array2::from_shape_fn((count, 2), |(i, axis)| {

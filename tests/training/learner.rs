@@ -1,6 +1,6 @@
 //! Learners of a user, and sources with options that apply or are refused.
 
-use gradus::prelude::*;
+use gradus::custom::*;
 use gradus::training::{Learner, Part, Running, StepBatch, resume, train};
 
 use super::{rows, small, targets};

@@ -31,7 +31,7 @@ mod tuning;
 use std::sync::Mutex;
 
 use gradus::Model;
-use gradus::prelude::*;
+use gradus::custom::*;
 use ndarray::s;
 use proptest::prelude::*;
 

@@ -1,6 +1,6 @@
 //! Masks are joined by what they say, as in Keras (values from Keras 3.15 or by hand).
 
-use gradus::prelude::*;
+use gradus::custom::*;
 
 /// Tables of ones and of zeros (or of the given values), each with a mask of its own.
 fn table(value: f64, width: usize) -> Embedding {

@@ -1,8 +1,8 @@
 //! What holds of optimizers: state of any shape, whole parameters and pieces, rates of layers.
 
 use gradus::Model;
+use gradus::custom::*;
 use gradus::formats::safetensors::{Tensor, TensorFile};
-use gradus::prelude::*;
 
 /// Goes against the gradient and keeps arrays of the given shapes; where pieces are wanted, these must be the parameter's.
 struct Keeps {

@@ -3,10 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
+use gradus::custom::*;
 use gradus::data::images::{self, ColorMode};
 use gradus::metrics::scores::{self, Classification, Ranking};
 use gradus::plots::{self, Figure, HeatMap, LinePlot};
-use gradus::prelude::*;
 use ndarray_rand::rand::Rng;
 
 fn path(name: &str) -> PathBuf {

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use gradus::Model;
 use gradus::constraints::Constraint;
+use gradus::custom::*;
 use gradus::optimizers::ZeroGradient;
-use gradus::prelude::*;
 
 const WORDS: usize = 60;
 const WIDTH: usize = 5;

@@ -45,7 +45,7 @@ use crate::{Error, Result, Scalar, random};
 ///
 /// ```
 /// use gradus::check::check_layer;
-/// use gradus::prelude::*;
+/// use gradus::custom::*;
 ///
 /// check_layer(Dense::new(3).activation(Tanh), &[4])?;
 /// check_layer(Permute::new([3, 1, 2]), &[2, 3, 4])?;

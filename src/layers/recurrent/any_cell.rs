@@ -14,7 +14,7 @@ use crate::{Result, Scalar, View, ViewMut};
 /// [`StackedRNNCells`](super::StackedRNNCells), [`Bidirectional`](super::Bidirectional) and configurations hold cells so.
 ///
 /// ```
-/// use gradus::prelude::*;
+/// use gradus::custom::*;
 ///
 /// let cells: Vec<AnyCell> = vec![AnyCell::new(LSTMCell::new(4)), AnyCell::new(GRUCell::new(2))];
 /// ```

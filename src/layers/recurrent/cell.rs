@@ -239,7 +239,7 @@ pub struct CellGradients<'a, F> {
 ///
 /// ```
 /// use gradus::layers::{CellGradients, CellMemory, CellShapes, CellStep, RecurrentCell, States, StatesMut};
-/// use gradus::prelude::*;
+/// use gradus::custom::*;
 ///
 /// /// An exponential average: h = a·h₋ + (1 − a)·x, with one learned a.
 /// #[derive(Clone, Debug)]

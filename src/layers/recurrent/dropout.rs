@@ -27,7 +27,7 @@ impl<F: Scalar> SequenceDropout<F> {
     ///
     /// ```
     /// use gradus::layers::SequenceDropout;
-    /// use gradus::prelude::*;
+    /// use gradus::custom::*;
     ///
     /// fn begin(rows: usize, units: usize, drop: &mut SequenceDropout<f32>, cx: &Context<'_, f32>) {
     ///     drop.draw(0.3, None, 0, rows, units, cx);

@@ -133,7 +133,7 @@ impl<'a, F: Scalar> EpochState<'a, F> {
 /// A closure will do for what happens at the end of an epoch: [`Fit::on_epoch_end`](super::Fit::on_epoch_end).
 ///
 /// ```
-/// use gradus::prelude::*;
+/// use gradus::custom::*;
 ///
 /// /// Counts the epochs in which the loss fell.
 /// #[derive(Default)]

@@ -1,7 +1,7 @@
 //! What a layer says of memories that are written over.
 
 use gradus::check::LayerCheck;
-use gradus::prelude::*;
+use gradus::custom::*;
 
 /// y = x/2, with something wrong in what it says or does of memories that are written over.
 #[derive(Clone, Copy, Debug, PartialEq)]

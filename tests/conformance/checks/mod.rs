@@ -3,9 +3,9 @@
 mod in_place;
 
 use gradus::check::{GradientCheck, LayerCheck};
+use gradus::custom::*;
 use gradus::layers::{Coupling, Description};
 use gradus::losses::LossContext;
-use gradus::prelude::*;
 use proptest::prelude::*;
 
 /// y = b·x, with one thing wrong.

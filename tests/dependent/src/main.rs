@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use gradus::check::{check_layer, check_multi_layer};
-use gradus::prelude::*;
+use gradus::custom::*;
 
 /// Swish with a slope learned per channel: y = x·σ(βx), β (channels), starting at 1.
 #[derive(Clone, Debug)]

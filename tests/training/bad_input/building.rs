@@ -1,7 +1,7 @@
 //! What makes no model: layers, graphs, configurations and options that are none.
 
 use gradus::constraints::Constraint;
-use gradus::prelude::*;
+use gradus::custom::*;
 use serde_json::json;
 
 use super::refuses_and_changes_nothing;
