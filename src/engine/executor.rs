@@ -445,7 +445,7 @@ fn join_sums<F: Scalar, T>(
         if backward { layer.join_backward(left, right) } else { layer.join_forward(left, right) }
     };
     join_tree(lanes, &mut |left: &mut Lane<F, T>, right: &mut Lane<F, T>| {
-        join(&mut left.shard.sums, &right.shard.sums)
+        join(&mut left.shard.sums, &right.shard.sums);
     });
     totals.clear();
     totals.extend_from_slice(&lanes[0].shard.sums);

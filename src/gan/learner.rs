@@ -29,7 +29,7 @@ impl<F: Scalar> Learner<F> for Gan<F> {
     fn train_step(&mut self, batch: &mut StepBatch<'_, F>, logs: &mut Running) -> Result<()> {
         let batch = batch.gather(self.steps)?;
         let labels = (batch.inputs() > 1).then(|| batch.input(1).into_tensor());
-        let values = self.step(batch.input(0).into_tensor(), labels)?;
+        let values = self.step(&batch.input(0).into_tensor(), labels.as_ref())?;
         LOGS.iter().zip(values).for_each(|(name, value)| logs.add(name, value));
         Ok(())
     }
@@ -128,17 +128,17 @@ impl<F: Scalar> Gan<F> {
     pub fn train_on_batch<'a>(&mut self, real: impl IntoInputs<'a, F>) -> Result<Logs> {
         let real = real.into_inputs();
         check_inputs("Gan::train_on_batch", &self.discriminator.graph.inputs, &real)?;
-        let values = self.step(real[0].clone(), real.get(1).cloned())?;
+        let values = self.step(&real[0], real.get(1))?;
         let mut logs = Logs::default();
         LOGS.iter().zip(values).for_each(|(name, value)| logs.insert(*name, value));
         Ok(logs)
     }
 
     /// The discriminator's steps on a batch, then the generator's.
-    fn step(&mut self, real: Given<'_, F>, labels: Option<Given<'_, F>>) -> Result<[f64; 4]> {
+    fn step(&mut self, real: &Given<'_, F>, labels: Option<&Given<'_, F>>) -> Result<[f64; 4]> {
         let mut noise = std::mem::take(&mut self.work.latent);
         noise.set_rows(real.rows());
-        let values = self.step_with(&mut noise, &real, labels.as_ref());
+        let values = self.step_with(&mut noise, real, labels);
         self.work.latent = noise;
         values
     }

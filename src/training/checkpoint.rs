@@ -53,6 +53,10 @@ pub fn resume<F: Scalar>(learner: &mut dyn Learner<F>, path: impl AsRef<Path>) -
             file.tensors.iter().filter_map(|(name, tensor)| Some((own(name)?, tensor.clone()))).collect();
         file_of_part.metadata =
             file.metadata.iter().filter_map(|(key, text)| Some((own(key)?, text.clone()))).collect();
+        if !part.name.is_empty() && file_of_part.metadata.is_empty() {
+            problem = problem.take().or(Some(Error::file(path, format!("has no part `{}`", part.name))));
+            return;
+        }
         match saving::read_training(part.network, part.optimizer, &file_of_part, path) {
             Ok(training) => trainings.push(training),
             Err(error) if part.name.is_empty() => problem = problem.take().or(Some(error)),

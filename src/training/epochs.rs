@@ -8,6 +8,7 @@ use super::history::{History, Logs};
 use super::learner::{GatheredBatch, Learner, Running, StepBatch};
 use super::progress::Progress;
 use crate::data::{Dataset, IntoSource, Source};
+use crate::tensor::inputs::Given;
 use crate::{Error, Result, Scalar};
 
 /// Trains a learner for a number of epochs: data, progress, history, callbacks, validation.
@@ -58,7 +59,7 @@ pub fn train<'a, F: Scalar, M>(
 pub(super) fn check_source<F: Scalar>(learner: &dyn Learner<F>, call: &str, source: &Source<'_, F>) -> Result<()> {
     match source {
         Source::Arrays(arrays) => {
-            let rows = arrays.inputs.first().map_or(0, crate::tensor::inputs::Given::rows);
+            let rows = arrays.inputs.first().map_or(0, Given::rows);
             if let Some(other) = arrays.inputs.iter().find(|given| given.rows() != rows) {
                 return Err(Error::data(call, format!("{rows} rows in every input"), format!("{} rows", other.rows())));
             }
@@ -66,8 +67,8 @@ pub(super) fn check_source<F: Scalar>(learner: &dyn Learner<F>, call: &str, sour
             if arrays.is_empty() {
                 return Err(Error::data(call, "at least one row", "none"));
             }
-            let all = arrays.inputs.iter().chain(&arrays.targets).chain(&arrays.weights);
-            if let Some((row, value)) = all.filter_map(crate::tensor::inputs::Given::not_finite).next() {
+            let mut all = arrays.inputs.iter().chain(&arrays.targets).chain(&arrays.weights);
+            if let Some((row, value)) = all.find_map(Given::not_finite) {
                 return Err(Error::data(call, "finite numbers", format!("{value} at row {row}")));
             }
             Ok(())

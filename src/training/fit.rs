@@ -249,17 +249,17 @@ impl<'a, F: Scalar> Fit<'a, F> {
 
     /// Takes the validation's source; a share of the training's arrays, if that is asked for.
     pub(super) fn take_validation(&mut self, source: &mut Source<'a, F>) -> Result<Option<Source<'a, F>>> {
-        if let Source::Arrays(arrays) = source {
-            if self.validation_split > 0.0 {
-                let (train, validate) = validation_split(arrays.len(), self.validation_split)?;
-                if train.is_empty() || validate.is_empty() {
-                    let received = format!("{} of {} rows", self.validation_split, arrays.len());
-                    return Err(Error::data("fit", "rows on both sides of `validation_split`", received));
-                }
-                let kept = Arrays { rows: validate, ..arrays.clone() };
-                arrays.rows = train;
-                return Ok(Some(Source::Arrays(kept)));
+        if let Source::Arrays(arrays) = source
+            && self.validation_split > 0.0
+        {
+            let (train, validate) = validation_split(arrays.len(), self.validation_split)?;
+            if train.is_empty() || validate.is_empty() {
+                let received = format!("{} of {} rows", self.validation_split, arrays.len());
+                return Err(Error::data("fit", "rows on both sides of `validation_split`", received));
             }
+            let kept = Arrays { rows: validate, ..arrays.clone() };
+            arrays.rows = train;
+            return Ok(Some(Source::Arrays(kept)));
         }
         Ok(self.validation.take())
     }

@@ -189,7 +189,7 @@ pub struct StepBatch<'a, F: Scalar> {
     pub(crate) gathered: &'a mut GatheredBatch<F>,
 }
 
-impl<'a, F: Scalar> StepBatch<'a, F> {
+impl<F: Scalar> StepBatch<'_, F> {
     /// How many rows there are.
     pub fn len(&self) -> usize {
         self.rows.len()

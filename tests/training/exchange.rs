@@ -76,9 +76,9 @@ fn trained(exchange: Option<Half>) -> (Vec<(String, ArrayD<f64>)>, History, Scor
         model.set_exchange(exchange);
         model.set_threads(1).unwrap();
     }
-    let (x, y) = (rows(90, 3), targets(90));
-    let tokens = Array2::from_shape_fn((90, 4), |(i, j)| if j > i % 4 { 0 } else { 1 + (3 * i + j) % 8 });
-    let weights = Array1::from_shape_fn(90, |i| 0.5 + (i % 3) as f64);
+    let (x, y) = (rows(80, 3), targets(80));
+    let tokens = Array2::from_shape_fn((80, 4), |(i, j)| if j > i % 4 { 0 } else { 1 + (3 * i + j) % 8 });
+    let weights = Array1::from_shape_fn(80, |i| 0.5 + (i % 3) as f64);
     let arrays = || Arrays::new((&x, &tokens), &y).sample_weight(&weights);
     let fit = Fit::new().batch_size(40).epochs(3).verbose(0).validation(arrays());
     let history = model.fit_data(arrays(), fit).unwrap();

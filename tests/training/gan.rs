@@ -71,7 +71,7 @@ fn data_that_do_not_fit_are_refused_and_change_nothing() {
     let before = weights(&gan);
     let fit = || Fit::new().verbose(0);
     refused(gan.fit(&Array2::<f32>::zeros((4, 3)), fit()), &["(batch, 2)", "(4, 3)"]);
-    refused(gan.fit(&Array2::<f32>::zeros((0, 2)), fit()), &["at least one sample"]);
+    refused(gan.fit(&Array2::<f32>::zeros((0, 2)), fit()), &["at least one row"]);
     refused(gan.fit(&array![[0.0f32, f32::NAN]], fit()), &["finite", "NaN at row 0"]);
     refused(gan.fit(&points(4), fit().batch_size(0)), &["`batch_size`"]);
     refused(gan.fit((&points(4), &array![0, 1, 2, 0]), fit()), &["no labels"]);
@@ -252,7 +252,7 @@ fn a_resumed_game_goes_on_as_the_uninterrupted_one() {
         Sequential::new().input([1]).add(Dense::new(1)).compile(MeanSquaredError::new(), SGD::new()).build().unwrap();
     model.fit(&array![[1.0f32]], &array![[1.0f32]], Fit::new().verbose(0)).unwrap();
     model.save_checkpoint(&path).unwrap();
-    refused(resumed.resume(&path), &["GAN"]);
+    refused(resumed.resume(&path), &["no part `generator`"]);
     assert_eq!(weights(&resumed), before);
     std::fs::remove_file(&path).unwrap();
 }

@@ -59,16 +59,14 @@ fn padding_of_two_streams_changes_nothing() -> gradus::Result<()> {
 
 #[test]
 fn a_step_that_counts_in_one_stream_counts() -> gradus::Result<()> {
-    // Lengths 3 and 1, tables of 0.3 and −0.2, an LSTM of one unit.
+    // Lengths 3 and 1, tables of three times 0.3 and −0.2, an LSTM of one unit.
     let last = |join: AnyLayer<f64>, steps: usize| -> gradus::Result<f64> {
         let (a, b) = (Input::f64([steps]), Input::f64([steps]));
-        let width = if matches!(format!("{join:?}"), text if text.contains("Concatenate")) { 2 } else { 1 };
-        let joined = call(join, [&a.apply(table(0.3, 1)), &b.apply(table(-0.2, 1))]);
+        let joined = call(join, [&a.apply(table(0.3, 3)), &b.apply(table(-0.2, 3))]);
         let lstm = LSTM::new(1)
             .kernel_initializer(Initializer::Constant(0.5))
             .recurrent_initializer(Initializer::Constant(0.25));
         let model = ModelBuilder::new([&a, &b], [&joined.apply(lstm)]).build()?;
-        assert_eq!(model.output_shape(0), [1], "{width}");
         let ids = |length: usize| Array2::from_shape_fn((1, steps), |(_, t)| usize::from(t < length));
         Ok(model.predict((&ids(3), &ids(1)))?[[0, 0]])
     };

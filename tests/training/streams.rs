@@ -23,6 +23,11 @@ fn refused<T: Send + 'static>(stream: &Stream<T>, part: &str) {
     assert!(error.contains(part), "{error} does not hold {part:?}");
 }
 
+/// Options for a stream, which makes its batches.
+fn passes<'a>(epochs: usize) -> Fit<'a, f64> {
+    Fit::new().epochs(epochs).verbose(0)
+}
+
 /// The rows of [`rows`] and [`targets`], as samples.
 pub fn samples(count: usize) -> Stream<Sample<f64>> {
     let (x, y) = (rows(count, 3), targets(count));
@@ -115,7 +120,7 @@ fn a_stream_teaches_what_its_arrays_teach() -> gradus::Result<()> {
         let mut model = small(Adam::new());
         model.set_threads(threads)?;
         let validation = samples(30).batch(7);
-        let history = model.fit_data(&stream, quiet(1, 3).validation(&validation))?;
+        let history = model.fit_data(&stream, passes(3).validation(&validation))?;
         assert_eq!(model.get_weights(), of_arrays.get_weights());
         assert_eq!(history, expected);
         assert_eq!(model.evaluate_data(&samples(30).batch(256))?, of_arrays.evaluate(&x, &y)?);
@@ -129,7 +134,7 @@ fn epochs_of_a_shuffled_stream_differ_and_a_resumed_one_goes_on() -> gradus::Res
     let stream = samples(24).shuffle(24, 1).batch(2).take(12);
     for steps in [None, Some(7), Some(20)] {
         let options = |from: usize, to: usize| {
-            let fit = quiet(2, to).initial_epoch(from);
+            let fit = passes(to).initial_epoch(from);
             if let Some(steps) = steps { fit.steps_per_epoch(steps) } else { fit }
         };
         let mut whole = small(Adam::new());
@@ -153,7 +158,7 @@ fn epochs_of_a_shuffled_stream_differ_and_a_resumed_one_goes_on() -> gradus::Res
         log.lock().unwrap().push(i);
         Ok(Sample::new(&x.row(i), &y.row(i)))
     });
-    small(SGD::new()).fit_data(&watched.batch(1), quiet(1, 4).steps_per_epoch(2))?;
+    small(SGD::new()).fit_data(&watched.batch(1), passes(4).steps_per_epoch(2))?;
     assert_eq!(*seen.lock().unwrap(), [0, 1, 2, 3, 4, 5, 0, 1], "the last epoch begins the second pass");
     Ok(())
 }
@@ -188,10 +193,10 @@ fn a_data_set_streams_with_its_weights() -> gradus::Result<()> {
     let mut expected = small(Adam::new());
     expected.fit_data(&Halves, quiet(4, 2).shuffle(false))?;
     let mut model = small(Adam::new());
-    model.fit_data(&Stream::of(Halves).batch(4), quiet(4, 2))?;
+    model.fit_data(&Stream::of(Halves).batch(4), passes(2))?;
     assert_eq!(model.get_weights(), expected.get_weights());
     let mut plain = small(Adam::new());
-    plain.fit_data(&samples(12).batch(4), quiet(4, 2))?;
+    plain.fit_data(&samples(12).batch(4), passes(2))?;
     assert_ne!(plain.get_weights(), expected.get_weights(), "the weights count");
     Ok(())
 }
@@ -210,7 +215,7 @@ fn streams_that_do_not_fit_are_refused_before_the_step() {
     let with = |stream: Stream<Sample<f64>>, parts: &[&str]| {
         let mut model = small(SGD::new());
         let before = model.get_weights();
-        let error = model.fit_data(&stream.clone().batch(4), quiet(4, 1)).unwrap_err().to_string();
+        let error = model.fit_data(&stream.clone().batch(4), passes(1)).unwrap_err().to_string();
         assert!(parts.iter().all(|part| error.contains(part)), "{error}: {parts:?}");
         assert_eq!(model.get_weights(), before);
         let error = model.evaluate_data(&stream.batch(4)).unwrap_err().to_string();

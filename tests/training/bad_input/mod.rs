@@ -103,7 +103,7 @@ fn targets_of_wrong_shape_or_value() -> gradus::Result<()> {
     refuses_and_changes_nothing(|model| model.evaluate(&x, &halves), &["evaluate: ", "labels in 0..2", "0.5 at row 1"]);
     refuses_and_changes_nothing(
         |model| model.fit(&x, &labels(8), silent().validation_data(&x, &wrong)),
-        &["fit, validation_data: ", "2 at row 5"],
+        &["fit, validation: ", "2 at row 5"],
     );
 
     let with = |loss: &str, y: &Array2<f32>| {
@@ -241,7 +241,7 @@ fn no_data() {
     refuses_and_changes_nothing(|model| model.train_on_batch(&x, &y), &["train_on_batch: expected at least one row"]);
     refuses_and_changes_nothing(
         |model| model.fit(&rows(8), &labels(8), silent().validation_data(&x, &y)),
-        &["fit, validation_data: expected at least one row"],
+        &["fit, validation: expected at least one row"],
     );
     // Predictions of nothing are nothing.
     assert_eq!(classifier().predict(&x).expect("no rows").shape(), [0, 2]);
@@ -289,7 +289,7 @@ fn a_data_set_that_fails() {
     );
     refuses_and_changes_nothing(
         |model| model.fit_data(&Failing { at: 99, label: 1.0 }, silent().validation_split(0.5)),
-        &["fit_dataset", "validation_dataset"],
+        &["fit: ", "validation_split", "`validation`"],
     );
     let mut model = Sequential::new().input([4]).add(Dense::new(1)).build().expect("a good model");
     model.compile(Compile::new(SGD::new()).loss(MeanSquaredError::new())).expect("a good loss");
