@@ -121,6 +121,10 @@ pub enum Column<'a, F: Scalar> {
 }
 
 /// A number that arrays handed to a model may hold.
+#[diagnostic::on_unimplemented(
+    message = "an array of `{Self}` cannot be given to a model of `{F}`",
+    note = "convert it with `x.mapv(|value| value as f32)`, or build the model in f64: `Sequential::f64()`, `Input::f64`"
+)]
 pub trait Element<F: Scalar>: Copy {
     /// Row-major values as the model takes them.
     fn column(values: Cow<'_, [Self]>) -> Column<'_, F>

@@ -248,6 +248,15 @@ pub struct AugmentedImages<'a, F: Scalar> {
     masks: Option<[usize; 3]>,
 }
 
+impl<F: Scalar> std::fmt::Debug for AugmentedImages<'_, F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AugmentedImages")
+            .field("augmentation", &self.augmentation)
+            .field("size", &self.size)
+            .finish_non_exhaustive()
+    }
+}
+
 impl<'a, F: Scalar> AugmentedImages<'a, F> {
     /// Of images and as many targets.
     ///

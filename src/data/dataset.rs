@@ -78,6 +78,12 @@ pub struct Batch<'a, F> {
     pub(crate) step: u64,
 }
 
+impl<F: Scalar> std::fmt::Debug for Batch<'_, F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Batch").field("step", &self.step).finish_non_exhaustive()
+    }
+}
+
 /// Where targets and their weights are written.
 pub(crate) trait Outputs<F> {
     fn target(&mut self, i: usize) -> &mut Tensor<F>;

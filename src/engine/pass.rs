@@ -28,6 +28,12 @@ pub struct Pass<F: Scalar> {
     gradients: Aligned<F>,
 }
 
+impl<F: Scalar> std::fmt::Debug for Pass<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pass").field("rows", &self.rows()).finish_non_exhaustive()
+    }
+}
+
 /// Rows that a caller handed in, and the gradients of what became of them.
 struct Arrays<'a, F: Scalar> {
     inputs: &'a [Given<'a, F>],

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use ndarray::ArrayD;
+use ndarray::{Array, ArrayD, Dimension};
 
 use super::checks::{check_batch, check_inputs};
 use super::cut::shard_rows;
@@ -62,6 +62,26 @@ impl<F: Scalar> Network<F> {
         let rows = check_inputs("predict", &self.graph.inputs, &inputs)?;
         check_batch("predict", &self.graph.inputs, rows)?;
         predict_rows(self, self.graph.outputs.clone(), &inputs, rows)
+    }
+
+    /// [`predict`](Self::predict) as an array of a dimension that is known when compiling.
+    ///
+    /// ```
+    /// use gradus::prelude::*;
+    ///
+    /// let model = Sequential::new().input([2]).add(Dense::new(3)).build()?;
+    /// let y: Array2<f32> = model.predict_as(&array![[0.5f32, 1.0]])?;
+    /// assert_eq!(y.dim(), (1, 3));
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`predict`](Self::predict); or if the output, the batch counted, has another number of axes.
+    pub fn predict_as<'a, D: Dimension>(&self, x: impl IntoInputs<'a, F>) -> Result<Array<F, D>> {
+        let y = self.predict(x)?;
+        let shape = y.shape().to_vec();
+        let axes = || format!("an output with {} axes, the batch counted", D::NDIM.unwrap_or_default());
+        y.into_dimensionality().map_err(|_| Error::shape(axes(), &shape).within("predict_as"))
     }
 
     /// The outputs of any layers, by name, for every row of `x`: what a network makes of its input on the way.

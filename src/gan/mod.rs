@@ -72,6 +72,16 @@ pub struct Gan<F: Scalar = f32> {
     epochs: usize,
 }
 
+impl<F: Scalar> std::fmt::Debug for Gan<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gan")
+            .field("generator", &self.generator)
+            .field("discriminator", &self.discriminator)
+            .field("steps", &self.steps)
+            .finish_non_exhaustive()
+    }
+}
+
 /// What a [`Gan`] is built with.
 #[derive(Clone, Copy, Debug)]
 struct Options {
@@ -96,6 +106,12 @@ pub struct GanBuilder<F: Scalar> {
     options: Options,
     generator_optimizer: Arc<dyn Optimizer<F>>,
     discriminator_optimizer: Arc<dyn Optimizer<F>>,
+}
+
+impl<F: Scalar> std::fmt::Debug for GanBuilder<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GanBuilder").field("options", &self.options).finish_non_exhaustive()
+    }
 }
 
 /// The memory of a step, reused from step to step.

@@ -22,6 +22,12 @@ pub struct Generator<F: Scalar = f32> {
     pub(super) model: Model<F>,
 }
 
+impl<F: Scalar> std::fmt::Debug for Generator<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Generator").field("model", &self.model).finish_non_exhaustive()
+    }
+}
+
 /// A network that scores samples, one number each: the higher, the more they look real. The score is a logit, so its last
 /// layer has no activation.
 ///
@@ -37,6 +43,12 @@ pub struct Generator<F: Scalar = f32> {
 /// ```
 pub struct Discriminator<F: Scalar = f32> {
     pub(super) model: Model<F>,
+}
+
+impl<F: Scalar> std::fmt::Debug for Discriminator<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Discriminator").field("model", &self.model).finish_non_exhaustive()
+    }
 }
 
 /// How many filters the convolutions of the ready networks have.

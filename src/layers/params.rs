@@ -79,6 +79,16 @@ pub struct ParamBuilder<'a, F> {
     batch: Option<usize>,
 }
 
+impl<F> std::fmt::Debug for ParamBuilder<'_, F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ParamBuilder")
+            .field("path", &self.path)
+            .field("seed", &self.seed)
+            .field("batch", &self.batch)
+            .finish_non_exhaustive()
+    }
+}
+
 impl<'a, F: Scalar> ParamBuilder<'a, F> {
     /// A builder that adds to `specs` and `values`. Initial values depend on the seed and on `path` alone.
     pub(crate) fn new(specs: &'a mut Vec<ParamSpec>, values: &'a mut Vec<F>, seed: u64, path: &'a str) -> Self {

@@ -36,6 +36,12 @@ pub struct Compile<F: Scalar> {
     pub(super) misplaced_metric: bool,
 }
 
+impl<F: Scalar> std::fmt::Debug for Compile<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Compile").field("losses", &self.objectives.len()).finish_non_exhaustive()
+    }
+}
+
 impl<F: Scalar> Default for Compile<F> {
     fn default() -> Self {
         Self { optimizer: None, objectives: Vec::new(), misplaced_metric: false }

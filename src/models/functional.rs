@@ -163,6 +163,16 @@ pub struct ModelBuilder<F: Scalar> {
     compile: Compile<F>,
 }
 
+impl<F: Scalar> std::fmt::Debug for ModelBuilder<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ModelBuilder")
+            .field("name", &self.name)
+            .field("inputs", &self.inputs)
+            .field("outputs", &self.outputs)
+            .finish_non_exhaustive()
+    }
+}
+
 impl<F: Scalar> ModelBuilder<F> {
     /// The model of all that lies between these inputs and outputs.
     pub fn new<'a>(

@@ -35,6 +35,17 @@ pub struct Registry<F: Scalar> {
     optimizers: Classes<Arc<dyn Optimizer<F>>, F>,
 }
 
+impl<F: Scalar> std::fmt::Debug for Registry<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Registry")
+            .field("layers", &self.layer_classes())
+            .field("losses", &self.loss_classes())
+            .field("metrics", &self.metric_classes())
+            .field("optimizers", &self.optimizer_classes())
+            .finish_non_exhaustive()
+    }
+}
+
 /// Classes of one kind, in the order of their names.
 struct Classes<T, F: Scalar>(Vec<(String, Make<T, F>)>);
 

@@ -44,6 +44,12 @@ pub struct Sequential<F: Scalar = f32> {
     compile: Compile<F>,
 }
 
+impl<F: Scalar> std::fmt::Debug for Sequential<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sequential").field("name", &self.name).field("layers", &self.layers).finish_non_exhaustive()
+    }
+}
+
 impl Sequential<f32> {
     /// An empty chain that computes in `f32`.
     #[allow(clippy::new_without_default)] // `Default` is there for every scalar

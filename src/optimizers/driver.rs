@@ -56,6 +56,15 @@ pub struct Driver<F: Scalar> {
     paces: Vec<Pace>,
 }
 
+impl<F: Scalar> std::fmt::Debug for Driver<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Driver")
+            .field("optimizer", &self.optimizer.describe())
+            .field("steps", &self.calls)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A parameter, and how it is updated.
 #[derive(Clone)]
 struct Plan {

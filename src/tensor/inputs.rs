@@ -78,6 +78,10 @@ impl<F: Scalar> Given<'_, F> {
 }
 
 /// An array that can be handed to a model: of its scalar, or of whole numbers; of any rank and layout.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no array that a model of `{F}` takes",
+    note = "give a reference to an ndarray array: `&x`; rows of a `Vec` become one with `Array2::from_shape_vec((rows, columns), values)`"
+)]
 pub trait IntoTensor<'a, F: Scalar> {
     /// As the model takes it.
     fn into_tensor(self) -> Given<'a, F>;
@@ -158,6 +162,10 @@ impl<'a, F: Scalar> Several<'a, F> {
 }
 
 /// One array, or several for a model of several inputs or outputs: a tuple of references, or a slice of arrays.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is nothing that a model of `{F}` takes",
+    note = "give a reference to an ndarray array (`&x`), or a tuple of references for several inputs or outputs; rows of a `Vec` become an array with `Array2::from_shape_vec((rows, columns), values)`"
+)]
 pub trait IntoInputs<'a, F: Scalar> {
     /// As the model takes them, in order.
     fn into_inputs(self) -> Several<'a, F>;

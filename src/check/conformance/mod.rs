@@ -94,6 +94,15 @@ pub struct LayerCheck {
     registry: Arc<Registry<f64>>,
 }
 
+impl std::fmt::Debug for LayerCheck {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LayerCheck")
+            .field("inputs", &self.inputs)
+            .field("tolerance", &self.tolerance)
+            .finish_non_exhaustive()
+    }
+}
+
 /// The batches that every layer is run with: the smallest, an odd one, one of two shards.
 const BATCHES: [usize; 3] = [1, 3, 19];
 

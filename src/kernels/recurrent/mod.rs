@@ -53,8 +53,17 @@ pub enum Nonlinearities<'a, F> {
     Other(&'a dyn Nonlinearity<F>, &'a dyn Nonlinearity<F>),
 }
 
+impl<F> std::fmt::Debug for Nonlinearities<'_, F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Usual => "Usual",
+            Self::Other(..) => "Other",
+        })
+    }
+}
+
 /// A layer's parameters, of which `kernel` is (features, blocks·units), `recurrent` (units, blocks·units).
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Weights<'a, F> {
     /// Multiplies the input.
     pub kernel: &'a [F],
@@ -65,6 +74,7 @@ pub struct Weights<'a, F> {
 }
 
 /// Where the gradients of [`Weights`] are added.
+#[derive(Debug)]
 pub struct GradWeights<'a, F> {
     /// As the kernel.
     pub kernel: &'a mut [F],
@@ -75,7 +85,7 @@ pub struct GradWeights<'a, F> {
 }
 
 /// How a pass goes.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct SequencePass<'a, F> {
     /// Its sizes.
     pub sizes: Sizes,
@@ -94,6 +104,7 @@ pub struct SequencePass<'a, F> {
 }
 
 /// Where a pass writes its outputs.
+#[derive(Debug)]
 pub enum Output<'a, F> {
     /// All of them, (rows, steps, units), in the order of the steps taken.
     Sequence {
@@ -107,7 +118,7 @@ pub enum Output<'a, F> {
 }
 
 /// The gradients that come from outside.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct GradOutput<'a, F> {
     /// Of every step's output, (rows, steps, units).
     pub sequence: Option<&'a [F]>,

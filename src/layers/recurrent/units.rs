@@ -42,6 +42,12 @@ pub trait UnitCell<F: Scalar>: Send + Sync {
 /// [`RecurrentCell::whole_sequences`](super::RecurrentCell::whole_sequences) of the crate's own cells gives.
 pub struct UnitSequences<'a, F: Scalar>(pub(super) &'a dyn UnitCell<F>);
 
+impl<F: Scalar> std::fmt::Debug for UnitSequences<'_, F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("UnitSequences").finish_non_exhaustive()
+    }
+}
+
 /// What is dropped of inputs and of states.
 #[derive(Clone, Debug, Default)]
 pub struct UnitDropout<F> {

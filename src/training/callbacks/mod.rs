@@ -31,6 +31,12 @@ pub struct EpochState<'a, F: Scalar> {
     stop: &'a mut bool,
 }
 
+impl<F: Scalar> std::fmt::Debug for EpochState<'_, F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EpochState").field("epoch", &self.epoch).field("epochs", &self.epochs).finish_non_exhaustive()
+    }
+}
+
 impl<'a, F: Scalar> EpochState<'a, F> {
     pub(super) fn new(epoch: usize, epochs: usize, learner: &'a mut dyn Learner<F>, stop: &'a mut bool) -> Self {
         let mut first = None;
