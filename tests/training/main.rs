@@ -23,6 +23,7 @@ mod optimizers;
 mod plots;
 #[path = "../refuses/mod.rs"]
 mod refuses;
+mod predictors;
 mod scores;
 mod streams;
 mod tables;
