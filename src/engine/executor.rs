@@ -309,8 +309,8 @@ impl<F: Scalar, T: Send> Executor<F, T> {
             batch: self.batch,
             penalties: self.penalties,
         };
-        for lane in self.lanes() {
-            lane.shard.update_state(&run, params, Feeds::Own(&lane.shard.inputs));
+        for (place, lane) in self.lanes().iter().enumerate() {
+            lane.shard.update_state(&run, place, params, Feeds::Own(&lane.shard.inputs));
         }
     }
 

@@ -381,8 +381,8 @@ impl<'m, F: Scalar> Predictor<'m, F> {
     fn carry(&mut self, count: usize, feeds: &[&[F]], rows: usize) {
         if let Some(carried) = &mut self.carried {
             let (workers, run) = self.executor.inference(&self.holder.network().graph, &[], rows);
-            for worker in &workers[..count] {
-                worker.shard.update_state(&run, carried, Feeds::Batch(feeds));
+            for (place, worker) in workers[..count].iter().enumerate() {
+                worker.shard.update_state(&run, place, carried, Feeds::Batch(feeds));
             }
         }
     }

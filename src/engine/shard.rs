@@ -335,7 +335,8 @@ impl<F: Scalar> Shard<F> {
     }
 
     /// Lets every layer with state write it into `state`, the model's parameters.
-    pub fn update_state(&self, run: &Run<'_, F>, state: &mut [F], feeds: Feeds<'_, F>) {
+    /// `place` is the shard's among those of this process: what all shards have alike is written once in each.
+    pub fn update_state(&self, run: &Run<'_, F>, place: usize, state: &mut [F], feeds: Feeds<'_, F>) {
         for (number, node) in run.graph.nodes.iter().enumerate() {
             let Some(layer) = run.graph.layer(node) else { continue };
             let specs = &run.graph.specs[layer.specs.clone()];
@@ -354,7 +355,7 @@ impl<F: Scalar> Shard<F> {
                 let inputs = Inputs::new(&node.inputs, values);
                 // The layer reads its state where it writes it.
                 let run = Run { params: &[], ..*run };
-                let cx = context(&run, number, self.number, &self.rows, inputs);
+                let cx = context(&run, number, place, &self.rows, inputs);
                 let cache = self.caches[number].as_ref().expect("a layer's node has a cache");
                 stateful.update_state(&mut Grads::new(specs, state, &mut [], true), cache, &cx);
             }
