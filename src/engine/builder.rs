@@ -58,9 +58,7 @@ fn build<F: Scalar>(recipe: &Recipe<F>, identities: &[Vec<Identity>]) -> Result<
             let known = builder.built.get(&handle).cloned();
             let (built, outputs) = match &layer.kind {
                 LayerKind::Operation(operation) => builder.call(layer, operation, &inputs, known, identities)?,
-                LayerKind::Model(inner) => {
-                    builder.inline(layer, &inner.network, &inputs, None, known, identities)?
-                }
+                LayerKind::Model(inner) => builder.inline(layer, &inner.network, &inputs, None, known, identities)?,
                 LayerKind::EachStep { model, axes, trainable } => {
                     let each = EachStep { axes: *axes, trainable: *trainable };
                     builder.inline(layer, &model.network, &inputs, Some(&each), known, identities)?

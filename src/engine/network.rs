@@ -111,7 +111,8 @@ impl<F: Scalar> Network<F> {
     fn find_weight(&self, path: &str) -> Result<&crate::layers::ParamSpec> {
         // Layers that share parameters: the path of each will do.
         let graph = &self.graph;
-        let mut all = (0..graph.layers.len()).flat_map(|layer| graph.layer_specs(layer).iter().map(move |s| (layer, s)));
+        let mut all =
+            (0..graph.layers.len()).flat_map(|layer| graph.layer_specs(layer).iter().map(move |s| (layer, s)));
         all.find(|(layer, spec)| graph.param_path(*layer, spec) == path)
             .map(|(_, spec)| spec)
             .ok_or_else(|| Error::unknown("parameter", path, self.graph.param_paths().map(|(path, _)| path)))
