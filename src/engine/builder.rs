@@ -64,7 +64,7 @@ fn build<F: Scalar>(recipe: &Recipe<F>, identities: &[Vec<Identity>]) -> Result<
                     builder.inline(layer, &model.network, &inputs, Some(&each), known, identities)?
                 }
             };
-            builder.results[number] = outputs;
+            builder.graph.entry_outputs[number] = outputs;
             builder.graph.entry_names[number].clone_from(&built.name);
             builder.graph.entry_layers[number] = built.layers.clone();
             builder.built.insert(handle, built);
@@ -155,8 +155,6 @@ struct Builder<F: Scalar> {
     /// For each layer, whether its parameters have been made here, and are not those of a model.
     is_new: Vec<bool>,
     seed: u64,
-    /// For each entry of the recipe, the numbers of its outputs.
-    results: Vec<Vec<usize>>,
     /// What has been built, by the handle by which a second call is known.
     built: HashMap<Handle, Built>,
     /// The names in use, each with the first number that may be free behind it.
@@ -212,6 +210,7 @@ impl<F: Scalar> Builder<F> {
             output_names: Vec::new(),
             entry_names: vec![String::new(); recipe.entries.len()],
             entry_layers: vec![0..0; recipe.entries.len()],
+            entry_outputs: vec![Vec::new(); recipe.entries.len()],
         };
         Self {
             graph,
@@ -220,7 +219,6 @@ impl<F: Scalar> Builder<F> {
             owners: HashMap::new(),
             is_new: Vec::new(),
             seed: recipe.seed,
-            results: vec![Vec::new(); recipe.entries.len()],
             built: HashMap::new(),
             names: HashMap::new(),
             used: Vec::new(),
@@ -273,7 +271,7 @@ impl<F: Scalar> Builder<F> {
         }
         self.graph.inputs.push(InputEntry { name, shape: shape.to_vec(), batch });
         let outputs = self.add_node(None, &[], &[shape.to_vec()]);
-        self.results[entry] = outputs;
+        self.graph.entry_outputs[entry] = outputs;
         Ok(())
     }
 
@@ -282,9 +280,10 @@ impl<F: Scalar> Builder<F> {
         inputs
             .iter()
             .map(|&(entry, output)| {
-                let of_entry = self.results.get(entry).filter(|outputs| !outputs.is_empty()).ok_or_else(|| {
-                    self.problem("a layer takes the output of one that runs after it: the graph has a cycle")
-                })?;
+                let of_entry =
+                    self.graph.entry_outputs.get(entry).filter(|outputs| !outputs.is_empty()).ok_or_else(|| {
+                        self.problem("a layer takes the output of one that runs after it: the graph has a cycle")
+                    })?;
                 let slot = *of_entry.get(output).ok_or_else(|| {
                     self.problem(format!("output {output} was asked of a layer that has {}", of_entry.len()))
                 })?;

@@ -63,6 +63,8 @@ pub(crate) struct Graph<F: Scalar> {
     pub entry_names: Vec<String>,
     /// The layers that each entry calls: one, or those of a model; none of an input.
     pub entry_layers: Vec<Range<usize>>,
+    /// The numbers of each entry's outputs.
+    pub entry_outputs: Vec<Vec<usize>>,
 }
 
 /// An input of a model.

@@ -161,6 +161,10 @@ pub fn call<'a, F: Scalar, M>(
 
 /// A layer that may be called several times, with the same parameters each time.
 ///
+/// Within one model the handle has one set of weights, wherever it stands: by itself, in models that are called like
+/// layers, at any depth, and in a [`TimeDistributed`](super::TimeDistributed). If such models were trained apart, the weights of the
+/// first that is called count. A model's handle is one too; a clone of a model is a model of its own.
+///
 /// ```
 /// use gradus::prelude::*;
 ///
