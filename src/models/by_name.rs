@@ -6,7 +6,7 @@ use std::path::Path;
 use super::Model;
 use super::saving::OPTIMIZER;
 use crate::error::show;
-use crate::formats::safetensors::TensorFile;
+use crate::formats::safetensors::{Dtype, TensorFile};
 use crate::{Error, Result, Scalar};
 
 /// How [`Model::load_weights_by_name_with`] treats what does not fit.
@@ -121,7 +121,7 @@ impl<F: Scalar> Model<F> {
                 }
                 None => report.mismatched.push(Mismatch {
                     expected: format!("{} of {}", show(&spec.shape), F::NAME),
-                    received: format!("{} of {}", show(tensor.shape()), tensor.dtype().name().to_lowercase()),
+                    received: format!("{} of {}", show(tensor.shape()), word_of(tensor.dtype())),
                     weight,
                 }),
             }
@@ -144,6 +144,15 @@ impl<F: Scalar> Model<F> {
             self.params[range].copy_from_slice(values);
         }
         Ok(report)
+    }
+}
+
+/// A type in the words of Keras, where it has been named.
+fn word_of(dtype: Dtype) -> &'static str {
+    match dtype {
+        Dtype::F32 => f32::NAME,
+        Dtype::F64 => f64::NAME,
+        other => other.name(),
     }
 }
 

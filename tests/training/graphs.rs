@@ -28,7 +28,7 @@ fn the_losses_of_several_outputs_add_up_with_their_weights() -> gradus::Result<(
     check_model(&model, &x)?;
     let mut model = model;
     let history = model.fit(&x, (&price, &kind), quiet(4, 2))?;
-    assert_eq!(history.names(), ["loss", "kind_accuracy"]);
+    assert_eq!(history.names(), ["loss", "price_loss", "kind_loss", "kind_accuracy"]);
     Ok(())
 }
 

@@ -149,7 +149,7 @@ fn weights_are_loaded_by_name_and_reported() -> gradus::Result<()> {
     };
     let trained = build(4, "old")?;
     let path = scratch("by-name");
-    let mut check = || -> gradus::Result<()> {
+    let check = || -> gradus::Result<()> {
         trained.save_checkpoint(&path)?;
         let mut model = build(4, "new")?;
         assert!(model.load_weights(&path).is_err());
@@ -167,7 +167,7 @@ fn weights_are_loaded_by_name_and_reported() -> gradus::Result<()> {
         let mut wide = build(5, "old")?;
         let start = wide.get_weights();
         let error = wide.load_weights_by_name(&path).unwrap_err().to_string();
-        assert!(error.contains("base/kernel: expected (3, 5) of f64, received (3, 4) of f64"), "{error}");
+        assert!(error.contains("base/kernel: expected (3, 5) of float64, received (3, 4) of float64"), "{error}");
         assert_eq!(wide.get_weights(), start);
         let report = wide.load_weights_by_name_with(&path, LoadByName::new().skip_mismatch(true))?;
         assert_eq!(report.loaded, ["old/bias"]);
@@ -176,7 +176,7 @@ fn weights_are_loaded_by_name_and_reported() -> gradus::Result<()> {
         // Another type.
         let mut single = Sequential::new().input([3]).add(Dense::new(4).name("base")).build()?;
         let error = single.load_weights_by_name(&path).unwrap_err().to_string();
-        assert!(error.contains("expected (3, 4) of f32, received (3, 4) of f64"), "{error}");
+        assert!(error.contains("expected (3, 4) of float32, received (3, 4) of float64"), "{error}");
         // A file of another program; one from which nothing fits.
         let mut foreign = TensorFile::new();
         foreign.insert("base/bias", &array![1.0, 2.0, 3.0, 4.0]);
@@ -234,7 +234,10 @@ fn losses_are_given_by_the_names_of_outputs() -> gradus::Result<()> {
     let (data, y) = (rows(6, 3), targets(6));
     let score = by_name.test_on_batch(&data, (&y, &y))?;
     assert_eq!(score.loss, by_order.test_on_batch(&data, (&y, &y))?.loss);
-    assert_eq!(by_name.fit(&data, (&y, &y), quiet(6, 1))?.names(), ["loss", "q_root_mean_squared_error"]);
+    assert_eq!(
+        by_name.fit(&data, (&y, &y), quiet(6, 1))?.names(),
+        ["loss", "p_loss", "q_loss", "q_root_mean_squared_error"]
+    );
     by_order.fit(&data, (&y, &y), quiet(6, 1))?;
     assert_eq!(by_name.get_weights(), by_order.get_weights());
     let refused = |compile: Compile<f64>| build(compile).unwrap_err().to_string();
