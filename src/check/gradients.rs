@@ -335,7 +335,7 @@ fn trained_params(model: &Model<f64>) -> Vec<(String, Vec<usize>, std::ops::Rang
     let graph = &model.graph;
     (0..graph.layers.len())
         .filter(|&layer| model.trains[layer])
-        .flat_map(|layer| graph.layer_specs(layer).iter().map(move |spec| (layer, spec)))
+        .flat_map(|layer| graph.own_specs(layer).iter().map(move |spec| (layer, spec)))
         .filter(|(_, spec)| spec.learned)
         .map(|(layer, spec)| (graph.param_path(layer, spec), spec.shape.clone(), spec.range.clone()))
         .collect()

@@ -1,15 +1,17 @@
 //! Building: a recipe becomes a network. Every layer is asked for shapes and parameters, in running order.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::distributed::within_each_step;
 use super::graph::{Graph, InputEntry, LayerEntry, Node};
+use super::identity::Identity;
 use super::network::Network;
 use super::operation::Operation;
 use super::recipe::{AnyLayer, Entry, LayerKind, Recipe};
 use crate::kernels::aligned::Aligned;
-use crate::layers::{InputSlot, MaskRule, ParamBuilder};
+use crate::layers::{InputSlot, MaskRule, ParamBuilder, ParamSpec};
 use crate::parallel::Threads;
 use crate::tensor::checked_volume;
 use crate::{Error, Result, Scalar, random};
@@ -17,13 +19,19 @@ use crate::{Error, Result, Scalar, random};
 impl<F: Scalar> Network<F> {
     /// The network that a recipe describes, with parameters initialised from its seed.
     pub(crate) fn from_recipe(recipe: &Recipe<F>) -> Result<Self> {
-        let (graph, params) = build(recipe)?;
-        let trains = graph.layers.iter().map(|layer| layer.description.trainable).collect();
+        Self::from_recipe_as(recipe, &[])
+    }
+
+    /// The same with what tells the layers of each entry from others; of entries beyond `identities` their handles do.
+    pub(crate) fn from_recipe_as(recipe: &Recipe<F>, identities: &[Vec<Identity>]) -> Result<Self> {
+        let Builder { graph, params, identities, .. } = build(recipe, identities)?;
+        let trains = (0..graph.layers.len()).map(|layer| graph.layers[graph.owner(layer)].description.trainable);
         Ok(Self {
+            trains: trains.collect(),
+            identities,
             graph: Arc::new(graph),
             seed: recipe.seed,
             params: Aligned::from(params.as_slice()),
-            trains,
             threads: Threads::default(),
             exchange: None,
         })
@@ -31,7 +39,7 @@ impl<F: Scalar> Network<F> {
 }
 
 /// Builds every layer in order, with parameters initialised from the recipe's seed.
-fn build<F: Scalar>(recipe: &Recipe<F>) -> Result<(Graph<F>, Vec<F>)> {
+fn build<F: Scalar>(recipe: &Recipe<F>, identities: &[Vec<Identity>]) -> Result<Builder<F>> {
     let mut builder = Builder::new(recipe);
     // Inputs first: their numbers are then those of the tensors that the caller feeds in.
     for (number, entry) in recipe.entries.iter().enumerate() {
@@ -45,16 +53,21 @@ fn build<F: Scalar>(recipe: &Recipe<F>) -> Result<(Graph<F>, Vec<F>)> {
     for (number, entry) in recipe.entries.iter().enumerate() {
         if let Entry::Call { layer, inputs } = entry {
             let inputs = builder.resolve(inputs)?;
-            let outputs = match &layer.kind {
-                LayerKind::Operation(operation) => builder.call(layer, operation, &inputs)?,
-                LayerKind::Model(inner) => builder.inline(layer, &inner.network, &inputs, None)?,
+            let identities = identities.get(number).map(Vec::as_slice);
+            let handle = Handle(layer.key(), identities.and_then(|identities| identities.first().copied()));
+            let known = builder.built.get(&handle).cloned();
+            let (built, outputs) = match &layer.kind {
+                LayerKind::Operation(operation) => builder.call(layer, operation, &inputs, known, identities)?,
+                LayerKind::Model(inner) => builder.inline(layer, &inner.network, &inputs, None, known, identities)?,
                 LayerKind::EachStep { model, axes, trainable } => {
                     let each = EachStep { axes: *axes, trainable: *trainable };
-                    builder.inline(layer, &model.network, &inputs, Some(&each))?
+                    builder.inline(layer, &model.network, &inputs, Some(&each), known, identities)?
                 }
             };
-            builder.results[number] = outputs;
-            builder.graph.entry_names[number] = builder.name_of(layer);
+            builder.graph.entry_outputs[number] = outputs;
+            builder.graph.entry_names[number].clone_from(&built.name);
+            builder.graph.entry_layers[number] = built.layers.clone();
+            builder.built.insert(handle, built);
         }
     }
     builder.finish(recipe)
@@ -132,14 +145,19 @@ fn build_layer<F: Scalar>(
 }
 
 /// The state of [`Graph::build`].
-struct Builder<'a, F: Scalar> {
+struct Builder<F: Scalar> {
     graph: Graph<F>,
     params: Vec<F>,
+    /// By what each layer's parameters are known.
+    identities: Vec<Identity>,
+    /// The first layer that has the parameters of this identity.
+    owners: HashMap<Identity, usize>,
+    /// For each layer, whether its parameters have been made here, and are not those of a model.
+    is_new: Vec<bool>,
     seed: u64,
-    /// For each entry of the recipe, the numbers of its outputs.
-    results: Vec<Vec<usize>>,
-    /// Layers that have been built, with the handle by which a second call is known.
-    built: Vec<(&'a AnyLayer<F>, Built)>,
+    /// What has been built, by the handle by which a second call is known.
+    built: HashMap<Handle, Built>,
+    /// The names in use, each with the first number that may be free behind it.
     names: HashMap<String, usize>,
     used: Vec<bool>,
 }
@@ -164,14 +182,19 @@ fn refuse_state<F: Scalar>(inner: &Graph<F>) -> Result<()> {
     Ok(())
 }
 
+/// What is called: a handle, which may stand for several layers where identities are given.
+#[derive(PartialEq, Eq, Hash)]
+struct Handle((usize, usize, bool), Option<Identity>);
+
 /// What a handle has become: one layer, or all the layers of a model within the model.
-enum Built {
-    Layer(usize),
-    Model { first_layer: usize, prefix: String },
+#[derive(Clone)]
+struct Built {
+    name: String,
+    layers: Range<usize>,
 }
 
-impl<'a, F: Scalar> Builder<'a, F> {
-    fn new(recipe: &'a Recipe<F>) -> Self {
+impl<F: Scalar> Builder<F> {
+    fn new(recipe: &Recipe<F>) -> Self {
         let graph = Graph {
             name: recipe.name.clone(),
             nodes: Vec::new(),
@@ -186,13 +209,17 @@ impl<'a, F: Scalar> Builder<'a, F> {
             outputs: Vec::new(),
             output_names: Vec::new(),
             entry_names: vec![String::new(); recipe.entries.len()],
+            entry_layers: vec![0..0; recipe.entries.len()],
+            entry_outputs: vec![Vec::new(); recipe.entries.len()],
         };
         Self {
             graph,
             params: Vec::new(),
+            identities: Vec::new(),
+            owners: HashMap::new(),
+            is_new: Vec::new(),
             seed: recipe.seed,
-            results: vec![Vec::new(); recipe.entries.len()],
-            built: Vec::new(),
+            built: HashMap::new(),
             names: HashMap::new(),
             used: Vec::new(),
         }
@@ -214,14 +241,15 @@ impl<'a, F: Scalar> Builder<'a, F> {
             };
         }
         let base = snake_case(class);
-        let mut number = 0;
+        let mut number = self.names.get(&base).copied().unwrap_or(0);
         loop {
             let name = if number == 0 { base.clone() } else { format!("{base}_{number}") };
+            number += 1;
             if !self.names.contains_key(&name) {
                 self.names.insert(name.clone(), 1);
+                self.names.insert(base, number);
                 return Ok(name);
             }
-            number += 1;
         }
     }
 
@@ -243,7 +271,7 @@ impl<'a, F: Scalar> Builder<'a, F> {
         }
         self.graph.inputs.push(InputEntry { name, shape: shape.to_vec(), batch });
         let outputs = self.add_node(None, &[], &[shape.to_vec()]);
-        self.results[entry] = outputs;
+        self.graph.entry_outputs[entry] = outputs;
         Ok(())
     }
 
@@ -252,9 +280,10 @@ impl<'a, F: Scalar> Builder<'a, F> {
         inputs
             .iter()
             .map(|&(entry, output)| {
-                let of_entry = self.results.get(entry).filter(|outputs| !outputs.is_empty()).ok_or_else(|| {
-                    self.problem("a layer takes the output of one that runs after it: the graph has a cycle")
-                })?;
+                let of_entry =
+                    self.graph.entry_outputs.get(entry).filter(|outputs| !outputs.is_empty()).ok_or_else(|| {
+                        self.problem("a layer takes the output of one that runs after it: the graph has a cycle")
+                    })?;
                 let slot = *of_entry.get(output).ok_or_else(|| {
                     self.problem(format!("output {output} was asked of a layer that has {}", of_entry.len()))
                 })?;
@@ -300,47 +329,61 @@ impl<'a, F: Scalar> Builder<'a, F> {
     /// Adds a call of a layer, building it on the first.
     fn call(
         &mut self,
-        layer: &'a AnyLayer<F>,
+        layer: &AnyLayer<F>,
         operation: &Arc<dyn Operation<F>>,
         inputs: &[usize],
-    ) -> Result<Vec<usize>> {
-        let known = self.built.iter().find_map(|(handle, built)| match built {
-            Built::Layer(number) if handle.is(layer) => Some(*number),
-            _ => None,
-        });
+        known: Option<Built>,
+        identities: Option<&[Identity]>,
+    ) -> Result<(Built, Vec<usize>)> {
         let shapes: Vec<Vec<usize>> = inputs.iter().map(|&slot| self.graph.shapes[slot].clone()).collect();
         let shapes: Vec<&[usize]> = shapes.iter().map(Vec::as_slice).collect();
         let after = match inputs {
             [input] => self.layer_of(*input),
             _ => None,
         };
-        let (number, outputs) = if let Some(number) = known {
+        if let Some(known) = known {
+            let number = known.layers.start;
             let outputs = self.build_again(number, operation, &shapes);
-            (number, outputs.map_err(|error| name_layer(&self.graph.layers[number], after, error))?)
+            let outputs = outputs.map_err(|error| name_layer(&self.graph.layers[number], after, error))?;
+            return Ok((known, self.add_node(Some(number), inputs, &outputs)));
+        }
+        let identity = identities.map_or_else(|| Identity::of(operation), |identities| identities[0]);
+        let description = operation.describe();
+        let name = self.unique_name(layer.name.as_deref(), &description.class)?;
+        let first = self.graph.specs.len();
+        let mut entry = LayerEntry {
+            operation: operation.clone(),
+            name: name.clone(),
+            description,
+            facts: operation.facts(),
+            specs: first..first,
+            shares: self.owners.get(&identity).copied(),
+            output: Vec::new(),
+        };
+        let outputs = if let Some(owner) = entry.shares {
+            entry.specs = self.graph.layers[owner].specs.clone();
+            self.build_again(owner, operation, &shapes)
         } else {
-            let description = operation.describe();
-            let name = self.unique_name(layer.name.as_deref(), &description.class)?;
-            let first = self.graph.specs.len();
-            let mut entry = LayerEntry {
-                operation: operation.clone(),
-                name: name.clone(),
-                description,
-                facts: operation.facts(),
-                specs: first..first,
-                output: Vec::new(),
-            };
             let batch = self.graph.batch();
             let mut params =
                 ParamBuilder::new(&mut self.graph.specs, &mut self.params, self.seed, &name).with_batch(batch);
-            entry.output =
-                build_layer(operation, &shapes, &mut params).map_err(|error| name_layer(&entry, after, error))?;
+            let outputs = build_layer(operation, &shapes, &mut params);
             entry.specs.end = self.graph.specs.len();
-            let outputs = entry.output.clone();
-            self.graph.layers.push(entry);
-            self.built.push((layer, Built::Layer(self.graph.layers.len() - 1)));
-            (self.graph.layers.len() - 1, outputs)
+            outputs
         };
-        Ok(self.add_node(Some(number), inputs, &outputs))
+        entry.output = outputs.map_err(|error| name_layer(&entry, after, error))?;
+        let outputs = entry.output.clone();
+        let number = self.add_layer(entry, identity, true);
+        Ok((Built { name, layers: number..number + 1 }, self.add_node(Some(number), inputs, &outputs)))
+    }
+
+    fn add_layer(&mut self, entry: LayerEntry<F>, identity: Identity, is_new: bool) -> usize {
+        let number = self.graph.layers.len();
+        self.owners.entry(identity).or_insert(number);
+        self.identities.push(identity);
+        self.is_new.push(is_new);
+        self.graph.layers.push(entry);
+        number
     }
 
     /// The shapes of a further call of a shared layer, whose parameters must fit.
@@ -363,29 +406,21 @@ impl<'a, F: Scalar> Builder<'a, F> {
         }
     }
 
-    /// What a handle that has been built is called.
-    fn name_of(&self, handle: &AnyLayer<F>) -> String {
-        let built = self.built.iter().find(|(known, _)| known.is(handle)).map(|(_, built)| built);
-        match built.expect("built before it is named") {
-            Built::Layer(number) => self.graph.layers[*number].name.clone(),
-            Built::Model { prefix, .. } => prefix.clone(),
-        }
-    }
-
     fn layer_of(&self, slot: usize) -> Option<String> {
-        let node = self.graph.nodes.iter().find(|node| node.outputs.contains(&slot))?;
-        self.graph.layer(node).map(|layer| layer.name.clone())
+        self.graph.layer(self.graph.node_of(slot)).map(|layer| layer.name.clone())
     }
 
     /// Adds all nodes of a model that is called like a layer, or on every timestep; its layers and weights are copied on
-    /// the first call.
+    /// the first call, but weights that are here already are shared.
     fn inline(
         &mut self,
-        layer: &'a AnyLayer<F>,
+        layer: &AnyLayer<F>,
         network: &Network<F>,
         inputs: &[usize],
         each: Option<&EachStep>,
-    ) -> Result<Vec<usize>> {
+        known: Option<Built>,
+        identities: Option<&[Identity]>,
+    ) -> Result<(Built, Vec<usize>)> {
         let inner: &Graph<F> = &network.graph;
         if inputs.len() != inner.inputs.len() {
             let (expected, received) = (format!("{} tensors", inner.inputs.len()), format!("{} tensors", inputs.len()));
@@ -405,14 +440,11 @@ impl<'a, F: Scalar> Builder<'a, F> {
         if axes > 0 {
             refuse_state(inner)?;
         }
-        let known = self.built.iter().find_map(|(handle, built)| match built {
-            Built::Model { first_layer, .. } if handle.is(layer) => Some(*first_layer),
-            _ => None,
-        });
-        let first_layer = match known {
-            Some(first_layer) => first_layer,
-            None => self.copy_layers(layer, network, each, &steps)?,
+        let built = match known {
+            Some(known) => known,
+            None => self.copy_layers(layer, network, each, &steps, identities)?,
         };
+        let first_layer = built.layers.start;
         // A mask of the timesteps is none of what stands in one: it passes the model by.
         let outer: Vec<Option<usize>> = inputs.iter().map(|&slot| self.graph.masks[slot]).collect();
         if axes > 0 {
@@ -441,16 +473,17 @@ impl<'a, F: Scalar> Builder<'a, F> {
                 self.graph.masks[slot] = outer[0].filter(|_| number == 0);
             }
         }
-        Ok(outputs)
+        Ok((built, outputs))
     }
 
     fn copy_layers(
         &mut self,
-        layer: &'a AnyLayer<F>,
+        layer: &AnyLayer<F>,
         network: &Network<F>,
         each: Option<&EachStep>,
         steps: &[usize],
-    ) -> Result<usize> {
+        identities: Option<&[Identity]>,
+    ) -> Result<Built> {
         let inner = &network.graph;
         let own = if each.is_some() { "time_distributed" } else { &inner.name };
         let given = layer.name.as_deref().unwrap_or(own);
@@ -459,10 +492,11 @@ impl<'a, F: Scalar> Builder<'a, F> {
             Some(_) => self.unique_name(Some(given), given)?,
             None => self.unique_name(None, given)?,
         };
-        let (first_layer, first_spec, first_value) =
-            (self.graph.layers.len(), self.graph.specs.len(), self.params.len());
-        for entry in &inner.layers {
+        let first_layer = self.graph.layers.len();
+        for (number, (entry, identity)) in inner.layers.iter().zip(&network.identities).enumerate() {
+            let identity = identities.map_or(*identity, |identities| identities[number]);
             let mut entry = entry.clone();
+            entry.description.trainable = network.trains[number];
             entry.name = format!("{prefix}/{}", entry.name);
             if let Some(each) = each {
                 for _ in 0..each.axes {
@@ -472,19 +506,49 @@ impl<'a, F: Scalar> Builder<'a, F> {
                 entry.description.trainable &= each.trainable;
                 entry.output.iter_mut().for_each(|shape| *shape = [steps, shape].concat());
             }
-            entry.specs = entry.specs.start + first_spec..entry.specs.end + first_spec;
-            self.graph.layers.push(entry);
+            entry.shares = match entry.shares {
+                Some(owner) => Some(self.graph.owner(first_layer + owner)),
+                None => self.owners.get(&identity).copied(),
+            };
+            entry.specs = match entry.shares {
+                Some(owner) => self.take_over(owner, network, number, &entry.name)?,
+                None => self.copy_params(network, number),
+            };
+            self.add_layer(entry, identity, false);
         }
-        self.graph.specs.extend(inner.specs.iter().cloned().map(|mut spec| {
-            spec.range = spec.range.start + first_value..spec.range.end + first_value;
-            spec
-        }));
-        self.params.extend_from_slice(&network.params);
-        self.built.push((layer, Built::Model { first_layer, prefix }));
-        Ok(first_layer)
+        Ok(Built { name: prefix, layers: first_layer..self.graph.layers.len() })
     }
 
-    fn finish(mut self, recipe: &Recipe<F>) -> Result<(Graph<F>, Vec<F>)> {
+    /// Copies the parameters of a network's layer, and returns where they are.
+    fn copy_params(&mut self, network: &Network<F>, layer: usize) -> Range<usize> {
+        let first = self.graph.specs.len();
+        for spec in network.graph.layer_specs(layer) {
+            let start = self.params.len();
+            self.params.extend_from_slice(&network.params[spec.range.clone()]);
+            self.graph.specs.push(ParamSpec { range: start..self.params.len(), ..spec.clone() });
+        }
+        first..self.graph.specs.len()
+    }
+
+    /// Where the parameters of `owner` are, which a network's layer is to share. New ones take the values of the
+    /// network's.
+    fn take_over(&mut self, owner: usize, network: &Network<F>, layer: usize, name: &str) -> Result<Range<usize>> {
+        let specs = network.graph.layer_specs(layer);
+        for (own, spec) in self.graph.layer_specs(owner).iter().zip(specs) {
+            if own.shape != spec.shape {
+                let first = &self.graph.layers[owner].name;
+                let expected = format!("`{}` {} as of `{first}`", own.name, crate::error::show(&own.shape));
+                return Err(Error::shape(expected, &spec.shape).within(format!("shared layer `{name}`")));
+            }
+            if self.is_new[owner] {
+                self.params[own.range.clone()].copy_from_slice(&network.params[spec.range.clone()]);
+            }
+        }
+        self.is_new[owner] = false;
+        Ok(self.graph.layers[owner].specs.clone())
+    }
+
+    fn finish(mut self, recipe: &Recipe<F>) -> Result<Self> {
         if self.graph.layers.is_empty() {
             return Err(self.problem("it has no layers"));
         }
@@ -496,7 +560,7 @@ impl<'a, F: Scalar> Builder<'a, F> {
         }
         self.graph.output_names =
             self.graph.outputs.iter().map(|&slot| self.layer_of(slot).unwrap_or_else(|| "input".into())).collect();
-        Ok((self.graph, self.params))
+        Ok(self)
     }
 }
 

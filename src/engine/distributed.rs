@@ -225,6 +225,10 @@ impl<F: Scalar> Operation<F> for Distributed<F> {
         Some(&*self.inner)
     }
 
+    fn has_parameters_of(&self) -> Option<&dyn Operation<F>> {
+        self.inner()
+    }
+
     fn facts(&self) -> Facts {
         let facts = self.inner.facts();
         // A mask of the timesteps passes the layer by.

@@ -17,8 +17,10 @@ pub(crate) struct LayerEntry<F: Scalar> {
     pub name: String,
     pub description: Description,
     pub facts: Facts,
-    /// Which of the graph's parameters are its own.
+    /// Which of the graph's parameters it has.
     pub specs: Range<usize>,
+    /// The earlier layer whose parameters these are, if it shares them.
+    pub shares: Option<usize>,
     /// The shape of its (first) output, for the summary.
     pub output: Vec<Vec<usize>>,
 }
@@ -59,6 +61,10 @@ pub(crate) struct Graph<F: Scalar> {
     pub output_names: Vec<String>,
     /// What each entry of the recipe is called here.
     pub entry_names: Vec<String>,
+    /// The layers that each entry calls: one, or those of a model; none of an input.
+    pub entry_layers: Vec<Range<usize>>,
+    /// The numbers of each entry's outputs.
+    pub entry_outputs: Vec<Vec<usize>>,
 }
 
 /// An input of a model.
@@ -84,13 +90,18 @@ impl<F: Scalar> Graph<F> {
     /// The states that go from batch to batch, with their paths.
     pub fn states(&self) -> impl Iterator<Item = (String, &ParamSpec)> {
         let stateful = (0..self.layers.len()).filter(|&layer| self.layers[layer].operation.carries_state());
-        let states = stateful.flat_map(move |layer| self.layer_specs(layer).iter().map(move |spec| (layer, spec)));
+        let states = stateful.flat_map(move |layer| self.own_specs(layer).iter().map(move |spec| (layer, spec)));
         states.filter(|(_, spec)| !spec.learned).map(move |(layer, spec)| (self.param_path(layer, spec), spec))
     }
 
     /// The layer a node calls. Inputs call none.
     pub fn layer(&self, node: &Node) -> Option<&LayerEntry<F>> {
         node.layer.map(|layer| &self.layers[layer])
+    }
+
+    /// The node that makes an output.
+    pub fn node_of(&self, slot: usize) -> &Node {
+        &self.nodes[self.nodes.partition_point(|node| node.outputs.end <= slot)]
     }
 
     /// The layer called `name`.
@@ -106,6 +117,16 @@ impl<F: Scalar> Graph<F> {
         &self.specs[self.layers[layer].specs.clone()]
     }
 
+    /// The layer that has a layer's parameters first: itself, or the one that it shares them with.
+    pub fn owner(&self, layer: usize) -> usize {
+        self.layers[layer].shares.unwrap_or(layer)
+    }
+
+    /// The parameters that a layer has first, and shares with nobody before it. Over all layers, each parameter once.
+    pub fn own_specs(&self, layer: usize) -> &[ParamSpec] {
+        if self.layers[layer].shares.is_some() { &[] } else { self.layer_specs(layer) }
+    }
+
     /// A parameter's path: `dense_1/kernel`.
     pub fn param_path(&self, layer: usize, spec: &ParamSpec) -> String {
         format!("{}/{}", self.layers[layer].name, spec.name)
@@ -114,6 +135,6 @@ impl<F: Scalar> Graph<F> {
     /// Every parameter with its path, in order.
     pub fn param_paths(&self) -> impl Iterator<Item = (String, &ParamSpec)> {
         (0..self.layers.len())
-            .flat_map(move |layer| self.layer_specs(layer).iter().map(move |spec| (self.param_path(layer, spec), spec)))
+            .flat_map(move |layer| self.own_specs(layer).iter().map(move |spec| (self.param_path(layer, spec), spec)))
     }
 }

@@ -9,6 +9,7 @@ mod distributed;
 mod exchange;
 pub(crate) mod executor;
 pub(crate) mod graph;
+pub(crate) mod identity;
 mod in_place;
 mod network;
 pub(crate) mod operation;

@@ -6,6 +6,7 @@ use ndarray::ArrayD;
 
 use super::exchange::Exchange;
 use super::graph::Graph;
+use super::identity::Identity;
 use crate::kernels::aligned::Aligned;
 use crate::parallel::Threads;
 use crate::tensor::to_array;
@@ -15,13 +16,14 @@ use crate::{Error, Result, Scalar};
 /// compiled for. Every method of it is the model's too.
 ///
 /// Predicting changes nothing in it, so one network serves many threads at once. A clone is a network of its own with the
-/// same weights.
-#[derive(Clone)]
+/// same weights, also as a part of a larger one: it shares them with nothing.
 pub struct Network<F: Scalar = f32> {
     pub(crate) graph: Arc<Graph<F>>,
     pub(crate) params: Aligned<F>,
     /// For each layer, whether training changes it.
     pub(crate) trains: Vec<bool>,
+    /// For each layer, by what another graph knows its parameters.
+    pub(crate) identities: Vec<Identity>,
     pub(crate) threads: Threads,
     pub(crate) seed: u64,
     /// Where the shards of a batch meet those of other processes.
@@ -53,8 +55,7 @@ impl<F: Scalar> Network<F> {
     /// The activation in which output number 0 ends, if it is the last thing its layer does.
     pub(crate) fn output_activation(&self) -> Option<crate::Activation> {
         let slot = self.graph.outputs[0];
-        let node = self.graph.nodes.iter().find(|node| node.outputs.contains(&slot))?;
-        self.graph.layer(node)?.facts.output_activation.clone()
+        self.graph.layer(self.graph.node_of(slot))?.facts.output_activation.clone()
     }
 
     /// The names of the layers, in the order in which they run.
@@ -108,28 +109,36 @@ impl<F: Scalar> Network<F> {
     }
 
     fn find_weight(&self, path: &str) -> Result<&crate::layers::ParamSpec> {
-        self.graph
-            .param_paths()
-            .find(|(known, _)| known == path)
+        // Layers that share parameters: the path of each will do.
+        let graph = &self.graph;
+        let mut all =
+            (0..graph.layers.len()).flat_map(|layer| graph.layer_specs(layer).iter().map(move |s| (layer, s)));
+        all.find(|(layer, spec)| graph.param_path(*layer, spec) == path)
             .map(|(_, spec)| spec)
             .ok_or_else(|| Error::unknown("parameter", path, self.graph.param_paths().map(|(path, _)| path)))
     }
 
-    /// Freezes or thaws a layer, or with the name of a model inside this one all of its layers. A frozen layer still
-    /// passes gradients on.
+    /// Freezes or thaws a layer, or with the name of a model inside this one all of its layers; and with a layer all that
+    /// share its parameters. A frozen layer still passes gradients on.
     ///
     /// # Errors
     /// If there is no layer of that name.
     pub fn set_trainable(&mut self, layer: &str, trainable: bool) -> Result<()> {
         let within = format!("{layer}/");
         let graph = self.graph.clone();
-        let mut found = false;
-        for (entry, trains) in graph.layers.iter().zip(&mut self.trains) {
-            if entry.name == layer || entry.name.starts_with(&within) {
-                (*trains, found) = (trainable, true);
+        let mut meant = vec![false; graph.layers.len()];
+        for (number, entry) in graph.layers.iter().enumerate() {
+            meant[graph.owner(number)] |= entry.name == layer || entry.name.starts_with(&within);
+        }
+        if !meant.contains(&true) {
+            return graph.find_layer(layer).map(|_| ());
+        }
+        for (number, trains) in self.trains.iter_mut().enumerate() {
+            if meant[graph.owner(number)] {
+                *trains = trainable;
             }
         }
-        if found { Ok(()) } else { graph.find_layer(layer).map(|_| ()) }
+        Ok(())
     }
 
     /// Computes on exactly `count` threads, of which the caller is one. By default all cores, or `GRADUS_NUM_THREADS`.
@@ -153,6 +162,26 @@ impl<F: Scalar> Network<F> {
     /// The seed of everything random in training: shuffling, dropout, noise.
     pub fn set_seed(&mut self, seed: u64) {
         self.seed = seed;
+    }
+}
+
+/// No layer of a copy is one of the original's.
+impl<F: Scalar> Clone for Network<F> {
+    fn clone(&self) -> Self {
+        let mut identities = Vec::with_capacity(self.graph.layers.len());
+        for layer in &self.graph.layers {
+            let identity = layer.shares.map_or_else(Identity::fresh, |owner| identities[owner]);
+            identities.push(identity);
+        }
+        Self {
+            graph: self.graph.clone(),
+            params: self.params.clone(),
+            trains: self.trains.clone(),
+            identities,
+            threads: self.threads.clone(),
+            seed: self.seed,
+            exchange: self.exchange.clone(),
+        }
     }
 }
 

@@ -35,6 +35,10 @@ pub(crate) trait Operation<F: Scalar>: Send + Sync {
     fn inner(&self) -> Option<&dyn Operation<F>> {
         None
     }
+    /// The inner layer, if this one adds no parameters to its: the two then share them wherever both are in one graph.
+    fn has_parameters_of(&self) -> Option<&dyn Operation<F>> {
+        None
+    }
     fn facts(&self) -> Facts {
         self.inner().map_or_else(Facts::default, Operation::facts)
     }

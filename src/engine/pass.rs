@@ -278,7 +278,7 @@ impl<F: Scalar> Network<F> {
 
     fn for_each_penalty(&self, mut visit: impl FnMut(&Regularizer, &ParamSpec)) {
         for (layer, _) in self.trains.iter().enumerate().filter(|(_, trains)| **trains) {
-            for spec in self.graph.layer_specs(layer) {
+            for spec in self.graph.own_specs(layer) {
                 if let Some(regularizer) = &spec.regularizer {
                     visit(regularizer, spec);
                 }

@@ -73,13 +73,13 @@ impl<F: Scalar> AnyLayer<F> {
         self
     }
 
-    /// Whether two handles mean the same layer.
-    pub(crate) fn is(&self, other: &Self) -> bool {
-        match (&self.kind, &other.kind) {
-            (LayerKind::Operation(a), LayerKind::Operation(b)) => Arc::ptr_eq(a, b),
-            (LayerKind::Model(a), LayerKind::Model(b))
-            | (LayerKind::EachStep { model: a, .. }, LayerKind::EachStep { model: b, .. }) => Arc::ptr_eq(a, b),
-            _ => false,
+    /// Equal for two handles that mean the same layer: its place in memory, and how often and whether trained a model is
+    /// on every timestep.
+    pub(crate) fn key(&self) -> (usize, usize, bool) {
+        match &self.kind {
+            LayerKind::Operation(operation) => (Arc::as_ptr(operation).cast::<()>().addr(), 0, true),
+            LayerKind::Model(model) => (Arc::as_ptr(model).addr(), 0, true),
+            LayerKind::EachStep { model, axes, trainable } => (Arc::as_ptr(model).addr(), *axes, *trainable),
         }
     }
 }

@@ -21,6 +21,7 @@ use crate::{Error, Result, Scalar, Tensor};
 ///
 /// # Shapes
 /// The layer's. Parameters: the layer's, and the state `vector_u` (1, columns).
+/// Around a handle that is called by itself too, the layer has weights of its own.
 /// # Defaults
 /// `power_iterations` 1.
 /// # Errors

@@ -1,12 +1,14 @@
 //! A model's architecture as data, in the words of Keras's `Sequential` and `Functional` configurations, and back.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use serde_json::{Value, json};
 
 use super::Model;
 use super::registry::Registry;
 use crate::config::{self, Config, Setting};
+use crate::engine::graph::Graph;
+use crate::engine::operation::Operation;
 use crate::engine::recipe::{Entry, LayerKind, Recipe};
 use crate::engine::{AnyLayer, IntoLayer, Network};
 use crate::{Error, Result, Scalar};
@@ -15,7 +17,8 @@ use crate::{Error, Result, Scalar};
 type Place = (String, usize, usize);
 
 impl<F: Scalar> Model<F> {
-    /// The architecture in Keras's words: `{"class_name": "Functional", "config": {…}}`.
+    /// The architecture in Keras's words: `{"class_name": "Functional", "config": {…}}`. Layers that share their weights
+    /// through models, or stand in a `TimeDistributed` too, have the same `shared_object_id`.
     ///
     /// ```
     /// use gradus::prelude::*;
@@ -38,80 +41,113 @@ impl<F: Scalar> Model<F> {
     /// If a class or an option is not known, a layer refuses its input, or the graph is none: a cycle, a layer that
     /// does not exist, two of one name.
     pub fn from_config(architecture: &Value, registry: &Registry<F>) -> Result<Self> {
-        Self::from_recipe(recipe(architecture, registry)?)
+        Self::from_recipe(recipe(architecture, &registry.for_one_model())?)
     }
 }
 
 pub(super) fn to_config<F: Scalar>(recipe: &Recipe<F>, network: &Network<F>) -> Result<Value> {
-    let names = &network.graph.entry_names;
-    let mut calls: HashMap<&str, usize> = HashMap::new();
-    let mut places: Vec<(&str, usize)> = Vec::new();
-    let mut layers: Vec<(String, Value, Vec<Value>)> = Vec::new();
-    for (entry, name) in recipe.entries.iter().zip(names) {
-        let call = calls.entry(name).or_default();
-        places.push((name, *call));
-        *call += 1;
-        let inbound = |inputs: &[(usize, usize)]| -> Value {
-            inputs.iter().map(|&(entry, output)| json!([places[entry].0, places[entry].1, output])).collect()
-        };
-        match entry {
-            Entry::Input { shape, batch, .. } => {
-                let mut options = json!({ "name": name, "shape": shape });
-                if let Some(rows) = batch {
-                    let axes = std::iter::once(rows).chain(shape);
-                    options = json!({ "name": name, "batch_shape": axes.collect::<Vec<_>>() });
-                }
-                layers.push((name.clone(), json!({ "class_name": "InputLayer", "config": options }), Vec::new()));
-            }
-            Entry::Call { layer, inputs } => {
-                let inbound = inbound(inputs);
-                match layers.iter_mut().find(|(known, ..)| known == name) {
-                    Some((.., inbounds)) => inbounds.push(inbound),
-                    None => layers.push((name.clone(), layer_config(layer, name)?, vec![inbound])),
-                }
-            }
-        }
-    }
-    let place = |&(entry, output): &(usize, usize)| json!([places[entry].0, places[entry].1, output]);
-    let inputs = network.graph.inputs.iter().map(|input| json!([input.name, 0, 0])).collect::<Value>();
-    let outputs = recipe.outputs.iter().map(place).collect::<Value>();
-    let layers: Value = layers
-        .into_iter()
-        .map(|(name, mut layer, inbound)| {
-            layer["name"] = json!(name);
-            layer["inbound_nodes"] = Value::Array(inbound);
-            layer
-        })
-        .collect();
-    let options = json!({
-        "name": network.name(), "layers": layers, "input_layers": inputs, "output_layers": outputs, "seed": network.seed,
-    });
-    Ok(json!({ "class_name": "Functional", "config": options }))
+    Sharing::of(&network.graph).to_config(recipe, network, 0)
 }
 
-fn layer_config<F: Scalar>(layer: &AnyLayer<F>, name: &str) -> Result<Value> {
-    match &layer.kind {
-        LayerKind::Model(inner) => {
-            let mut architecture = to_config(&inner.recipe, &inner.network)?;
-            architecture["config"]["name"] = json!(name);
-            Ok(architecture)
+/// Which layers of the whole model share their parameters: for each the number of the first, where there are several.
+struct Sharing(Vec<Option<usize>>);
+
+impl Sharing {
+    fn of<F: Scalar>(graph: &Graph<F>) -> Self {
+        let mut shares = vec![None; graph.layers.len()];
+        for (number, layer) in graph.layers.iter().enumerate() {
+            if let Some(owner) = layer.shares {
+                (shares[owner], shares[number]) = (Some(owner), Some(owner));
+            }
         }
-        LayerKind::EachStep { model, axes, trainable } => {
-            let wrap = |inner| json!({ "class_name": "TimeDistributed", "config": { "layer": inner } });
-            let mut wrapped = (0..*axes).fold(to_config(&model.recipe, &model.network)?, |inner, _| wrap(inner));
-            wrapped["config"]["name"] = json!(name);
-            wrapped["config"]["trainable"] = json!(trainable);
-            Ok(wrapped)
+        Self(shares)
+    }
+
+    /// The configuration of a model whose layers begin with number `first` of the whole.
+    fn to_config<F: Scalar>(&self, recipe: &Recipe<F>, network: &Network<F>, first: usize) -> Result<Value> {
+        let names = &network.graph.entry_names;
+        let mut known: HashMap<&str, usize> = HashMap::new();
+        let mut calls: HashMap<&str, usize> = HashMap::new();
+        let mut places: Vec<(&str, usize)> = Vec::new();
+        let mut layers: Vec<(String, Value, Vec<Value>)> = Vec::new();
+        for (number, (entry, name)) in recipe.entries.iter().zip(names).enumerate() {
+            let call = calls.entry(name).or_default();
+            places.push((name, *call));
+            *call += 1;
+            let inbound = |inputs: &[(usize, usize)]| -> Value {
+                inputs.iter().map(|&(entry, output)| json!([places[entry].0, places[entry].1, output])).collect()
+            };
+            match entry {
+                Entry::Input { shape, batch, .. } => {
+                    let mut options = json!({ "name": name, "shape": shape });
+                    if let Some(rows) = batch {
+                        let axes = std::iter::once(rows).chain(shape);
+                        options = json!({ "name": name, "batch_shape": axes.collect::<Vec<_>>() });
+                    }
+                    layers.push((name.clone(), json!({ "class_name": "InputLayer", "config": options }), Vec::new()));
+                }
+                Entry::Call { layer, inputs } => {
+                    let inbound = inbound(inputs);
+                    if let Some(&at) = known.get(name.as_str()) {
+                        layers[at].2.push(inbound);
+                    } else {
+                        let first = first + network.graph.entry_layers[number].start;
+                        known.insert(name, layers.len());
+                        layers.push((name.clone(), self.layer_config(layer, name, first)?, vec![inbound]));
+                    }
+                }
+            }
         }
-        LayerKind::Operation(operation) => {
-            let description = operation.describe();
-            let mut options = description.config.ok_or_else(|| {
-                let needs = "a layer that says its options in `describe`";
-                Error::option("config", needs, format!("none from layer `{name}` ({})", description.class))
-            })?;
-            options.insert("name".into(), json!(name));
-            options.insert("trainable".into(), json!(description.trainable));
-            Ok(config::object(&description.class, options))
+        let place = |&(entry, output): &(usize, usize)| json!([places[entry].0, places[entry].1, output]);
+        let inputs = network.graph.inputs.iter().map(|input| json!([input.name, 0, 0])).collect::<Value>();
+        let outputs = recipe.outputs.iter().map(place).collect::<Value>();
+        let layers: Value = layers
+            .into_iter()
+            .map(|(name, mut layer, inbound)| {
+                layer["name"] = json!(name);
+                layer["inbound_nodes"] = Value::Array(inbound);
+                layer
+            })
+            .collect();
+        let options = json!({
+            "name": network.name(), "layers": layers, "input_layers": inputs, "output_layers": outputs, "seed": network.seed,
+        });
+        Ok(json!({ "class_name": "Functional", "config": options }))
+    }
+
+    fn layer_config<F: Scalar>(&self, layer: &AnyLayer<F>, name: &str, first: usize) -> Result<Value> {
+        match &layer.kind {
+            LayerKind::Model(inner) => {
+                let mut architecture = self.to_config(&inner.recipe, &inner.network, first)?;
+                architecture["config"]["name"] = json!(name);
+                Ok(architecture)
+            }
+            LayerKind::EachStep { model, axes, trainable } => {
+                let wrap = |inner| json!({ "class_name": "TimeDistributed", "config": { "layer": inner } });
+                let inner = self.to_config(&model.recipe, &model.network, first)?;
+                let mut wrapped = (0..*axes).fold(inner, |inner, _| wrap(inner));
+                wrapped["config"]["name"] = json!(name);
+                wrapped["config"]["trainable"] = json!(trainable);
+                Ok(wrapped)
+            }
+            LayerKind::Operation(operation) => {
+                let description = operation.describe();
+                let mut options = description.config.ok_or_else(|| {
+                    let needs = "a layer that says its options in `describe`";
+                    Error::option("config", needs, format!("none from layer `{name}` ({})", description.class))
+                })?;
+                options.insert("name".into(), json!(name));
+                options.insert("trainable".into(), json!(description.trainable));
+                let mut object = config::object(&description.class, options);
+                if let Some(shared) = self.0[first] {
+                    let (mut layer, mut innermost) = (&**operation as &dyn Operation<F>, &mut object);
+                    while let Some(inner) = layer.has_parameters_of() {
+                        (layer, innermost) = (inner, &mut innermost["config"]["layer"]);
+                    }
+                    innermost["shared_object_id"] = json!(shared);
+                }
+                Ok(object)
+            }
         }
     }
 }
@@ -135,6 +171,18 @@ fn recipe<F: Scalar>(architecture: &Value, registry: &Registry<F>) -> Result<Rec
 
 /// A layer, or a whole model where a layer could stand.
 pub(super) fn make_layer<F: Scalar>(spec: &Value, registry: &Registry<F>) -> Result<AnyLayer<F>> {
+    match spec.get("shared_object_id").and_then(Value::as_u64) {
+        Some(id) => registry.once(id, own_name(spec), || make_new_layer(spec, registry)),
+        None => make_new_layer(spec, registry),
+    }
+}
+
+/// What a layer is called, if its configuration says so.
+fn own_name(spec: &Value) -> Option<&str> {
+    spec.get("name").or_else(|| spec.get("config")?.get("name"))?.as_str()
+}
+
+fn make_new_layer<F: Scalar>(spec: &Value, registry: &Registry<F>) -> Result<AnyLayer<F>> {
     let (class, mut options) = config::class_and_config(spec)?;
     if matches!(class.as_str(), "Sequential" | "Functional" | "Model") {
         let model = Model::from_recipe(recipe(spec, registry)?)?;
@@ -201,13 +249,14 @@ fn functional<F: Scalar>(
     let input_names = place_list(options.get("input_layers"));
     let mut entries = Vec::new();
     let mut found: HashMap<(String, usize), usize> = HashMap::new();
-    let mut open: Vec<(String, usize, AnyLayer<F>, Vec<Place>)> = Vec::new();
+    let mut open: VecDeque<(String, usize, AnyLayer<F>, Vec<Place>)> = VecDeque::new();
+    let mut known = HashSet::new();
     let mut inputs: Vec<(usize, Entry<F>, String)> = Vec::new();
     for spec in layers {
         let (class, config) = config::class_and_config(spec)?;
         let own = spec.get("name").or_else(|| config.get("name")).and_then(Value::as_str);
         let own = own.ok_or_else(|| problem(format!("a layer of class {class} has no name")))?.to_owned();
-        if inputs.iter().any(|(.., known)| *known == own) || open.iter().any(|(known, ..)| *known == own) {
+        if !known.insert(own.clone()) {
             return Err(problem(format!("two layers are called `{own}`; names must differ")));
         }
         if class == "InputLayer" {
@@ -220,7 +269,7 @@ fn functional<F: Scalar>(
         let layer = make_layer(spec, registry)?.named(&own);
         let calls = spec.get("inbound_nodes").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         for (call, inbound) in calls.iter().enumerate() {
-            open.push((own.clone(), call, layer.clone(), places(inbound)));
+            open.push_back((own.clone(), call, layer.clone(), places(inbound)));
         }
     }
     inputs.sort_by_key(|(order, ..)| *order);
@@ -233,14 +282,14 @@ fn functional<F: Scalar>(
         let ready = open.iter().position(|(.., from)| {
             !from.is_empty() && from.iter().all(|(layer, call, _)| found.contains_key(&(layer.clone(), *call)))
         });
-        let Some(ready) = ready else {
+        let next = ready.and_then(|ready| open.remove(ready));
+        let Some((own, call, layer, from)) = next else {
             let waiting: Vec<&str> = open.iter().map(|(known, ..)| known.as_str()).collect();
             let waiting = waiting.join("`, `");
             return Err(problem(format!(
                 "`{waiting}` take outputs that are never made: the graph has a cycle or a gap"
             )));
         };
-        let (own, call, layer, from) = open.remove(ready);
         let from = from.iter().map(|(layer, call, output)| (found[&(layer.clone(), *call)], *output)).collect();
         found.insert((own, call), entries.len());
         entries.push(Entry::Call { layer, inputs: from });

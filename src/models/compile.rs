@@ -11,10 +11,11 @@ use crate::config::{self, Setting};
 use crate::losses::Loss;
 use crate::metrics::{Metric, Tracked};
 use crate::optimizers::{Driver, Optimizer};
-use crate::{Result, Scalar};
+use crate::{Error, Result, Scalar};
 
-/// What a model is to be trained for, and how. Losses are given output by output; metrics belong to the loss before
-/// them.
+/// What a model is to be trained for, and how. Losses are given output by output, or by the outputs' names
+/// ([`loss_for`](Self::loss_for)); metrics belong to the loss before them. What would be called alike in history is numbered:
+/// `accuracy`, `accuracy_1`.
 ///
 /// ```
 /// use gradus::prelude::*;
@@ -67,6 +68,7 @@ impl<F: Scalar> Compile<F> {
         let reduction = loss.describe().reduction;
         self.objectives.push(Objective {
             name: String::new(),
+            output: None,
             loss,
             reduction,
             weight: 1.0,
@@ -75,6 +77,29 @@ impl<F: Scalar> Compile<F> {
             metrics: Vec::new(),
         });
         self
+    }
+
+    /// The loss of the output that is called so: losses that are given by name may come in any order. An output is called as
+    /// the layer that it comes from.
+    ///
+    /// ```
+    /// use gradus::prelude::*;
+    ///
+    /// let x = Input::new([4]);
+    /// let (price, kind) = (x.apply(Dense::new(1).name("price")), x.apply(Dense::new(1).name("kind")));
+    /// let compile = Compile::new(Adam::new())
+    ///     .loss_for("kind", BinaryCrossentropy::new().from_logits(true))
+    ///     .metric(BinaryAccuracy::new().threshold(0.0))
+    ///     .loss_for("price", MeanSquaredError::new());
+    /// let model = ModelBuilder::new([&x], [&price, &kind]).compile(compile).build()?;
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    pub fn loss_for(self, output: impl Into<String>, loss: impl Loss<F> + 'static) -> Self {
+        let mut compile = self.loss(loss);
+        if let Some(last) = compile.objectives.last_mut() {
+            last.output = Some(output.into());
+        }
+        compile
     }
 
     /// What the loss given last counts in the sum over the outputs. Default: 1.
@@ -125,6 +150,41 @@ impl<F: Scalar> Compile<F> {
             }
         }
         Ok(compile)
+    }
+
+    /// The losses in the order of these outputs.
+    pub(super) fn for_outputs(mut objectives: Vec<Objective<F>>, names: &[String]) -> Result<Vec<Objective<F>>> {
+        let expected = format!("a loss for each of {} outputs ({})", names.len(), names.join(", "));
+        let named = objectives.iter().filter(|objective| objective.output.is_some()).count();
+        if named > 0 && named < objectives.len() {
+            let received = format!("{named} of {} losses with an output's name", objectives.len());
+            return Err(Error::data("compile", "names of outputs for all losses or for none", received));
+        }
+        let mut places: Vec<Option<Objective<F>>> = names.iter().map(|_| None).collect();
+        for objective in objectives.extract_if(.., |objective| objective.output.is_some()) {
+            let output = objective.output.clone().unwrap_or_default();
+            if !names.contains(&output) {
+                return Err(Error::unknown("output", output, names));
+            }
+            // An output's name comes again where a layer has several.
+            match (0..names.len()).find(|&i| names[i] == output && places[i].is_none()) {
+                Some(free) => places[free] = Some(objective),
+                None => return Err(Error::data("compile", expected, format!("one too many for `{output}`"))),
+            }
+        }
+        if named == 0 {
+            let received = format!("{} losses", objectives.len());
+            return if objectives.len() == names.len() {
+                Ok(objectives)
+            } else {
+                Err(Error::data("compile", expected, received))
+            };
+        }
+        let missing = names.iter().zip(&places).find(|(_, place)| place.is_none());
+        if let Some((missing, _)) = missing {
+            return Err(Error::data("compile", expected, format!("none for `{missing}`")));
+        }
+        Ok(places.into_iter().flatten().collect())
     }
 
     pub(crate) fn is_given(&self) -> bool {

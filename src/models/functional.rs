@@ -42,6 +42,27 @@ struct Origin<F: Scalar> {
     kind: Kind<F>,
 }
 
+impl<F: Scalar> Origin<F> {
+    fn take_inputs(&mut self) -> Vec<Symbol<F>> {
+        match &mut self.kind {
+            Kind::Call { inputs, .. } => std::mem::take(inputs),
+            Kind::Input { .. } => Vec::new(),
+        }
+    }
+}
+
+/// One after another, not one within another: a long chain would not fit on the stack.
+impl<F: Scalar> Drop for Origin<F> {
+    fn drop(&mut self) {
+        let mut open = self.take_inputs();
+        while let Some(symbol) = open.pop() {
+            if let Some(mut origin) = Arc::into_inner(symbol.origin) {
+                open.append(&mut origin.take_inputs());
+            }
+        }
+    }
+}
+
 enum Kind<F: Scalar> {
     Input { name: Option<String>, shape: Vec<usize>, batch: Option<usize> },
     Call { layer: AnyLayer<F>, inputs: Vec<Symbol<F>> },
@@ -139,6 +160,10 @@ pub fn call<'a, F: Scalar, M>(
 }
 
 /// A layer that may be called several times, with the same parameters each time.
+///
+/// Within one model the handle has one set of weights, wherever it stands: by itself, in models that are called like
+/// layers, at any depth, and in a [`TimeDistributed`](super::TimeDistributed). If such models were trained apart, the weights of the
+/// first that is called count. A model's handle is one too; a clone of a model is a model of its own.
 ///
 /// ```
 /// use gradus::prelude::*;

@@ -1,6 +1,7 @@
 //! Models: networks, and what they are trained for.
 
 mod architecture;
+mod by_name;
 mod compile;
 mod functional;
 mod model;
@@ -9,6 +10,7 @@ pub mod registry;
 pub(crate) mod saving;
 mod sequential;
 mod standard;
+mod sub_model;
 mod summary;
 pub(crate) mod training_pass;
 
@@ -18,6 +20,7 @@ pub use crate::engine::{
 };
 pub use crate::scalar::{Column, Element};
 pub use crate::tensor::inputs::{Given, IntoInputs, IntoTensor};
+pub use by_name::{LoadByName, LoadReport, Mismatch};
 pub use compile::Compile;
 pub(crate) use compile::Evaluation;
 pub use functional::{Input, ModelBuilder, Symbol, call, shared};

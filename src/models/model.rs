@@ -1,5 +1,6 @@
 //! A model: a network, and what it was compiled for.
 
+use std::collections::HashSet;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
@@ -14,7 +15,8 @@ use crate::{Error, Result, Scalar};
 /// A network with its parameters: built by [`Sequential`](super::Sequential) or [`ModelBuilder`](super::ModelBuilder).
 ///
 /// Predicting changes nothing in it, so one model serves many threads at once. A clone is a model of its own with the
-/// same weights.
+/// same weights: a larger model of two clones has two sets of them. One of a handle that is called twice
+/// ([`shared`](super::shared)) has one.
 ///
 /// ```
 /// use gradus::prelude::*;
@@ -45,7 +47,7 @@ impl<F: Scalar> Model<F> {
     /// Says what to train for, and how. Starts the optimizer anew.
     ///
     /// # Errors
-    /// If the losses are not as many as the outputs, a loss does not fit its output, or an option is outside its range;
+    /// If the losses are not as many as the outputs, or a name is no output's, a loss does not fit its output, or an option is outside its range;
     /// the model is then compiled as it was before.
     pub fn compile(&mut self, compile: Compile<F>) -> Result<()> {
         let Some(optimizer) = compile.optimizer else {
@@ -54,13 +56,9 @@ impl<F: Scalar> Model<F> {
         if compile.misplaced_metric {
             return Err(Error::NotReady { call: "compile", needs: "give a loss before its metrics" });
         }
-        let mut objectives = compile.objectives;
-        let outputs = self.graph.outputs.len();
-        if objectives.len() != outputs {
-            let names = self.graph.output_names.join(", ");
-            let expected = format!("a loss for each of {outputs} outputs ({names})");
-            return Err(Error::data("compile", expected, format!("{} losses", objectives.len())));
-        }
+        let mut objectives = Compile::for_outputs(compile.objectives, &self.graph.output_names)?;
+        let outputs = objectives.len();
+        let mut names = HashSet::from(["loss".to_owned()]);
         for (i, objective) in objectives.iter_mut().enumerate() {
             let output = &self.graph.output_names[i];
             let class = objective.loss.describe().class;
@@ -83,10 +81,12 @@ impl<F: Scalar> Model<F> {
                 return Err(context(Error::option("weight", "a finite number", objective.weight)));
             }
             if outputs > 1 {
-                objective.name = format!("{output}_loss");
-                for watched in &mut objective.metrics {
-                    watched.name = format!("{output}_{}", watched.metric.name());
-                }
+                objective.name = numbered(format!("{output}_loss"), &mut names);
+            }
+            for watched in &mut objective.metrics {
+                let name = watched.metric.name();
+                let name = if outputs > 1 { format!("{output}_{name}") } else { name };
+                watched.name = numbered(name, &mut names);
             }
         }
         let driver = Driver::from_arc(optimizer, &self.graph)?;
@@ -113,6 +113,15 @@ impl<F: Scalar> Model<F> {
     pub fn summary(&self) -> Summary {
         Summary::new(&self.network)
     }
+}
+
+/// A name in history, numbered if another has it.
+fn numbered(name: String, names: &mut HashSet<String>) -> String {
+    let others = (1..).map(|number| format!("{name}_{number}"));
+    let free = std::iter::once(name.clone()).chain(others).find(|name| !names.contains(name));
+    let free = free.unwrap_or(name);
+    names.insert(free.clone());
+    free
 }
 
 fn not_compiled(call: &'static str) -> Error {

@@ -12,6 +12,8 @@ use crate::{Error, Result, Scalar};
 pub(crate) struct Objective<F: Scalar> {
     /// What the loss is called in logs: with several outputs, the output's name before it.
     pub name: String,
+    /// The output that it was given for by name.
+    pub output: Option<String>,
     pub loss: Arc<dyn Loss<F>>,
     pub reduction: Reduction,
     /// What its loss counts in the sum over the outputs.

@@ -1,6 +1,7 @@
 //! Which class names stand for what: how saved architectures become layers, losses, metrics and optimizers again.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 
@@ -33,6 +34,8 @@ pub struct Registry<F: Scalar> {
     losses: Classes<Arc<dyn Loss<F>>, F>,
     metrics: Classes<Tracked<F>, F>,
     optimizers: Classes<Arc<dyn Optimizer<F>>, F>,
+    /// The layers of a model that is being made that stand in several places of it, by their number.
+    shared: Mutex<HashMap<u64, AnyLayer<F>>>,
 }
 
 impl<F: Scalar> std::fmt::Debug for Registry<F> {
@@ -48,6 +51,12 @@ impl<F: Scalar> std::fmt::Debug for Registry<F> {
 
 /// Classes of one kind, in the order of their names.
 struct Classes<T, F: Scalar>(Vec<(String, Make<T, F>)>);
+
+impl<T, F: Scalar> Clone for Classes<T, F> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
 
 impl<T, F: Scalar> Classes<T, F> {
     /// Adds a class, or takes the place of the one with this name.
@@ -83,7 +92,35 @@ impl<F: Scalar> Registry<F> {
             losses: Classes(Vec::new()),
             metrics: Classes(Vec::new()),
             optimizers: Classes(Vec::new()),
+            shared: Mutex::default(),
         }
+    }
+
+    /// The same classes, to make one model of: no layers that are shared are known yet.
+    pub(super) fn for_one_model(&self) -> Self {
+        Self {
+            layers: self.layers.clone(),
+            losses: self.losses.clone(),
+            metrics: self.metrics.clone(),
+            optimizers: self.optimizers.clone(),
+            shared: Mutex::default(),
+        }
+    }
+
+    /// The shared layer of this number: made where it comes first, the same wherever it comes again.
+    pub(super) fn once(
+        &self,
+        id: u64,
+        name: Option<&str>,
+        make: impl FnOnce() -> Result<AnyLayer<F>>,
+    ) -> Result<AnyLayer<F>> {
+        let known = self.shared.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
+        let Some(known) = known else {
+            let made = make()?;
+            self.shared.lock().unwrap_or_else(PoisonError::into_inner).insert(id, made.clone());
+            return Ok(made);
+        };
+        Ok(AnyLayer { name: name.map(str::to_owned), ..known })
     }
 
     /// With a layer of one's own, known by the name of its class.

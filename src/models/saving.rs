@@ -27,7 +27,7 @@ use crate::optimizers::Driver;
 use crate::{Error, Result, Scalar};
 
 /// Before an optimizer's tensors.
-const OPTIMIZER: &str = "optimizer";
+pub(super) const OPTIMIZER: &str = "optimizer";
 
 /// A training as a file holds it.
 pub(crate) struct Training<F: Scalar> {

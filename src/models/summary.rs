@@ -33,8 +33,7 @@ impl Summary {
                 .windows(2)
                 .all(|pair| pair[1].inputs.len() == 1 && pair[1].inputs[0].slot == pair[0].outputs.start);
         let name_of = |slot: usize| {
-            let node = graph.nodes.iter().find(|node| node.outputs.contains(&slot)).expect("every output has a node");
-            graph.layer(node).map_or_else(|| graph.inputs[slot].name.clone(), |layer| layer.name.clone())
+            graph.layer(graph.node_of(slot)).map_or_else(|| graph.inputs[slot].name.clone(), |layer| layer.name.clone())
         };
         let mut counted = vec![false; graph.layers.len()];
         let (mut rows, mut trainable, mut fixed) = (Vec::new(), 0, 0);
@@ -50,7 +49,7 @@ impl Summary {
             let layer = &graph.layers[number];
             let again = std::mem::replace(&mut counted[number], true);
             let mut params = 0;
-            for spec in graph.layer_specs(number).iter().filter(|_| !again) {
+            for spec in graph.own_specs(number).iter().filter(|_| !again) {
                 let count = volume(&spec.shape);
                 params += count;
                 *(if spec.learned && network.trains[number] { &mut trainable } else { &mut fixed }) += count;

@@ -117,7 +117,7 @@ impl<F: Scalar> Driver<F> {
             plans.push(Plan { path, pace, arrays: Vec::new(), scratch });
         }
         let layers: Vec<&str> = (0..graph.layers.len())
-            .filter(|&layer| !graph.layer_specs(layer).is_empty())
+            .filter(|&layer| !graph.own_specs(layer).is_empty())
             .map(|layer| graph.layers[layer].name.as_str())
             .collect();
         let paths: Vec<&str> = plans.iter().map(|plan| plan.path.as_str()).collect();
@@ -465,7 +465,7 @@ fn check_state(state: &[StateSpec], parameter: &Parameter<'_>, couples_weights: 
 
 /// The parameters that training changes, one by one, with their numbers.
 fn for_each_spec<F: Scalar>(graph: &Graph<F>, trains: &[bool], mut visit: impl FnMut(usize, &ParamSpec)) {
-    for (layer, _) in graph.layers.iter().zip(trains).filter(|(_, trains)| **trains) {
+    for (layer, _) in graph.layers.iter().zip(trains).filter(|(layer, trains)| **trains && layer.shares.is_none()) {
         for number in layer.specs.clone().filter(|number| graph.specs[*number].learned) {
             visit(number, &graph.specs[number]);
         }

@@ -94,14 +94,14 @@ impl<F: Scalar> Model<F> {
         let graph = &self.graph;
         let shown: Vec<usize> = (0..graph.layers.len())
             .filter(|&layer| {
-                let learns = graph.layer_specs(layer).iter().any(|spec| spec.learned);
+                let learns = graph.own_specs(layer).iter().any(|spec| spec.learned);
                 learns || ACTIVATIONS.contains(&graph.layers[layer].description.class.as_str())
             })
             .collect();
         let names: Vec<&str> = shown.iter().map(|&layer| graph.layers[layer].name.as_str()).collect();
         let outputs = self.layer_outputs(x, &names)?;
         let layers = shown.iter().zip(&names).zip(&outputs).map(|((&layer, &name), output)| {
-            let learned = || graph.layer_specs(layer).iter().filter(|spec| spec.learned);
+            let learned = || graph.own_specs(layer).iter().filter(|spec| spec.learned);
             let of_layer = |path: &str| learned().any(|spec| graph.param_path(layer, spec) == path);
             let own = gradients.iter().filter(|(path, _)| self.trains[layer] && of_layer(path));
             LayerDiagnosis {

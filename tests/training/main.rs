@@ -19,12 +19,14 @@ mod graphs;
 mod learner;
 mod masks;
 mod optimizers;
+mod parts;
 #[cfg(feature = "plots")]
 mod plots;
 #[path = "../refuses/mod.rs"]
 mod refuses;
 mod predictors;
 mod scores;
+mod sharing;
 mod streams;
 mod tables;
 mod tuning;
