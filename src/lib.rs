@@ -91,7 +91,7 @@ pub use models::{Model, Sequential, registry};
 pub use ndarray;
 pub use optimizers::Optimizer;
 pub use scalar::Scalar;
-pub use tensor::{Tensor, View, ViewMut};
+pub use tensor::{Shape, Tensor, View, ViewMut};
 
 /// Everything that most programs use: `use gradus::prelude::*;`
 pub mod prelude {

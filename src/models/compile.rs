@@ -59,15 +59,7 @@ impl<F: Scalar> Compile<F> {
 
     pub(crate) fn loss_arc(mut self, loss: Arc<dyn Loss<F>>) -> Self {
         let reduction = loss.describe().reduction;
-        self.objectives.push(Objective {
-            name: String::new(),
-            loss,
-            reduction,
-            weight: 1.0,
-            values: 1,
-            sums: 0,
-            metrics: Vec::new(),
-        });
+        self.objectives.push(Objective { name: String::new(), loss, reduction, weight: 1.0, metrics: Vec::new() });
         self
     }
 
