@@ -10,6 +10,7 @@
     clippy::unwrap_used
 )]
 
+mod axes;
 mod bad_input;
 mod callbacks;
 mod earlier_files;
