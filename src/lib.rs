@@ -91,7 +91,7 @@ pub use models::{Model, Sequential, registry};
 pub use ndarray;
 pub use optimizers::Optimizer;
 pub use scalar::Scalar;
-pub use tensor::{Tensor, View, ViewMut};
+pub use tensor::{Shape, Tensor, View, ViewMut};
 
 /// What most programs use: `use gradus::prelude::*;`
 ///
@@ -144,7 +144,7 @@ pub mod prelude {
         SparseTopKCategoricalAccuracy, SpecificityAtSensitivity, TopKCategoricalAccuracy, TrueNegatives, TruePositives,
     };
     pub use crate::models::registry::Registry;
-    pub use crate::models::{Compile, Input, Model, ModelBuilder, Sequential, Symbol, call, shared};
+    pub use crate::models::{Compile, Input, LoadByName, LoadReport, Model, ModelBuilder, Sequential, Symbol, call, shared};
     pub use crate::optimizers::{
         Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Driver, Ftrl, Lamb, Lion, Muon, Nadam, RMSprop, SGD,
     };

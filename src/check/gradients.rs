@@ -273,7 +273,7 @@ impl GradientCheck {
         let kept = Arc::new(Mutex::new(Vec::new()));
         let (network, compiled) = model.parts_mut(CALL)?;
         compiled.driver = Driver::from_arc(Arc::new(KeepGradients(kept.clone())), &network.graph)?;
-        compiled.pass.prepare(network, &compiled.objectives, &data);
+        compiled.pass.prepare(network, &compiled.objectives, &data)?;
         let rows: Vec<usize> = (0..data.len()).collect();
         let data = StepData { dataset: &data, rows: &rows, class_weights: None, check: false };
         let start = model.params.clone();
@@ -360,7 +360,9 @@ pub(super) fn layer_model_calls<F: Scalar>(
     let count = inputs.len();
     let with_outputs = |outputs: usize| {
         let mut entries: Vec<Entry<F>> = (0..calls)
-            .flat_map(|_| inputs.iter().map(|shape| Entry::Input { name: None, shape: shape.clone(), batch: None }))
+            .flat_map(|_| {
+                inputs.iter().map(|shape| Entry::Input { name: None, shape: shape.clone().into(), batch: None })
+            })
             .collect();
         let first = entries.len();
         entries.extend((0..calls).map(|call| Entry::Call {

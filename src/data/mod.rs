@@ -32,6 +32,6 @@ pub use split::{train_test_split, validation_split};
 #[cfg(feature = "csv")]
 pub use stream::Record;
 pub(crate) use stream::SampleBatch;
-pub use stream::{Items, Sample, Stream};
+pub use stream::{BatchSizes, Items, Sample, Stream};
 #[cfg(feature = "csv")]
 pub use table::Table;

@@ -10,10 +10,11 @@ use super::identity::Identity;
 use super::network::Network;
 use super::operation::Operation;
 use super::recipe::{AnyLayer, Entry, LayerKind, Recipe};
+use super::shapes::{KnownShapes, Probed, Shapes, mask_len, probe};
 use crate::kernels::aligned::Aligned;
 use crate::layers::{InputSlot, MaskRule, ParamBuilder, ParamSpec};
 use crate::parallel::Threads;
-use crate::tensor::checked_volume;
+use crate::tensor::{Shape, checked_volume};
 use crate::{Error, Result, Scalar, random};
 
 impl<F: Scalar> Network<F> {
@@ -24,7 +25,16 @@ impl<F: Scalar> Network<F> {
 
     /// The same with what tells the layers of each entry from others; of entries beyond `identities` their handles do.
     pub(crate) fn from_recipe_as(recipe: &Recipe<F>, identities: &[Vec<Identity>]) -> Result<Self> {
-        let Builder { graph, params, identities, .. } = build(recipe, identities)?;
+        let open = |entry: &Entry<F>| matches!(entry, Entry::Input { shape, .. } if shape.is_open());
+        let builder = if recipe.entries.iter().any(open) {
+            let Probed { size, axes } = probe(|size| Ok(build(recipe, identities, size, true)?.graph))?;
+            let mut builder = build(recipe, identities, size, false)?;
+            (builder.graph.axes, builder.graph.known) = (axes, Arc::default());
+            builder
+        } else {
+            build(recipe, identities, 0, false)?
+        };
+        let Builder { graph, params, identities, .. } = builder;
         let trains = (0..graph.layers.len()).map(|layer| graph.layers[graph.owner(layer)].description.trainable);
         Ok(Self {
             trains: trains.collect(),
@@ -38,9 +48,10 @@ impl<F: Scalar> Network<F> {
     }
 }
 
-/// Builds every layer in order, with parameters initialised from the recipe's seed.
-fn build<F: Scalar>(recipe: &Recipe<F>, identities: &[Vec<Identity>]) -> Result<Builder<F>> {
-    let mut builder = Builder::new(recipe);
+/// Builds every layer in order, with parameters initialised from the recipe's seed, or `dry`, without values. Open axes of
+/// inputs have the size `size`.
+fn build<F: Scalar>(recipe: &Recipe<F>, identities: &[Vec<Identity>], size: usize, dry: bool) -> Result<Builder<F>> {
+    let mut builder = Builder::new(recipe, size, dry);
     // Inputs first: their numbers are then those of the tensors that the caller feeds in.
     for (number, entry) in recipe.entries.iter().enumerate() {
         if let Entry::Input { name, shape, batch } = entry {
@@ -73,7 +84,7 @@ fn build<F: Scalar>(recipe: &Recipe<F>, identities: &[Vec<Identity>]) -> Result<
     builder.finish(recipe)
 }
 
-fn name_layer<F: Scalar>(layer: &LayerEntry<F>, after: Option<String>, error: Error) -> Error {
+pub(super) fn name_layer<F: Scalar>(layer: &LayerEntry<F>, after: Option<String>, error: Error) -> Error {
     Error::Layer { name: layer.name.clone(), class: layer.description.class.clone(), after, source: Box::new(error) }
 }
 
@@ -122,7 +133,7 @@ fn mask_owner<F: Scalar>(
 
 /// Builds a layer, and refuses penalties and constraints that do not fit its parameters, and outputs that no machine
 /// could hold.
-fn build_layer<F: Scalar>(
+pub(super) fn build_layer<F: Scalar>(
     operation: &Arc<dyn Operation<F>>,
     inputs: &[&[usize]],
     params: &mut ParamBuilder<'_, F>,
@@ -144,7 +155,7 @@ fn build_layer<F: Scalar>(
     Ok(outputs)
 }
 
-/// The state of [`Graph::build`].
+/// The state of [`build`].
 struct Builder<F: Scalar> {
     graph: Graph<F>,
     params: Vec<F>,
@@ -160,6 +171,10 @@ struct Builder<F: Scalar> {
     /// The names in use, each with the first number that may be free behind it.
     names: HashMap<String, usize>,
     used: Vec<bool>,
+    /// The size of open axes.
+    open_size: usize,
+    /// Whether only the shapes are asked for.
+    dry: bool,
 }
 
 /// How a model is called on every timestep.
@@ -194,17 +209,18 @@ struct Built {
 }
 
 impl<F: Scalar> Builder<F> {
-    fn new(recipe: &Recipe<F>) -> Self {
+    fn new(recipe: &Recipe<F>, open_size: usize, dry: bool) -> Self {
         let graph = Graph {
             name: recipe.name.clone(),
             nodes: Vec::new(),
             layers: Vec::new(),
             specs: Vec::new(),
             shapes: Vec::new(),
+            axes: Vec::new(),
+            known: Arc::default(),
             memory: Vec::new(),
             memory_inference: Vec::new(),
             masks: Vec::new(),
-            mask_lens: Vec::new(),
             inputs: Vec::new(),
             outputs: Vec::new(),
             output_names: Vec::new(),
@@ -222,6 +238,8 @@ impl<F: Scalar> Builder<F> {
             built: HashMap::new(),
             names: HashMap::new(),
             used: Vec::new(),
+            open_size,
+            dry,
         }
     }
 
@@ -253,12 +271,13 @@ impl<F: Scalar> Builder<F> {
         }
     }
 
-    fn add_input(&mut self, entry: usize, name: Option<&str>, shape: &[usize], batch: Option<usize>) -> Result<()> {
+    fn add_input(&mut self, entry: usize, name: Option<&str>, shape: &Shape, batch: Option<usize>) -> Result<()> {
         let name = self.unique_name(name, "Input")?;
-        if shape.contains(&0) {
-            return Err(Error::shape("an input without empty axes", shape).within(format!("input `{name}`")));
+        let sizes = shape.at(self.open_size);
+        if sizes.contains(&0) {
+            return Err(Error::shape("an input without empty axes", &sizes).within(format!("input `{name}`")));
         }
-        checked_volume(shape).map_err(|error| error.within(format!("input `{name}`")))?;
+        checked_volume(&sizes).map_err(|error| error.within(format!("input `{name}`")))?;
         self.graph.entry_names[entry].clone_from(&name);
         if batch == Some(0) {
             return Err(Error::option("batch_size", "at least 1", 0).within(format!("input `{name}`")));
@@ -269,8 +288,8 @@ impl<F: Scalar> Builder<F> {
         {
             return Err(self.problem(format!("two inputs have fixed batches of {other} and {own} rows")));
         }
-        self.graph.inputs.push(InputEntry { name, shape: shape.to_vec(), batch });
-        let outputs = self.add_node(None, &[], &[shape.to_vec()]);
+        self.graph.inputs.push(InputEntry { name, shape: shape.clone(), batch });
+        let outputs = self.add_node(None, &[], &[sizes]);
         self.graph.entry_outputs[entry] = outputs;
         Ok(())
     }
@@ -314,7 +333,6 @@ impl<F: Scalar> Builder<F> {
             graph.memory.push(if reshapes { graph.memory[inputs[0]] } else { slot });
             graph.memory_inference.push(if passed_over { graph.memory_inference[inputs[0]] } else { slot });
             let mask = mask_owner(graph, rule, inputs, slot, shape.get(time));
-            graph.mask_lens.push(if mask == Some(slot) { shape.iter().take(time + 1).product() } else { 0 });
             graph.masks.push(mask);
             self.used.push(false);
         }
@@ -338,7 +356,7 @@ impl<F: Scalar> Builder<F> {
         let shapes: Vec<Vec<usize>> = inputs.iter().map(|&slot| self.graph.shapes[slot].clone()).collect();
         let shapes: Vec<&[usize]> = shapes.iter().map(Vec::as_slice).collect();
         let after = match inputs {
-            [input] => self.layer_of(*input),
+            [input] => self.graph.layer_before(*input),
             _ => None,
         };
         if let Some(known) = known {
@@ -367,6 +385,7 @@ impl<F: Scalar> Builder<F> {
             let batch = self.graph.batch();
             let mut params =
                 ParamBuilder::new(&mut self.graph.specs, &mut self.params, self.seed, &name).with_batch(batch);
+            params = if self.dry { params.without_values() } else { params };
             let outputs = build_layer(operation, &shapes, &mut params);
             entry.specs.end = self.graph.specs.len();
             outputs
@@ -394,7 +413,8 @@ impl<F: Scalar> Builder<F> {
         shapes: &[&[usize]],
     ) -> Result<Vec<Vec<usize>>> {
         let (mut specs, mut values) = (Vec::new(), Vec::new());
-        let mut params = ParamBuilder::new(&mut specs, &mut values, self.seed, "").with_batch(self.graph.batch());
+        let mut params =
+            ParamBuilder::new(&mut specs, &mut values, self.seed, "").without_values().with_batch(self.graph.batch());
         let outputs = build_layer(operation, shapes, &mut params)?;
         let own = self.graph.layer_specs(number);
         match own.iter().zip(&specs).find(|(a, b)| a.shape != b.shape) {
@@ -404,10 +424,6 @@ impl<F: Scalar> Builder<F> {
             )),
             None => Ok(outputs),
         }
-    }
-
-    fn layer_of(&self, slot: usize) -> Option<String> {
-        self.graph.layer(self.graph.node_of(slot)).map(|layer| layer.name.clone())
     }
 
     /// Adds all nodes of a model that is called like a layer, or on every timestep; its layers and weights are copied on
@@ -430,13 +446,17 @@ impl<F: Scalar> Builder<F> {
         let axes = each.map_or(0, |each| each.axes);
         let steps: Vec<usize> = self.graph.shapes[inputs[0]].iter().take(axes).copied().collect();
         for (input, &slot) in inner.inputs.iter().zip(inputs) {
-            let expected = [&steps[..], &input.shape].concat();
-            if steps.len() < axes || expected != self.graph.shapes[slot] {
+            let given = &self.graph.shapes[slot];
+            if steps.len() < axes || !given.starts_with(&steps) || !input.shape.fits(&given[axes..]) {
                 let of_steps = if steps.len() < axes { "timesteps of " } else { "" };
-                let expected = format!("an input {of_steps}{}", crate::error::show(&expected));
-                return Err(Error::shape(expected, &self.graph.shapes[slot]).within(format!("model `{}`", inner.name)));
+                let steps = steps.iter().copied().map(Some);
+                let expected = Shape::new(steps.chain(input.shape.axes().iter().copied()));
+                let expected = format!("an input {of_steps}{expected}");
+                return Err(Error::shape(expected, given).within(format!("model `{}`", inner.name)));
             }
         }
+        let inside = inner.shapes_for(inputs.iter().map(|&slot| &self.graph.shapes[slot][axes..]));
+        let inside = inside.map_err(|error| error.within(format!("model `{}`", inner.name)))?;
         if axes > 0 {
             refuse_state(inner)?;
         }
@@ -459,7 +479,7 @@ impl<F: Scalar> Builder<F> {
             for &slot in &inputs {
                 self.used[slot] = true;
             }
-            let shapes = inner.shapes[node.outputs.clone()].iter();
+            let shapes = inside.of[node.outputs.clone()].iter();
             let shapes: Vec<Vec<usize>> = shapes.map(|shape| [&steps[..], shape].concat()).collect();
             let number = node.layer.map(|layer| first_layer + layer);
             slots.extend(self.add_node(number, &inputs, &shapes));
@@ -524,8 +544,10 @@ impl<F: Scalar> Builder<F> {
         let first = self.graph.specs.len();
         for spec in network.graph.layer_specs(layer) {
             let start = self.params.len();
-            self.params.extend_from_slice(&network.params[spec.range.clone()]);
-            self.graph.specs.push(ParamSpec { range: start..self.params.len(), ..spec.clone() });
+            if !self.dry {
+                self.params.extend_from_slice(&network.params[spec.range.clone()]);
+            }
+            self.graph.specs.push(ParamSpec { range: start..start + spec.range.len(), ..spec.clone() });
         }
         first..self.graph.specs.len()
     }
@@ -540,7 +562,7 @@ impl<F: Scalar> Builder<F> {
                 let expected = format!("`{}` {} as of `{first}`", own.name, crate::error::show(&own.shape));
                 return Err(Error::shape(expected, &spec.shape).within(format!("shared layer `{name}`")));
             }
-            if self.is_new[owner] {
+            if self.is_new[owner] && !self.dry {
                 self.params[own.range.clone()].copy_from_slice(&network.params[spec.range.clone()]);
             }
         }
@@ -558,8 +580,21 @@ impl<F: Scalar> Builder<F> {
         {
             return Err(self.problem(format!("nothing uses the input `{}`", unused.name)));
         }
-        self.graph.output_names =
-            self.graph.outputs.iter().map(|&slot| self.layer_of(slot).unwrap_or_else(|| "input".into())).collect();
+        self.graph.output_names = self
+            .graph
+            .outputs
+            .iter()
+            .map(|&slot| self.graph.layer_before(slot).unwrap_or_else(|| "input".into()))
+            .collect();
+        self.graph.axes = self.graph.shapes.iter().cloned().map(Shape::from).collect();
+        let graph = &self.graph;
+        let mask_len = |node: &Node, slot: usize| match graph.layer(node) {
+            Some(layer) if graph.masks[slot] == Some(slot) => mask_len(&*layer.operation, &graph.shapes[slot]),
+            _ => 0,
+        };
+        let mask_lens = graph.nodes.iter().flat_map(|node| node.outputs.clone().map(move |slot| mask_len(node, slot)));
+        let shapes = Shapes { of: graph.shapes.clone(), mask_lens: mask_lens.collect() };
+        self.graph.known = Arc::new(KnownShapes::fixed(shapes));
         Ok(self)
     }
 }

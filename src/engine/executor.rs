@@ -10,7 +10,8 @@ use super::exchange::{Exchange, join_tree};
 use super::graph::Graph;
 use super::network::Network;
 use super::partial::{Partial, ShardGradients};
-use super::plan::{Plan, Seam, Wanted};
+use super::plan::{Plan, Plans, Seam, Wanted};
+use super::shapes::Shapes;
 use super::shard::{Run, Shard, coupled};
 use crate::layers::{Feeds, GradState, Mode};
 use crate::{Error, Result, Scalar, Tensor, View, ViewMut, parallel};
@@ -95,8 +96,10 @@ pub(crate) struct Executor<F: Scalar, T> {
     used: usize,
     batch: usize,
     totals: Vec<F>,
-    training: Option<Plan>,
-    inference: Option<Plan>,
+    /// Those of the present batch; none before the first.
+    shapes: Option<Arc<Shapes>>,
+    training: Plans,
+    inference: Plans,
     /// Which layers the plan of training trains.
     trains: Vec<bool>,
     wanted: Wanted,
@@ -116,8 +119,9 @@ impl<F: Scalar, T: Send> Executor<F, T> {
             used: 0,
             batch: 0,
             totals: Vec::new(),
-            training: None,
-            inference: None,
+            shapes: None,
+            training: Plans::default(),
+            inference: Plans::default(),
             trains: Vec::new(),
             wanted,
             fused,
@@ -177,7 +181,7 @@ impl<F: Scalar, T: Send> Executor<F, T> {
 
     fn plan(&self) -> &Plan {
         let plan = if matches!(self.mode, Mode::Training { .. }) { &self.training } else { &self.inference };
-        plan.as_ref().expect("made before a batch goes forward")
+        plan.last().expect("made before a batch goes forward")
     }
 
     /// What holds for all shards of the last batch.
@@ -192,10 +196,31 @@ impl<F: Scalar, T: Send> Executor<F, T> {
         }
     }
 
-    /// Makes `count` shards and the plan of inference, for predictions that cut their rows themselves.
-    pub fn prepare_inference(&mut self, network: &Network<F>, count: usize, own: impl Fn() -> T) {
+    /// Takes the shapes of the inputs' rows of the batches to come, which fit the network. Where no axis of an input is open
+    /// they are known.
+    ///
+    /// # Errors
+    /// If a layer refuses what comes to it.
+    pub fn take_shapes<'s>(&mut self, inputs: impl Iterator<Item = &'s [usize]> + Clone) -> Result<()> {
+        let kept = |shapes: &Arc<Shapes>| !self.graph.is_open() || shapes.have_inputs(inputs.clone());
+        if !self.shapes.as_ref().is_some_and(kept) {
+            self.shapes = Some(self.graph.shapes_for(inputs)?);
+        }
+        Ok(())
+    }
+
+    /// The shapes of all outputs for the present batch.
+    pub fn shapes(&self) -> Option<&Arc<Shapes>> {
+        self.shapes.as_ref()
+    }
+
+    /// Makes `count` shards and the plan of inference, for predictions of rows of these shapes that cut them themselves.
+    pub fn prepare_inference(&mut self, network: &Network<F>, shapes: Arc<Shapes>, count: usize, own: impl Fn() -> T) {
+        self.shapes = Some(shapes);
         self.prepare(network, Mode::Inference);
-        self.lanes.extend((0..count).map(|number| Lane { shard: Shard::new(number, &network.graph), own: own() }));
+        for number in self.lanes.len()..count {
+            self.lanes.push(Lane { shard: Shard::new(number, &network.graph), own: own() });
+        }
         self.used = count;
     }
 
@@ -207,23 +232,25 @@ impl<F: Scalar, T: Send> Executor<F, T> {
         params: &'a [F],
         rows: usize,
     ) -> (&'a mut [Lane<F, T>], Run<'a, F>) {
-        let plan = self.inference.as_ref().expect("prepared for inference");
+        let plan = self.inference.last().expect("prepared for inference");
         (&mut self.lanes, Run { graph, params, plan, mode: Mode::Inference, batch: rows, penalties: false })
     }
 
-    /// Makes the plan of a mode, if there is none or other layers are trained than when it was made.
+    /// Makes the plan of a mode for the present shapes, if there is none or other layers are trained than when it was made.
     fn prepare(&mut self, network: &Network<F>, mode: Mode) {
         if self.trains != network.trains {
-            (self.training, self.inference) = (None, None);
+            self.training.clear();
+            self.inference.clear();
             self.trains.clone_from(&network.trains);
         }
         let (training, graph) = (matches!(mode, Mode::Training { .. }), &network.graph);
-        let plan = if training { &mut self.training } else { &mut self.inference };
-        plan.get_or_insert_with(|| Plan::new(graph, training, &self.trains, self.wanted, &self.fused));
+        let shapes = self.shapes.as_ref().expect("taken before a batch goes forward");
+        let plans = if training { &mut self.training } else { &mut self.inference };
+        plans.bring(shapes, |shapes| Plan::new(graph, shapes, training, &self.trains, self.wanted, &self.fused));
         self.mode = mode;
     }
 
-    /// Runs a batch of `rows` rows forward.
+    /// Runs a batch of `rows` rows forward, whose shapes have been taken.
     ///
     /// # Errors
     /// If a layer refuses a value; `row_numbers` tells the numbers of the batch's rows where they came from.

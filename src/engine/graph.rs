@@ -6,7 +6,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::operation::Operation;
+use super::shapes::KnownShapes;
 use crate::layers::{Description, Facts, InputSlot, ParamSpec};
+use crate::tensor::Shape;
 use crate::{Error, Result, Scalar};
 
 /// A layer of a graph.
@@ -44,16 +46,18 @@ pub(crate) struct Graph<F: Scalar> {
     pub nodes: Vec<Node>,
     pub layers: Vec<LayerEntry<F>>,
     pub specs: Vec<ParamSpec>,
-    /// Each output's shape without the batch axis.
-    pub shapes: Vec<Vec<usize>>,
+    /// Each output's shape without the batch axis, as it was built: open axes have a probing size.
+    pub(super) shapes: Vec<Vec<usize>>,
+    /// The same with its open axes.
+    pub axes: Vec<Shape>,
+    /// What runs goes by these.
+    pub(super) known: Arc<KnownShapes>,
     /// In whose memory an output's values lie, in training.
     pub memory: Vec<usize>,
     /// The same outside training, where layers such as dropout are passed over too.
     pub memory_inference: Vec<usize>,
     /// For each output, the output that its mask belongs to.
     pub masks: Vec<Option<usize>>,
-    /// For each output, how many values a row of the mask has that its layer makes beside it; 0 without.
-    pub mask_lens: Vec<usize>,
     pub inputs: Vec<InputEntry>,
     /// The numbers of the model's outputs.
     pub outputs: Vec<usize>,
@@ -71,7 +75,7 @@ pub(crate) struct Graph<F: Scalar> {
 #[derive(Clone, Debug)]
 pub(crate) struct InputEntry {
     pub name: String,
-    pub shape: Vec<usize>,
+    pub shape: Shape,
     /// How many rows every batch has, where that is fixed.
     pub batch: Option<usize>,
 }

@@ -1,6 +1,7 @@
 //! Which outputs of a graph are written over an input.
 
 use super::graph::{Graph, Node};
+use super::shapes::Shapes;
 use crate::Scalar;
 
 /// Where values lie.
@@ -13,15 +14,15 @@ pub(super) struct Places {
 
 impl Places {
     /// With every output apart, but for reshapes: `memory` says of which.
-    pub fn apart<F: Scalar>(graph: &Graph<F>, memory: &[usize]) -> Self {
+    pub fn apart<F: Scalar>(graph: &Graph<F>, _: &Shapes, memory: &[usize]) -> Self {
         Self { memory: memory.to_vec(), over: vec![None; graph.nodes.len()] }
     }
 
     /// Walks the graph in running order; `reshapes` says which outputs are others in another shape. A memory may be
     /// overwritten when all that lies in it, an output and its reshapes, has been read for the last time: by its one
     /// consumer, the layer that writes over it or a reshape of it.
-    pub fn of<F: Scalar>(graph: &Graph<F>, reshapes: &[usize]) -> Self {
-        let count = graph.shapes.len();
+    pub fn of<F: Scalar>(graph: &Graph<F>, shapes: &Shapes, reshapes: &[usize]) -> Self {
+        let count = shapes.of.len();
         let mut uses = vec![0; count];
         let taken = graph.nodes.iter().flat_map(|node| &node.inputs).map(|input| input.slot);
         // What the model gives out is read by whoever called it: once more than one.
@@ -36,7 +37,7 @@ impl Places {
             let is_reshape = node.outputs.clone().any(|slot| reshapes[slot] != slot);
             *over = (0..node.inputs.len()).filter(|_| !is_reshape).find(|&i| {
                 let place = memory[node.inputs[i].slot];
-                !stays[place] && may_overwrite(graph, node, i) && graph.shapes[place] == shape_of(graph, node)
+                !stays[place] && may_overwrite(graph, shapes, node, i) && shapes.of[place] == shape_of(shapes, node)
             });
             for slot in node.outputs.clone() {
                 let reshape_of = reshapes[slot];
@@ -55,12 +56,12 @@ impl Places {
 }
 
 /// The shape of a node's first output.
-fn shape_of<'a, F: Scalar>(graph: &'a Graph<F>, node: &Node) -> &'a [usize] {
-    &graph.shapes[node.outputs.start]
+fn shape_of<'a>(shapes: &'a Shapes, node: &Node) -> &'a [usize] {
+    &shapes.of[node.outputs.start]
 }
 
 /// Whether the node's layer can write its output over input number `over`.
-fn may_overwrite<F: Scalar>(graph: &Graph<F>, node: &Node, over: usize) -> bool {
+fn may_overwrite<F: Scalar>(graph: &Graph<F>, shapes: &Shapes, node: &Node, over: usize) -> bool {
     let Some(layer) = graph.layer(node) else { return false };
     let operation = &layer.operation;
     operation.in_place().is_some_and(|it| it.may_overwrite(over, node.inputs.len()))
@@ -69,7 +70,7 @@ fn may_overwrite<F: Scalar>(graph: &Graph<F>, node: &Node, over: usize) -> bool 
         && graph.masks[node.outputs.start] != Some(node.outputs.start)
         && operation.checks_values().is_none()
         && layer.description.activity_regularizer.is_none()
-        && graph.shapes[node.inputs[over].slot] == *shape_of(graph, node)
+        && shapes.of[node.inputs[over].slot] == *shape_of(shapes, node)
 }
 
 /// Whether a node reads what it gave out when it goes back, or the loss does: a penalty.
@@ -87,7 +88,8 @@ mod tests {
     /// Which layers of a model are written over an input, by name, and over which.
     fn written_over(inputs: &[&Symbol<f32>], outputs: &[&Symbol<f32>]) -> Vec<(String, usize)> {
         let model = ModelBuilder::new(inputs.iter().copied(), outputs.iter().copied()).build().expect("it builds");
-        let over = Places::of(&model.graph, &model.graph.memory).over;
+        let shapes = model.graph.shapes_for(std::iter::empty()).expect("fixed");
+        let over = Places::of(&model.graph, &shapes, &model.graph.memory).over;
         let name = |number: usize| model.graph.layer(&model.graph.nodes[number]).expect("a layer").name.clone();
         over.iter().enumerate().filter_map(|(number, over)| over.map(|over| (name(number), over))).collect()
     }

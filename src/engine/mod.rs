@@ -18,6 +18,7 @@ mod pass;
 pub(crate) mod plan;
 mod predictor;
 pub(crate) mod recipe;
+pub(crate) mod shapes;
 pub(crate) mod shard;
 mod spectral;
 

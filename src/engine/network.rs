@@ -9,7 +9,7 @@ use super::graph::Graph;
 use super::identity::Identity;
 use crate::kernels::aligned::Aligned;
 use crate::parallel::Threads;
-use crate::tensor::to_array;
+use crate::tensor::{Shape, to_array};
 use crate::{Error, Result, Scalar};
 
 /// A graph of layers and its parameters: what a [`Model`](crate::Model) predicts and learns with, whatever it was
@@ -36,20 +36,54 @@ impl<F: Scalar> Network<F> {
         &self.graph.name
     }
 
-    /// The shape of one row of input number `i`.
+    /// The shape of one row of input number `i`, none of whose axes is open: see [`input_axes`](Self::input_axes).
+    ///
+    /// # Panics
+    /// If the model has fewer inputs, or an axis of this one is open.
+    pub fn input_shape(&self, i: usize) -> &[usize] {
+        fixed(self.input_axes(i), "input")
+    }
+
+    /// The shape of one row of output number `i`, none of whose axes is open: see [`output_axes`](Self::output_axes), and
+    /// [`compute_output_shapes`](Self::compute_output_shapes).
+    ///
+    /// # Panics
+    /// If the model has fewer outputs, or an axis of this one is open.
+    pub fn output_shape(&self, i: usize) -> &[usize] {
+        fixed(self.output_axes(i), "output")
+    }
+
+    /// The shape of one row of input number `i`, whose axes may be open.
     ///
     /// # Panics
     /// If the model has fewer inputs.
-    pub fn input_shape(&self, i: usize) -> &[usize] {
+    pub fn input_axes(&self, i: usize) -> &Shape {
         &self.graph.inputs[i].shape
     }
 
-    /// The shape of one row of output number `i`.
+    /// The shape of one row of output number `i`, whose axes may be open.
     ///
     /// # Panics
     /// If the model has fewer outputs.
-    pub fn output_shape(&self, i: usize) -> &[usize] {
-        &self.graph.shapes[self.graph.outputs[i]]
+    pub fn output_axes(&self, i: usize) -> &Shape {
+        &self.graph.axes[self.graph.outputs[i]]
+    }
+
+    /// The shapes of one row of every output, for rows of inputs of these shapes.
+    ///
+    /// ```
+    /// use gradus::prelude::*;
+    ///
+    /// let model = Sequential::new().input((None, None, 3)).add(Conv2D::new(8, 3).strides(2)).build()?;
+    /// assert_eq!(model.compute_output_shapes(&[&[33, 65, 3]])?, [[16, 32, 8]]);
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If a shape is not one that the input takes, or a layer refuses what becomes of it.
+    pub fn compute_output_shapes(&self, inputs: &[&[usize]]) -> Result<Vec<Vec<usize>>> {
+        let shapes = self.graph.shapes_of("compute_output_shapes", inputs)?;
+        Ok(self.graph.outputs.iter().map(|&slot| shapes.of[slot].clone()).collect())
     }
 
     /// The activation in which output number 0 ends, if it is the last thing its layer does.
@@ -183,6 +217,13 @@ impl<F: Scalar> Clone for Network<F> {
             exchange: self.exchange.clone(),
         }
     }
+}
+
+/// A shape as it is asked for by who needs it fixed.
+fn fixed<'s>(shape: &'s Shape, what: &str) -> &'s [usize] {
+    shape.fixed().unwrap_or_else(|| {
+        panic!("the {what} {shape} has open axes, whose sizes are a batch's: ask for `{what}_axes`, or `compute_output_shapes`")
+    })
 }
 
 impl<F: Scalar> std::fmt::Debug for Network<F> {

@@ -170,6 +170,7 @@ impl<F: Scalar> Network<F> {
         if !pass.executor.is_of(self) {
             return Err(foreign_pass("forward"));
         }
+        pass.executor.take_shapes(inputs.iter().map(|given| &given.shape[1..]))?;
         let work = Arrays { inputs: &inputs, grads: &[] };
         let gone = self.threads.enter(|| pass.executor.forward(self, mode, rows, None, &work));
         agree(self.exchange.as_deref(), gone.err())?;
@@ -200,8 +201,9 @@ impl<F: Scalar> Network<F> {
             let expected = format!("a gradient for each of {} outputs", self.graph.outputs.len());
             return Err(Error::data("backward", expected, format!("{}", grads.len())));
         }
-        for (i, grad) in grads.iter().enumerate() {
-            check_rows("backward", "a gradient", self.output_shape(i), grad.shape)?;
+        let shapes = pass.executor.shapes().expect("taken by the forward pass");
+        for (grad, &slot) in grads.iter().zip(&self.graph.outputs) {
+            check_rows("backward", "a gradient", &shapes.of[slot], grad.shape)?;
             if grad.rows() != pass.rows() {
                 return Err(Error::data("backward", format!("{} rows", pass.rows()), format!("{}", grad.rows())));
             }
@@ -295,11 +297,7 @@ fn gather<'s, F: Scalar>(
 ) {
     let lanes = executor.lanes();
     let first = part(&lanes[0].shard);
-    let row = &first.shape()[1..];
-    if out.shape().get(1..) != Some(row) {
-        *out = Tensor::without_rows(row);
-    }
-    out.set_rows(executor.batch());
+    out.reshape_rows(executor.batch(), &first.shape()[1..]);
     for lane in lanes {
         let view = part(&lane.shard);
         let len = view.row_len();

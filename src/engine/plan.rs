@@ -1,13 +1,18 @@
 //! Which gradients a backward pass computes, worked out once and walked many times.
 
+use std::sync::Arc;
+
 use super::graph::{Graph, Node};
 use super::in_place::Places;
+use super::shapes::{MOST_KEPT, Shapes};
 use crate::Scalar;
 use crate::layers::{Coupling, InputSlot};
 
-/// The backward pass of a graph for one choice of what is trained and what is wanted.
+/// The passes of a graph for one choice of its inputs' shapes, of what is trained and what is wanted.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
+    /// The shapes of all outputs.
+    pub shapes: Arc<Shapes>,
     /// In whose memory each output lies.
     pub memory: Vec<usize>,
     /// For each node: whether its backward pass runs, and what to do with its inputs' gradients.
@@ -72,11 +77,18 @@ pub(crate) struct Seam {
 impl Plan {
     /// The plan for a graph whose outputs all bring gradients, with layers trained as `trains` says. `fused` tells which
     /// outputs' losses include the last activation.
-    pub fn new<F: Scalar>(graph: &Graph<F>, training: bool, trains: &[bool], wanted: Wanted, fused: &[bool]) -> Self {
+    pub fn new<F: Scalar>(
+        graph: &Graph<F>,
+        shapes: Arc<Shapes>,
+        training: bool,
+        trains: &[bool],
+        wanted: Wanted,
+        fused: &[bool],
+    ) -> Self {
         let memory = if training { &graph.memory } else { &graph.memory_inference };
         let places = if wanted.every_output { Places::apart } else { Places::of };
-        let Places { memory, over } = places(graph, memory);
-        let count = graph.shapes.len();
+        let Places { memory, over } = places(graph, &shapes, memory);
+        let count = shapes.of.len();
         let trained = |layer: Option<usize>| layer.is_some_and(|layer| trains[layer]);
         // Forwards: a gradient is needed where something upstream is trained or wanted.
         let mut needed = vec![false; count];
@@ -137,10 +149,43 @@ impl Plan {
         zeros.extend((0..graph.inputs.len()).filter(|&slot| has_grad[slot] && !written[slot]));
         let seam = |(number, node): (usize, &Node)| {
             let coupled = graph.layer(node).filter(|_| training && trained(node.layer))?.operation.coupled()?;
-            let shapes: Vec<&[usize]> = node.inputs.iter().map(|input| &graph.shapes[input.slot][..]).collect();
+            let shapes: Vec<&[usize]> = node.inputs.iter().map(|input| &shapes.of[input.slot][..]).collect();
             Some(Seam { node: number, sums: coupled.sums(&shapes) })
         };
         let seams = graph.nodes.iter().enumerate().filter_map(seam).collect();
-        Self { memory, nodes, has_grad, zeros, seeds, seams }
+        Self { shapes, memory, nodes, has_grad, zeros, seeds, seams }
+    }
+}
+
+/// The plans of one mode: one for each choice of the inputs' shapes that came lately.
+#[derive(Debug, Default)]
+pub(super) struct Plans {
+    /// The last was used last.
+    kept: Vec<Plan>,
+}
+
+impl Plans {
+    /// Brings the plan for these shapes to the end, making it if it is not there.
+    pub fn bring(&mut self, shapes: &Arc<Shapes>, make: impl FnOnce(Arc<Shapes>) -> Plan) {
+        match self.kept.iter().rposition(|plan| Arc::ptr_eq(&plan.shapes, shapes)) {
+            Some(place) if place + 1 == self.kept.len() => (),
+            Some(place) => self.kept[place..].rotate_left(1),
+            None => {
+                if self.kept.len() == MOST_KEPT {
+                    self.kept.remove(0);
+                }
+                self.kept.push(make(shapes.clone()));
+            }
+        }
+    }
+
+    /// The plan that was brought last.
+    #[inline]
+    pub fn last(&self) -> Option<&Plan> {
+        self.kept.last()
+    }
+
+    pub fn clear(&mut self) {
+        self.kept.clear();
     }
 }

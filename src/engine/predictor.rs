@@ -11,6 +11,7 @@ use super::executor::{Executor, Lane};
 use super::graph::{Graph, Node};
 use super::network::Network;
 use super::plan::Wanted;
+use super::shapes::Shapes;
 use super::shard::Run;
 use crate::kernels::aligned::Aligned;
 use crate::layers::Feeds;
@@ -31,13 +32,13 @@ const CACHED_VALUES: usize = 1 << 18;
 const PIECES: usize = 64;
 
 /// How many rows go through a graph together.
-fn rows_a_piece<F: Scalar>(graph: &Graph<F>) -> usize {
-    let len = |slot: usize| volume(&graph.shapes[slot]);
+fn rows_a_piece<F: Scalar>(graph: &Graph<F>, shapes: &Shapes) -> usize {
+    let len = |slot: usize| volume(&shapes.of[slot]);
     let values = |node: &Node| -> usize {
         node.inputs.iter().map(|input| len(input.slot)).chain(node.outputs.clone().map(len)).sum()
     };
     let most = graph.nodes.iter().map(values).max().unwrap_or(0);
-    let all: usize = (0..graph.shapes.len()).map(len).sum();
+    let all: usize = (0..shapes.of.len()).map(len).sum();
     let fewest = (MOST_VALUES / all.max(1)).clamp(1, FEWEST_ROWS);
     (CACHED_VALUES / most.max(1)).clamp(fewest, MOST_ROWS)
 }
@@ -112,9 +113,10 @@ impl<F: Scalar> Network<F> {
     }
 
     /// A predictor for up to `batch` rows at once that owns all its memory: [`Predictor::run`] allocates nothing, from
-    /// the first time on.
+    /// the first time on. Where an axis of an input is open it is told sizes with
+    /// [`set_input_shapes`](Predictor::set_input_shapes) before it runs.
     pub fn predictor(&self, batch: usize) -> Predictor<'_, F> {
-        Predictor::new(Holder::Borrowed(self), self.graph.outputs.clone(), batch).warmed_up()
+        Predictor::new(Holder::Borrowed(self), self.graph.outputs.clone(), batch, self.graph.fixed_shapes()).warmed_up()
     }
 }
 
@@ -126,13 +128,14 @@ fn predict_rows<F: Scalar>(
     rows: usize,
 ) -> Result<Vec<ArrayD<F>>> {
     let scalars: Vec<_> = inputs.iter().map(Given::scalars).collect();
+    let shapes = model.graph.shapes_for(inputs.iter().map(|given| &given.shape[1..]))?;
     // A batch of a fixed size goes as it is.
-    let at_once = model.graph.batch().unwrap_or_else(|| PIECES * rows_a_piece(&model.graph));
-    let mut predictor = Predictor::new(Holder::Borrowed(model), slots, at_once.min(rows));
-    let mut outputs = predictor.empty_outputs();
+    let at_once = model.graph.batch().unwrap_or_else(|| PIECES * rows_a_piece(&model.graph, &shapes));
+    let mut outputs: Vec<Tensor<F>> = slots.iter().map(|&slot| Tensor::without_rows(&shapes.of[slot])).collect();
     for output in &mut outputs {
         output.set_rows(rows);
     }
+    let mut predictor = Predictor::new(Holder::Borrowed(model), slots, at_once.min(rows), Some(shapes));
     model.threads.enter(|| {
         for start in (0..rows).step_by(at_once) {
             let part = start..rows.min(start + at_once);
@@ -220,45 +223,79 @@ impl<F: Scalar> Predictor<'static, F> {
     /// ```
     pub fn owned(model: Arc<impl AsRef<Network<F>> + Send + Sync + 'static>, batch: usize) -> Self {
         let slots = (*model).as_ref().graph.outputs.clone();
-        Predictor::new(Holder::Shared(model), slots, batch).warmed_up()
+        let shapes = (*model).as_ref().graph.fixed_shapes();
+        Predictor::new(Holder::Shared(model), slots, batch, shapes).warmed_up()
     }
 }
 
 impl<F: Scalar> Clone for Predictor<'_, F> {
     fn clone(&self) -> Self {
-        let copy = Self::new(self.holder.clone(), self.slots.clone(), self.most_rows);
+        let shapes = self.executor.shapes().cloned();
+        let copy = Self::new(self.holder.clone(), self.slots.clone(), self.most_rows, shapes);
         Self { carried: self.carried.clone(), ..copy.warmed_up() }
     }
 }
 
 impl<'m, F: Scalar> Predictor<'m, F> {
-    fn new(holder: Holder<'m, F>, slots: Vec<usize>, most_rows: usize) -> Self {
+    fn new(holder: Holder<'m, F>, slots: Vec<usize>, most_rows: usize, shapes: Option<Arc<Shapes>>) -> Self {
         let network = holder.network();
         let graph = &network.graph;
         let wanted = Wanted { parameters: false, inputs: false, every_output: slots != graph.outputs };
-        let mut executor = Executor::new(network, wanted, vec![false; graph.outputs.len()]);
+        let executor = Executor::new(network, wanted, vec![false; graph.outputs.len()]);
         let carried = graph.carries_state().then(|| network.params.clone());
-        let piece_rows = rows_a_piece(graph);
-        let pieces = most_rows.div_ceil(piece_rows).max(1);
-        // A worker keeps the states of the last rows that it took: where states are carried, of all.
-        let workers = if carried.is_some() { pieces } else { pieces.min(network.threads.count()) };
-        let outputs = || slots.iter().map(|&slot| Tensor::without_rows(&graph.shapes[slot])).collect();
-        executor.prepare_inference(network, workers, outputs);
-        Self { holder, slots, executor, workers, used: 0, most_rows, piece_rows, carried }
+        let mut own = Self { holder, slots, executor, workers: 0, used: 0, most_rows, piece_rows: 1, carried };
+        if let Some(shapes) = shapes {
+            own.take_shapes(shapes);
+        }
+        own
     }
 
-    fn empty_outputs(&self) -> Vec<Tensor<F>> {
-        let graph = &self.holder.network().graph;
-        self.slots.iter().map(|&slot| Tensor::without_rows(&graph.shapes[slot])).collect()
+    /// Prepares for rows of these shapes.
+    fn take_shapes(&mut self, shapes: Arc<Shapes>) {
+        let network = self.holder.network();
+        self.piece_rows = rows_a_piece(&network.graph, &shapes);
+        let pieces = self.most_rows.div_ceil(self.piece_rows).max(1);
+        // A worker keeps the states of the last rows that it took: where states are carried, of all.
+        self.workers = if self.carried.is_some() { pieces } else { pieces.min(network.threads.count()) };
+        let outputs = || self.slots.iter().map(|_| Tensor::default()).collect();
+        self.executor.prepare_inference(network, shapes.clone(), self.workers, outputs);
+        for worker in self.executor.lanes_mut() {
+            worker.own.iter_mut().zip(&self.slots).for_each(|(output, &slot)| output.set_row_shape(&shapes.of[slot]));
+        }
+    }
+
+    /// Says which shapes the rows of the inputs have from now on, where axes of them are open. Shapes that the predictor had
+    /// before cost next to nothing; the first run with others takes the memory that they need.
+    ///
+    /// ```
+    /// use gradus::prelude::*;
+    ///
+    /// let model = Sequential::new().input((None, 1)).add(GlobalAvgPool1D::new()).build()?;
+    /// let (mut predictor, mut y) = (model.predictor(1), [0.0]);
+    /// predictor.set_input_shapes(&[&[3, 1]])?;
+    /// predictor.run(&[1.0, 2.0, 6.0], &mut y)?;
+    /// assert_eq!(y, [3.0]);
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If a shape is not one that the input takes, or a layer refuses what becomes of it.
+    pub fn set_input_shapes(&mut self, shapes: &[&[usize]]) -> Result<()> {
+        let shapes = self.holder.network().graph.shapes_of("Predictor::set_input_shapes", shapes)?;
+        if !self.executor.shapes().is_some_and(|known| Arc::ptr_eq(known, &shapes)) {
+            self.take_shapes(shapes);
+        }
+        Ok(())
     }
 
     /// Takes all memory now, that of the layers too: every worker runs once, on as many rows of zeros as it ever will.
     fn warmed_up(mut self) -> Self {
+        let Some(shapes) = self.executor.shapes().cloned() else { return self };
         let network = self.holder.network();
         let graph = &network.graph;
         let rows = self.most_rows.min(self.piece_rows);
-        let zeros: Vec<Vec<F>> =
-            graph.inputs.iter().map(|input| vec![F::zero(); rows * volume(&input.shape)]).collect();
+        let inputs = &shapes.of[..graph.inputs.len()];
+        let zeros: Vec<Vec<F>> = inputs.iter().map(|shape| vec![F::zero(); rows * volume(shape)]).collect();
         let feeds: Vec<&[F]> = zeros.iter().map(Vec::as_slice).collect();
         let rows_a_worker = self.most_rows.div_ceil(self.workers).max(rows);
         let (workers, run) = self.executor.inference(graph, &network.params, rows);
@@ -275,6 +312,7 @@ impl<'m, F: Scalar> Predictor<'m, F> {
     /// most as many as the predictor was made for.
     ///
     /// # Errors
+    /// If axes of inputs are open and [`set_input_shapes`](Self::set_input_shapes) has not been called.
     /// If `x` is not a whole number of rows, or too many; if `out` is not as long as the output; or if the model has
     /// several inputs (see [`run_all`](Self::run_all)).
     pub fn run(&mut self, x: &[F], out: &mut [F]) -> Result<()> {
@@ -297,9 +335,13 @@ impl<'m, F: Scalar> Predictor<'m, F> {
                 received,
             ));
         }
-        let rows = inputs[0].len() / volume(&graph.inputs[0].shape).max(1);
-        for (input, given) in graph.inputs.iter().zip(inputs) {
-            let len = volume(&input.shape);
+        let Some(shapes) = self.executor.shapes() else {
+            let needs = "call `set_input_shapes` first: axes of the inputs are open";
+            return Err(Error::NotReady { call: "Predictor::run", needs });
+        };
+        let rows = inputs[0].len() / volume(&shapes.of[0]).max(1);
+        for ((input, given), shape) in graph.inputs.iter().zip(inputs).zip(&shapes.of) {
+            let len = volume(shape);
             if given.len() != rows * len || rows > self.most_rows {
                 let expected = format!("at most {} rows of {len} values for input `{}`", self.most_rows, input.name);
                 return Err(Error::data("Predictor::run", expected, format!("{} values", given.len())));
@@ -307,7 +349,7 @@ impl<'m, F: Scalar> Predictor<'m, F> {
         }
         check_batch("Predictor::run", &graph.inputs, rows)?;
         for (&slot, out) in self.slots.iter().zip(outputs.iter()) {
-            let len = rows * volume(&graph.shapes[slot]);
+            let len = rows * volume(&shapes.of[slot]);
             if out.len() != len {
                 return Err(Error::data("Predictor::run", format!("room for {len} values"), format!("{}", out.len())));
             }
@@ -328,7 +370,7 @@ impl<'m, F: Scalar> Predictor<'m, F> {
         let params = self.carried.as_deref().unwrap_or(&network.params);
         let (workers, run) = self.executor.inference(&network.graph, params, rows);
         let shard = &mut workers[0].shard;
-        if shard.rows == (0..rows) {
+        if shard.rows == (0..rows) && shard.has_shapes_of(&run) {
             shard.forget_refusal();
         } else {
             shard.set_rows(&run, 0..rows);

@@ -6,6 +6,7 @@ use super::network::Network;
 use super::operation::{Operation, Several, Single};
 use crate::Scalar;
 use crate::layers::{Layer, MultiLayer};
+use crate::tensor::Shape;
 
 /// What a model is made of, as its user said it.
 pub(crate) struct Recipe<F: Scalar> {
@@ -18,7 +19,7 @@ pub(crate) struct Recipe<F: Scalar> {
 
 /// An input, or a call of a layer on outputs of earlier entries.
 pub(crate) enum Entry<F: Scalar> {
-    Input { name: Option<String>, shape: Vec<usize>, batch: Option<usize> },
+    Input { name: Option<String>, shape: Shape, batch: Option<usize> },
     Call { layer: AnyLayer<F>, inputs: Vec<(usize, usize)> },
 }
 

@@ -1,10 +1,12 @@
 //! One shard of a batch going through the graph: its values, gradients and caches, all memory reused.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::graph::{Graph, Node};
 use super::operation::{AnyCache, Coupled};
 use super::plan::{Plan, Seam, Seed};
+use super::shapes::Shapes;
 use crate::kernels::aligned::Aligned;
 use crate::kernels::elementwise;
 use crate::layers::{
@@ -30,6 +32,8 @@ pub(crate) struct Shard<F> {
     pub number: usize,
     /// Its rows within the batch.
     pub rows: Range<usize>,
+    /// Which shapes its tensors have; none before the first batch.
+    shapes: Option<Arc<Shapes>>,
     /// Inputs that it gathered itself, in training from a data set.
     pub inputs: Vec<Tensor<F>>,
     /// Every output of every node; those without memory of their own are shapes only.
@@ -50,14 +54,16 @@ pub(crate) struct Shard<F> {
 
 impl<F: Scalar> Shard<F> {
     pub fn new(number: usize, graph: &Graph<F>) -> Self {
-        let tensors = || graph.shapes.iter().map(|shape| Tensor::without_rows(shape)).collect();
+        let tensors = |count| (0..count).map(|_| Tensor::default()).collect();
+        let count = graph.axes.len();
         Self {
             number,
             rows: 0..0,
-            inputs: graph.inputs.iter().map(|input| Tensor::without_rows(&input.shape)).collect(),
-            values: tensors(),
-            masks: vec![Vec::new(); graph.shapes.len()],
-            grads: tensors(),
+            shapes: None,
+            inputs: tensors(graph.inputs.len()),
+            values: tensors(count),
+            masks: vec![Vec::new(); count],
+            grads: tensors(count),
             caches: graph.nodes.iter().map(|node| graph.layer(node).map(|layer| layer.operation.new_cache())).collect(),
             param_grads: Aligned::new(),
             grad_state: graph.specs.iter().map(GradState::new).collect(),
@@ -69,6 +75,9 @@ impl<F: Scalar> Shard<F> {
 
     /// Makes room for the rows `rows` of a batch.
     pub fn set_rows(&mut self, run: &Run<'_, F>, rows: Range<usize>) {
+        if !self.has_shapes_of(run) {
+            self.take_shapes(&run.plan.shapes);
+        }
         let memory = &run.plan.memory;
         let inputs = run.graph.inputs.len();
         for (slot, value) in self.values.iter_mut().enumerate() {
@@ -79,10 +88,24 @@ impl<F: Scalar> Shard<F> {
             }
         }
         for (slot, mask) in self.masks.iter_mut().enumerate() {
-            mask.resize(rows.len() * run.graph.mask_lens[slot], true);
+            mask.resize(rows.len() * run.plan.shapes.mask_lens[slot], true);
         }
         self.rows = rows;
         self.refused = None;
+    }
+
+    /// Whether its tensors have the shapes of this run's rows.
+    #[inline]
+    pub fn has_shapes_of(&self, run: &Run<'_, F>) -> bool {
+        self.shapes.as_ref().is_some_and(|shapes| Arc::ptr_eq(shapes, &run.plan.shapes))
+    }
+
+    /// Gives its tensors shapes, without rows; their memory stays.
+    fn take_shapes(&mut self, shapes: &Arc<Shapes>) {
+        for tensors in [&mut self.inputs, &mut self.values, &mut self.grads] {
+            tensors.iter_mut().zip(&shapes.of).for_each(|(tensor, shape)| tensor.set_row_shape(shape));
+        }
+        self.shapes = Some(shapes.clone());
     }
 
     /// For a further pass over as many rows.

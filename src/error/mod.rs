@@ -85,6 +85,17 @@ pub enum Error {
         /// Which optimizer step it was, counted from 0 since the model was compiled.
         step: u64,
     },
+    /// A layer whose parameters would depend on the size of an axis that is open.
+    #[error(
+        "its parameter `{parameter}` would depend on {} of the input, open until a batch is there; reduce what is open before it, as with a global pool or a recurrent layer",
+        axes_of(axes)
+    )]
+    OpenAxis {
+        /// The parameter.
+        parameter: String,
+        /// The axes of the layer's input, the batch being axis 0.
+        axes: Vec<usize>,
+    },
     /// The graph of a model is not one that can be run.
     #[error("model `{model}`: {problem}")]
     Graph {
@@ -229,6 +240,11 @@ impl Error {
 pub(crate) fn show(shape: &[usize]) -> String {
     let axes: Vec<String> = shape.iter().map(ToString::to_string).collect();
     format!("({})", axes.join(", "))
+}
+
+fn axes_of(axes: &[usize]) -> String {
+    let numbers: Vec<String> = axes.iter().map(ToString::to_string).collect();
+    format!("ax{} {}", if axes.len() == 1 { "is" } else { "es" }, numbers.join(", "))
 }
 
 fn list(known: &[String]) -> String {

@@ -40,11 +40,7 @@ impl<F: Scalar> Learner<F> for Gan<F> {
     }
 
     fn check(&self, call: &str, data: &dyn Dataset<F>) -> Result<()> {
-        let expected: Vec<&[usize]> = self.discriminator.graph.inputs.iter().map(|input| &input.shape[..]).collect();
-        let inputs = data.input_shapes();
-        if inputs != expected {
-            return Err(Error::data(call, format!("samples of shapes {expected:?}"), format!("{inputs:?}")));
-        }
+        self.discriminator.graph.shapes_of(call, &data.input_shapes())?;
         no_targets(call, data)
     }
 

@@ -203,11 +203,10 @@ impl<F: Scalar> GanBuilder<F> {
     pub fn build(self) -> Result<Gan<F>> {
         let Self { generator, discriminator, options, .. } = self;
         let (generator, discriminator) = (generator.model, discriminator.model);
-        let (made, taken) = (generator.output_shape(0), discriminator.input_shape(0));
-        if made != taken {
-            let expected =
-                format!("a generator that makes {}, which the discriminator takes", crate::error::show(taken));
-            return Err(Error::data("Gan", expected, crate::error::show(made)));
+        let (made, taken) = (generator.output_axes(0), discriminator.input_axes(0));
+        if !made.fixed().is_some_and(|made| taken.fits(made)) {
+            let expected = format!("a generator that makes {taken}, which the discriminator takes");
+            return Err(Error::data("Gan", expected, made.to_string()));
         }
         let labels = |model: &Model<F>| model.graph.inputs.len() == 2;
         if labels(&generator) != labels(&discriminator) {

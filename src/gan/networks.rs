@@ -77,10 +77,10 @@ impl<F: Scalar> Generator<F> {
     /// If its first input is no row of numbers, it has more than two inputs, or several outputs.
     pub fn new(model: Model<F>) -> Result<Self> {
         check_ends("generator", &model)?;
-        let noise = model.input_shape(0);
-        if noise.len() != 1 {
+        let noise = model.input_axes(0);
+        if !noise.fixed().is_some_and(|noise| noise.len() == 1) {
             let expected = "a generator whose first input has the shape (batch, latent)";
-            return Err(Error::data("Generator::new", expected, crate::error::show(noise)));
+            return Err(Error::data("Generator::new", expected, noise.to_string()));
         }
         Ok(Self { model })
     }
@@ -156,14 +156,10 @@ impl<F: Scalar> Discriminator<F> {
     /// If it gives more than one number, ends in a sigmoid, has more than two inputs, or several outputs.
     pub fn new(model: Model<F>) -> Result<Self> {
         check_ends("discriminator", &model)?;
-        let score = model.output_shape(0);
-        if volume(score) != 1 {
+        let score = model.output_axes(0);
+        if score.fixed().map(volume) != Some(1) {
             let expected = "a discriminator that gives one number a sample";
-            return Err(Error::data(
-                "Discriminator::new",
-                expected,
-                format!("an output of {}", crate::error::show(score)),
-            ));
+            return Err(Error::data("Discriminator::new", expected, format!("an output of {}", score)));
         }
         if model.output_activation() == Some(Activation::Sigmoid) {
             let expected = "a discriminator that gives logits";

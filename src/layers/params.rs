@@ -77,6 +77,8 @@ pub struct ParamBuilder<'a, F> {
     prefix: String,
     first: usize,
     batch: Option<usize>,
+    /// Whether only names and shapes are asked for.
+    dry: bool,
 }
 
 impl<F> std::fmt::Debug for ParamBuilder<'_, F> {
@@ -93,12 +95,18 @@ impl<'a, F: Scalar> ParamBuilder<'a, F> {
     /// A builder that adds to `specs` and `values`. Initial values depend on the seed and on `path` alone.
     pub(crate) fn new(specs: &'a mut Vec<ParamSpec>, values: &'a mut Vec<F>, seed: u64, path: &'a str) -> Self {
         let first = specs.len();
-        Self { specs, values, seed, path, prefix: String::new(), first, batch: None }
+        Self { specs, values, seed, path, prefix: String::new(), first, batch: None, dry: false }
     }
 
     /// For a model whose batches all have `batch` rows.
     pub(crate) fn with_batch(mut self, batch: Option<usize>) -> Self {
         self.batch = batch;
+        self
+    }
+
+    /// For names and shapes alone: no value is made.
+    pub(crate) fn without_values(mut self) -> Self {
+        self.dry = true;
         self
     }
 
@@ -129,6 +137,7 @@ impl<'a, F: Scalar> ParamBuilder<'a, F> {
             prefix: format!("{}{prefix}", self.prefix),
             first: self.first,
             batch: self.batch,
+            dry: self.dry,
         }
     }
 
@@ -158,7 +167,9 @@ impl<'a, F: Scalar> ParamBuilder<'a, F> {
     ) -> Result<&mut ParamSpec> {
         let start = self.values.len();
         self.push(name, shape, initializer.borrow(), true)?;
-        adjust(&mut self.values[start..]);
+        if !self.dry {
+            adjust(&mut self.values[start..]);
+        }
         Ok(self.specs.last_mut().expect("just pushed"))
     }
 
@@ -193,10 +204,12 @@ impl<'a, F: Scalar> ParamBuilder<'a, F> {
         }
         let start = self.values.len();
         let len = checked_volume(shape)?;
-        self.values.try_reserve(len).map_err(|_| Error::shape("a tensor that fits into memory", shape))?;
-        self.values.resize(start + len, F::zero());
-        let mut rng = random::rng(self.seed, format!("{}/{name}", self.path));
-        initializer.fill(shape, &mut self.values[start..], &mut rng)?;
+        if !self.dry {
+            self.values.try_reserve(len).map_err(|_| Error::shape("a tensor that fits into memory", shape))?;
+            self.values.resize(start + len, F::zero());
+            let mut rng = random::rng(self.seed, format!("{}/{name}", self.path));
+            initializer.fill(shape, &mut self.values[start..], &mut rng)?;
+        }
         self.specs.push(ParamSpec {
             name,
             shape: shape.to_vec(),

@@ -2,7 +2,31 @@
 
 use super::reduction::{RowWeights, Sums, divide};
 use super::{Loss, LossContext, Reduction};
-use crate::{Activation, Scalar, Tensor, View, ViewMut};
+use crate::{Activation, Result, Scalar, Tensor, View, ViewMut};
+
+/// The shapes of what a loss takes and gives for outputs whose samples have one shape.
+#[derive(Debug)]
+pub(crate) struct LossShapes {
+    /// A sample of the output.
+    pub prediction: Vec<usize>,
+    /// A row of the target.
+    pub target: Vec<usize>,
+    /// The values of a row; of a loss of the whole batch, all.
+    pub values: Vec<usize>,
+    /// How many sums over the batch the loss needs.
+    pub sums: usize,
+}
+
+impl LossShapes {
+    pub fn of<F: Scalar, L: Loss<F> + ?Sized>(loss: &L, prediction: &[usize]) -> Result<Self> {
+        Ok(Self {
+            prediction: prediction.to_vec(),
+            target: loss.target_shape(prediction)?,
+            values: loss.values_shape(prediction),
+            sums: loss.sums(prediction),
+        })
+    }
+}
 
 /// The memory of one output's loss on one shard: target, weights, values.
 pub(crate) struct OutputLoss<F> {
@@ -23,32 +47,30 @@ pub(crate) struct OutputLoss<F> {
 }
 
 impl<F: Scalar> OutputLoss<F> {
-    /// For a loss on an output whose samples have the shape `prediction`.
-    pub fn new<L: Loss<F> + ?Sized>(loss: &L, prediction: &[usize], weights: Option<&[usize]>) -> Self {
-        let target = loss.target_shape(prediction).expect("checked when compiled");
-        let mut values_shape = if loss.of_batch() { vec![] } else { vec![0] };
-        values_shape.extend(loss.values_shape(prediction));
+    /// For a loss, with or without sample weights.
+    pub fn new<L: Loss<F> + ?Sized>(loss: &L, weighted: bool) -> Self {
         Self {
-            target: Tensor::without_rows(&target),
-            sample_weights: weights.map(Tensor::without_rows),
+            target: Tensor::default(),
+            sample_weights: weighted.then(Tensor::default),
             rows: RowWeights::default(),
-            sums: vec![F::zero(); loss.sums(prediction)],
+            sums: Vec::new(),
             of_batch: loss.of_batch(),
-            values_shape,
+            values_shape: Vec::new(),
             values: Vec::new(),
             scaled: Vec::new(),
             total: 0.0,
         }
     }
 
-    /// Makes room for `rows` rows of target and weights.
-    pub fn set_rows(&mut self, rows: usize) {
-        self.target.set_rows(rows);
-        if !self.of_batch {
-            self.values_shape[0] = rows;
-        }
-        if let Some(weights) = &mut self.sample_weights {
-            weights.set_rows(rows);
+    /// Makes room for `rows` rows of target and weights, where a row of the weights has the shape `weights`.
+    pub fn make_room(&mut self, rows: usize, shapes: &LossShapes, weights: Option<&[usize]>) {
+        self.target.reshape_rows(rows, &shapes.target);
+        self.values_shape.clear();
+        self.values_shape.extend((!self.of_batch).then_some(rows));
+        self.values_shape.extend_from_slice(&shapes.values);
+        self.sums.resize(shapes.sums, F::zero());
+        if let Some(own) = &mut self.sample_weights {
+            own.reshape_rows(rows, weights.unwrap_or_default());
         }
     }
 

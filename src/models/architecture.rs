@@ -11,6 +11,7 @@ use crate::engine::graph::Graph;
 use crate::engine::operation::Operation;
 use crate::engine::recipe::{Entry, LayerKind, Recipe};
 use crate::engine::{AnyLayer, IntoLayer, Network};
+use crate::tensor::Shape;
 use crate::{Error, Result, Scalar};
 
 /// One call's place in a configuration: layer, which of its calls, which output.
@@ -79,9 +80,9 @@ impl Sharing {
             };
             match entry {
                 Entry::Input { shape, batch, .. } => {
-                    let mut options = json!({ "name": name, "shape": shape });
+                    let mut options = json!({ "name": name, "shape": shape.axes() });
                     if let Some(rows) = batch {
-                        let axes = std::iter::once(rows).chain(shape);
+                        let axes = std::iter::once(Some(*rows)).chain(shape.axes().iter().copied());
                         options = json!({ "name": name, "batch_shape": axes.collect::<Vec<_>>() });
                     }
                     layers.push((name.clone(), json!({ "class_name": "InputLayer", "config": options }), Vec::new()));
@@ -197,15 +198,18 @@ fn make_new_layer<F: Scalar>(spec: &Value, registry: &Registry<F>) -> Result<Any
     registry.make_layer(&class, &options)
 }
 
-/// The shape of an input, from `shape` or from `batch_shape` without its first axis.
-fn input_shape(options: &Config) -> Result<Option<Vec<usize>>> {
-    if let Some(shape) = options.get("shape") {
-        return Vec::from_value(shape).map(Some);
+/// The shape of an input, from `shape` or from `batch_shape` without its first axis; `null` is an open axis.
+fn input_shape(options: &Config) -> Result<Option<Shape>> {
+    let axis = |axis: &Value| if axis.is_null() { Ok(None) } else { usize::from_value(axis).map(Some) };
+    let shape = |axes: &[Value]| Ok(Some(Shape::new(axes.iter().map(axis).collect::<Result<Vec<_>>>()?)));
+    if let Some(given) = options.get("shape") {
+        return match given.as_array() {
+            Some(axes) => shape(axes),
+            None => Vec::from_value(given).map(|sizes| Some(sizes.into())),
+        };
     }
     match options.get("batch_shape").or_else(|| options.get("batch_input_shape")) {
-        Some(Value::Array(axes)) if !axes.is_empty() => {
-            axes[1..].iter().map(usize::from_value).collect::<Result<_>>().map(Some)
-        }
+        Some(Value::Array(axes)) if !axes.is_empty() => shape(&axes[1..]),
         _ => Ok(None),
     }
 }

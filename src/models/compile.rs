@@ -72,8 +72,6 @@ impl<F: Scalar> Compile<F> {
             loss,
             reduction,
             weight: 1.0,
-            values: 1,
-            sums: 0,
             metrics: Vec::new(),
         });
         self

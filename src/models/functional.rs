@@ -8,6 +8,7 @@ use super::Model;
 use super::compile::Compile;
 use crate::engine::recipe::{Entry, Recipe};
 use crate::engine::{AnyLayer, IntoLayer};
+use crate::tensor::{IntoShape, Shape};
 use crate::{Error, Result, Scalar};
 
 /// A tensor that does not exist yet: an input of a model to be, or what a layer will make of others.
@@ -64,7 +65,7 @@ impl<F: Scalar> Drop for Origin<F> {
 }
 
 enum Kind<F: Scalar> {
-    Input { name: Option<String>, shape: Vec<usize>, batch: Option<usize> },
+    Input { name: Option<String>, shape: Shape, batch: Option<usize> },
     Call { layer: AnyLayer<F>, inputs: Vec<Symbol<F>> },
 }
 
@@ -73,20 +74,21 @@ enum Kind<F: Scalar> {
 pub enum Input {}
 
 impl Input {
-    /// An input whose samples have the shape `shape`, computed in `f32`.
+    /// An input whose samples have the shape `shape`, computed in `f32`: an array of sizes, or a tuple with [`None`] for each
+    /// axis whose size is known by batch, `(None, None, 3)`.
     #[allow(clippy::new_ret_no_self)] // as in Keras, an `Input` is the symbol that comes of it
-    pub fn new(shape: impl Into<Vec<usize>>) -> Symbol<f32> {
+    pub fn new(shape: impl IntoShape) -> Symbol<f32> {
         Self::of(shape)
     }
 
     /// The same, computed in `f64`.
-    pub fn f64(shape: impl Into<Vec<usize>>) -> Symbol<f64> {
+    pub fn f64(shape: impl IntoShape) -> Symbol<f64> {
         Self::of(shape)
     }
 
     /// The same, for either scalar.
-    pub fn of<F: Scalar>(shape: impl Into<Vec<usize>>) -> Symbol<F> {
-        Symbol::new(Kind::Input { name: None, shape: shape.into(), batch: None })
+    pub fn of<F: Scalar>(shape: impl IntoShape) -> Symbol<F> {
+        Symbol::new(Kind::Input { name: None, shape: shape.into_shape(), batch: None })
     }
 }
 
@@ -271,7 +273,6 @@ impl<F: Scalar> ModelBuilder<F> {
                     entries.push(Entry::Call { layer: layer.clone(), inputs });
                 }
                 Kind::Input { shape, .. } if !position.contains_key(number) => {
-                    let shape = crate::error::show(shape);
                     return Err(problem(format!("an input of shape {shape} is used but not among the model's inputs")));
                 }
                 Kind::Input { .. } => (),

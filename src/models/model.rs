@@ -63,7 +63,8 @@ impl<F: Scalar> Model<F> {
             let output = &self.graph.output_names[i];
             let class = objective.loss.describe().class;
             let context = |error: Error| error.within(format!("loss {class} of output `{output}`"));
-            let shape = self.output_shape(i);
+            // Where axes are open, at the sizes at which the network was built.
+            let shape = self.graph.built_shape(self.graph.outputs[i]);
             if shape.is_empty() {
                 return Err(context(Error::shape("an output with an axis beside the batch", shape)));
             }
@@ -72,8 +73,6 @@ impl<F: Scalar> Model<F> {
                 let context = |error: Error| error.within(format!("metric `{}` of output `{output}`", watched.name));
                 watched.metric.check(shape, &target).map_err(context)?;
             }
-            objective.values = crate::tensor::volume(&objective.loss.values_shape(shape));
-            objective.sums = objective.loss.sums(shape);
             if objective.reduction == Reduction::None {
                 return Err(context(Error::option("reduction", "one that gives a single value to train for", "none")));
             }

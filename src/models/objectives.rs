@@ -18,10 +18,6 @@ pub(crate) struct Objective<F: Scalar> {
     pub reduction: Reduction,
     /// What its loss counts in the sum over the outputs.
     pub weight: f64,
-    /// How many values the loss has a sample.
-    pub values: usize,
-    /// How many sums over the batch the loss needs.
-    pub sums: usize,
     pub metrics: Vec<Watched<F>>,
 }
 

@@ -100,6 +100,7 @@ impl<F: Scalar> Registry<F> {
     pub(super) fn for_one_model(&self) -> Self {
         Self {
             layers: self.layers.clone(),
+            cells: self.cells.clone(),
             losses: self.losses.clone(),
             metrics: self.metrics.clone(),
             optimizers: self.optimizers.clone(),

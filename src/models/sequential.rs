@@ -7,6 +7,7 @@ use crate::engine::{AnyLayer, IntoLayer};
 use crate::losses::Loss;
 use crate::metrics::Metric;
 use crate::optimizers::Optimizer;
+use crate::tensor::{IntoShape, Shape};
 use crate::{Error, Result, Scalar};
 
 /// Builds a model that is a chain of layers: each takes the output of the one before.
@@ -38,7 +39,7 @@ use crate::{Error, Result, Scalar};
 pub struct Sequential<F: Scalar = f32> {
     name: String,
     seed: u64,
-    input: Option<Vec<usize>>,
+    input: Option<Shape>,
     batch: Option<usize>,
     layers: Vec<AnyLayer<F>>,
     compile: Compile<F>,
@@ -80,8 +81,8 @@ impl<F: Scalar> Default for Sequential<F> {
 
 impl<F: Scalar> Sequential<F> {
     /// The shape of one sample, without the batch axis.
-    pub fn input(mut self, shape: impl Into<Vec<usize>>) -> Self {
-        self.input = Some(shape.into());
+    pub fn input(mut self, shape: impl IntoShape) -> Self {
+        self.input = Some(shape.into_shape());
         self
     }
 

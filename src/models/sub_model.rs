@@ -8,6 +8,7 @@ use super::Model;
 use crate::engine::identity::Identity;
 use crate::engine::recipe::{Entry, LayerKind, Recipe};
 use crate::engine::{AnyLayer, Network};
+use crate::tensor::Shape;
 use crate::{Error, Result, Scalar};
 
 /// An output of a step: which step, which of its outputs.
@@ -19,7 +20,7 @@ struct Step<'a, F: Scalar> {
     call: Option<(&'a AnyLayer<F>, Vec<Place>)>,
     /// The layers of the whole model that it calls.
     layers: Range<usize>,
-    shapes: Vec<&'a [usize]>,
+    shapes: Vec<&'a Shape>,
     batch: Option<usize>,
 }
 
@@ -132,7 +133,7 @@ impl<F: Scalar> Model<F> {
             let Step { name, shapes, batch, .. } = &all.steps[step];
             positions.insert((step, output), (entries.len(), 0));
             let name = Some(names.free(name));
-            entries.push(Entry::Input { name, shape: shapes[output].to_vec(), batch: *batch });
+            entries.push(Entry::Input { name, shape: shapes[output].clone(), batch: *batch });
             identities.push(Vec::new());
         }
         for &number in needed {
@@ -218,7 +219,7 @@ impl<'a, F: Scalar> Steps<'a, F> {
                 }
                 _ => {
                     let slots = graph.entry_outputs[number].iter();
-                    let shapes: Vec<&[usize]> = slots.map(|&slot| graph.shapes[slot].as_slice()).collect();
+                    let shapes: Vec<&Shape> = slots.map(|&slot| &graph.axes[slot]).collect();
                     let at = self.steps.len();
                     let outputs = (0..shapes.len()).map(|output| (at, output)).collect();
                     self.steps.push(Step { name: name.clone(), call, layers, shapes, batch: graph.batch() });

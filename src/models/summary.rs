@@ -42,7 +42,7 @@ impl Summary {
                 if !chain {
                     let input = &graph.inputs[node.outputs.start];
                     let layer = format!("{} (Input)", input.name);
-                    rows.push(Row { layer, output: batch_shape(&input.shape), params: 0, from: String::new() });
+                    rows.push(Row { layer, output: input.shape.with_batch(), params: 0, from: String::new() });
                 }
                 continue;
             };
@@ -54,7 +54,7 @@ impl Summary {
                 params += count;
                 *(if spec.learned && network.trains[number] { &mut trainable } else { &mut fixed }) += count;
             }
-            let outputs: Vec<String> = node.outputs.clone().map(|slot| batch_shape(&graph.shapes[slot])).collect();
+            let outputs: Vec<String> = node.outputs.clone().map(|slot| graph.axes[slot].with_batch()).collect();
             let from: Vec<String> = node.inputs.iter().map(|input| name_of(input.slot)).collect();
             rows.push(Row {
                 layer: format!("{} ({})", layer.name, layer.description.class),
@@ -75,11 +75,6 @@ impl Summary {
     pub fn non_trainable(&self) -> usize {
         self.fixed
     }
-}
-
-fn batch_shape(shape: &[usize]) -> String {
-    let axes: Vec<String> = std::iter::once("None".into()).chain(shape.iter().map(ToString::to_string)).collect();
-    format!("({})", axes.join(", "))
 }
 
 /// 101770 → 101,770

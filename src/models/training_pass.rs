@@ -3,6 +3,7 @@
 //! `fit`, `evaluate` and the steps of a user's loop all go through here.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::objectives::Objective;
 use crate::data::{Batch, Dataset};
@@ -10,12 +11,14 @@ use crate::engine::executor::{Executor, Finished, Lane, Work};
 use crate::engine::graph::Graph;
 use crate::engine::partial::ShardGradients;
 use crate::engine::plan::Wanted;
+use crate::engine::shapes::{MOST_KEPT, Shapes};
 use crate::engine::{Network, agree, check_batch, join_tree, sum_tree};
 use crate::kernels::elementwise;
 use crate::layers::Mode;
-use crate::losses::output::{OutputLoss, known_denominator};
+use crate::losses::output::{LossShapes, OutputLoss, known_denominator};
 use crate::losses::reduction::{Sums, divide};
 use crate::optimizers::Driver;
+use crate::tensor::volume;
 use crate::{Activation, Error, Result, Scalar, Tensor, View, ViewMut};
 
 /// What a step works on, beside the network.
@@ -37,6 +40,8 @@ pub(crate) struct TrainingPass<F: Scalar> {
     fused: Vec<Option<Activation>>,
     /// For each output, the shape of a row of its weights, where there are any.
     weights: Vec<Option<Vec<usize>>>,
+    /// The shapes of each output's loss by those of the network's outputs; the last are the present batch's.
+    shapes: Vec<(Arc<Shapes>, Vec<LossShapes>)>,
     /// D of each output's loss.
     denominators: Vec<Option<f64>>,
     /// The sums that each output's loss needs over the batch.
@@ -53,6 +58,7 @@ impl<F: Scalar> Default for TrainingPass<F> {
             executor: None,
             fused: Vec::new(),
             weights: Vec::new(),
+            shapes: Vec::new(),
             denominators: Vec::new(),
             totals: Vec::new(),
             losses: Vec::new(),
@@ -71,8 +77,8 @@ pub(crate) struct Targets<F: Scalar> {
 
 /// What is done with each shard of a batch.
 struct Losses<'a, F: Scalar> {
-    graph: &'a Graph<F>,
     objectives: &'a [Objective<F>],
+    shapes: &'a [LossShapes],
     fused: &'a [Option<Activation>],
     weights: &'a [Option<Vec<usize>>],
     denominators: &'a [Option<f64>],
@@ -87,25 +93,23 @@ impl<F: Scalar> Work<F> for Losses<'_, F> {
     type Own = Targets<F>;
 
     fn own(&self) -> Targets<F> {
-        let outputs = self.objectives.iter().zip(&self.graph.outputs).zip(self.weights);
-        let losses = outputs.map(|((objective, &slot), weights)| {
-            OutputLoss::new(objective.loss.as_ref(), &self.graph.shapes[slot], weights.as_deref())
-        });
+        let outputs = self.objectives.iter().zip(self.weights);
+        let losses = outputs.map(|(objective, weights)| OutputLoss::new(objective.loss.as_ref(), weights.is_some()));
         Targets { losses: losses.collect(), penalty: 0.0, failed: None }
     }
 
     fn load(&self, own: &mut Targets<F>, rows: Range<usize>, inputs: &mut [Tensor<F>]) {
         let data = self.data.expect("a forward pass has a batch");
-        for loss in &mut own.losses {
-            loss.set_rows(rows.len());
+        for ((loss, shapes), weights) in own.losses.iter_mut().zip(self.shapes).zip(self.weights) {
+            loss.make_room(rows.len(), shapes, weights.as_deref());
         }
         let mut batch = Batch { inputs, outputs: &mut own.losses, step: self.step };
         own.failed = data.dataset.gather(&data.rows[rows], &mut batch).err();
         if data.check && own.failed.is_none() {
-            let outputs = self.objectives.iter().zip(&own.losses).zip(&self.graph.outputs);
+            let outputs = self.objectives.iter().zip(&own.losses).zip(self.shapes);
             own.failed = outputs
-                .map(|((objective, loss), &slot)| {
-                    objective.loss.check_targets("fit", &self.graph.shapes[slot], loss.target.view())
+                .map(|((objective, loss), shapes)| {
+                    objective.loss.check_targets("fit", &shapes.prediction, loss.target.view())
                 })
                 .find_map(Result::err);
         }
@@ -136,10 +140,18 @@ impl<F: Scalar> Work<F> for Losses<'_, F> {
 }
 
 impl<F: Scalar> TrainingPass<F> {
-    /// Makes what steps on this data set need.
-    pub fn prepare(&mut self, network: &Network<F>, objectives: &[Objective<F>], dataset: &dyn Dataset<F>) {
+    /// Makes what steps on this data set need, whose rows fit the network.
+    ///
+    /// # Errors
+    /// If a layer refuses what comes to it.
+    pub fn prepare(
+        &mut self,
+        network: &Network<F>,
+        objectives: &[Objective<F>],
+        dataset: &dyn Dataset<F>,
+    ) -> Result<()> {
         let weights = dataset.weight_shapes();
-        if weights != self.weights
+        if weights.iter().map(Option::is_some).ne(self.weights.iter().map(Option::is_some))
             && let Some(executor) = &mut self.executor
         {
             executor.clear();
@@ -154,7 +166,30 @@ impl<F: Scalar> TrainingPass<F> {
         }
         self.denominators.resize(objectives.len(), None);
         self.losses.resize(objectives.len(), 0.0);
-        self.totals = objectives.iter().map(|objective| vec![F::zero(); objective.sums]).collect();
+        let executor = self.executor.as_mut().expect("just made");
+        executor.take_shapes(dataset.input_shapes().iter().map(Vec::as_slice))?;
+        let shapes = executor.shapes().expect("just taken").clone();
+        self.take_shapes(shapes, &network.graph, objectives)
+    }
+
+    /// Brings the shapes of the losses to the end that belong to these shapes of outputs.
+    fn take_shapes(&mut self, shapes: Arc<Shapes>, graph: &Graph<F>, objectives: &[Objective<F>]) -> Result<()> {
+        match self.shapes.iter().rposition(|(known, _)| Arc::ptr_eq(known, &shapes)) {
+            Some(place) => self.shapes[place..].rotate_left(1),
+            None => {
+                let outputs = objectives.iter().zip(&graph.outputs);
+                let of_losses = outputs.map(|(objective, &slot)| LossShapes::of(&*objective.loss, &shapes.of[slot]));
+                let of_losses = of_losses.collect::<Result<Vec<_>>>()?;
+                if self.shapes.len() == MOST_KEPT {
+                    self.shapes.remove(0);
+                }
+                self.shapes.push((shapes, of_losses));
+            }
+        }
+        let (_, of_losses) = self.shapes.last().expect("just put there");
+        self.totals.resize_with(objectives.len(), Vec::new);
+        self.totals.iter_mut().zip(of_losses).for_each(|(totals, of_loss)| totals.resize(of_loss.sums, F::zero()));
+        Ok(())
     }
 
     /// Runs a batch forward and takes its losses; returns the loss of the batch, penalties included. Metrics see the
@@ -176,9 +211,10 @@ impl<F: Scalar> TrainingPass<F> {
         check_batch(if training { "fit" } else { "evaluate" }, &network.graph.inputs, data.rows.len())?;
         self.known = self.known_denominators(network, objectives, data);
         let executor = self.executor.as_mut().expect("prepared before the first step");
+        let (_, shapes) = self.shapes.last().expect("prepared before the first step");
         let work = Losses {
-            graph: &network.graph,
             objectives,
+            shapes,
             fused: &self.fused,
             weights: &self.weights,
             denominators: &self.denominators,
@@ -224,9 +260,10 @@ impl<F: Scalar> TrainingPass<F> {
     /// What the network's exchange gives.
     pub fn backward(&mut self, network: &Network<F>, objectives: &[Objective<F>]) -> Result<()> {
         let executor = self.executor.as_mut().expect("a forward pass went before");
+        let (_, shapes) = self.shapes.last().expect("a forward pass went before");
         let work = Losses {
-            graph: &network.graph,
             objectives,
+            shapes,
             fused: &self.fused,
             weights: &self.weights,
             denominators: &self.denominators,
@@ -280,13 +317,16 @@ impl<F: Scalar> TrainingPass<F> {
         data: &StepData<'_, F>,
     ) -> bool {
         let mut all = true;
-        for (i, (objective, denominator)) in objectives.iter().zip(&mut self.denominators).enumerate() {
+        let (_, shapes) = self.shapes.last().expect("prepared before the first step");
+        for (i, ((objective, denominator), shapes)) in
+            objectives.iter().zip(&mut self.denominators).zip(shapes).enumerate()
+        {
             let slot = network.graph.outputs[i];
-            let values = if objective.loss.of_batch() { objective.values } else { data.rows.len() * objective.values };
+            let values = volume(&shapes.values) * if objective.loss.of_batch() { 1 } else { data.rows.len() };
             let weighted = data.class_weights.is_some() || self.weights[i].is_some();
             let masked = network.graph.masks[slot].is_some() || objective.loss.ignores_rows();
             *denominator = known_denominator(objective.reduction, values, weighted, masked);
-            all &= denominator.is_some() && objective.sums == 0;
+            all &= denominator.is_some() && shapes.sums == 0;
         }
         all
     }

@@ -4,6 +4,7 @@
 //! it becomes an `ndarray` view at no cost where one is wanted.
 
 pub mod inputs;
+mod shape;
 
 use std::ops::{Deref, DerefMut};
 
@@ -11,6 +12,8 @@ use ndarray::{Array, ArrayD, ArrayViewD, ArrayViewMutD, Dimension, IxDyn};
 
 use crate::kernels::aligned::Aligned;
 use crate::{Error, Result, Scalar};
+
+pub use shape::{IntoAxis, IntoShape, Shape};
 
 /// A contiguous, row-major tensor that someone else owns. The first axis is the batch.
 ///
@@ -217,6 +220,19 @@ impl<F: Scalar> Tensor<F> {
     pub(crate) fn reshape_without_memory(&mut self, shape: &[usize]) {
         self.shape.clear();
         self.shape.extend_from_slice(shape);
+    }
+
+    /// Takes the shape `row` for its rows, of which it has none until they are set.
+    pub(crate) fn set_row_shape(&mut self, row: &[usize]) {
+        self.shape.clear();
+        self.shape.push(0);
+        self.shape.extend_from_slice(row);
+    }
+
+    /// Takes `rows` rows of the shape `row`; values are zeros where new and stale where not.
+    pub(crate) fn reshape_rows(&mut self, rows: usize, row: &[usize]) {
+        self.set_row_shape(row);
+        self.set_rows(rows);
     }
 
     /// A view of all of it.

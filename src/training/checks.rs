@@ -28,8 +28,11 @@ pub(crate) fn check_arrays<F: Scalar>(
             return Err(Error::data(call, format!("finite numbers in input `{}`", input.name), received));
         }
     }
+    let shapes = network.graph.shapes_for(arrays.inputs.iter().map(|given| &given.shape[1..]));
+    let shapes = shapes.map_err(|error| error.within(call))?;
+    let sample = |i: usize| &shapes.of[network.graph.outputs[i]][..];
     for (i, (given, objective)) in arrays.targets.iter().zip(objectives).enumerate() {
-        let (sample, output) = (network.output_shape(i), &network.graph.output_names[i]);
+        let (sample, output) = (sample(i), &network.graph.output_names[i]);
         let row = objective.loss.target_shape(sample)?;
         let class = objective.loss.describe().class;
         check_rows_loosely(call, &format!("a target for output `{output}` ({class})"), &row, given.shape).map_err(
@@ -61,7 +64,7 @@ pub(crate) fn check_arrays<F: Scalar>(
     for (i, (given, objective)) in arrays.weights.iter().zip(objectives).enumerate() {
         objective.check_weighted(call, "sample")?;
         let mut values = vec![rows];
-        values.extend(objective.loss.values_shape(network.output_shape(i)));
+        values.extend(objective.loss.values_shape(sample(i)));
         check_weights(call, &values, given.shape)?;
         if let Some((row, value)) = given.not_finite() {
             return Err(Error::data(call, "finite sample weights", format!("{value} at row {row}")));
@@ -80,25 +83,22 @@ pub(crate) fn check_dataset<F: Scalar>(
     if dataset.is_empty() {
         return Err(Error::data(call, "at least one row", "none"));
     }
-    let inputs = dataset.input_shapes();
-    let expected: Vec<Vec<usize>> = network.graph.inputs.iter().map(|input| input.shape.clone()).collect();
-    if inputs != expected {
-        return Err(Error::data(call, format!("input rows of shapes {expected:?}"), format!("{inputs:?}")));
-    }
+    let shapes = network.graph.shapes_of(call, &dataset.input_shapes())?;
+    let sample = |i: usize| &shapes.of[network.graph.outputs[i]][..];
     let targets = dataset.target_shapes();
     if targets.len() != objectives.len() {
         let expected = format!("targets for {} outputs", objectives.len());
         return Err(Error::data(call, expected, format!("{}", targets.len())));
     }
     for (i, (target, objective)) in targets.iter().zip(objectives).enumerate() {
-        let row = objective.loss.target_shape(network.output_shape(i))?;
+        let row = objective.loss.target_shape(sample(i))?;
         let what = format!("a target for output `{}`", network.graph.output_names[i]);
         check_rows_loosely(call, &what, &row, &[&[dataset.len()][..], target].concat())?;
     }
     for (i, (weights, objective)) in dataset.weight_shapes().iter().zip(objectives).enumerate() {
         let Some(weights) = weights else { continue };
         let mut values = vec![dataset.len()];
-        values.extend(objective.loss.values_shape(network.output_shape(i)));
+        values.extend(objective.loss.values_shape(sample(i)));
         check_weights(call, &values, &[&[dataset.len()][..], weights].concat())?;
     }
     Ok(())

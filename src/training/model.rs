@@ -58,7 +58,7 @@ impl<F: Scalar> Learner<F> for Model<F> {
     fn train_step(&mut self, batch: &mut StepBatch<'_, F>, logs: &mut Running) -> Result<()> {
         let (network, compiled) = self.parts_mut("fit")?;
         if batch.fresh {
-            compiled.pass.prepare(network, &compiled.objectives, batch.dataset);
+            compiled.pass.prepare(network, &compiled.objectives, batch.dataset)?;
         }
         let mode = Mode::Training { seed: network.seed, step: compiled.driver.steps() };
         let loss = compiled.pass.forward(network, &mut compiled.objectives, &batch.step_data(), mode)?;
@@ -172,7 +172,7 @@ fn test<F: Scalar>(
 ) -> Result<()> {
     let Evaluation { objectives, pass } = evaluation;
     if fresh {
-        pass.prepare(network, objectives, data.dataset);
+        pass.prepare(network, objectives, data.dataset)?;
     }
     logs.add("loss", pass.forward(network, objectives, data, Mode::Inference)?);
     pass.for_each_loss(objectives, |name, loss| logs.add(name, loss));
@@ -335,7 +335,7 @@ impl<F: Scalar> Model<F> {
         let rows: Vec<usize> = (0..arrays.len()).collect();
         let data = StepData { dataset: &arrays, rows: &rows, class_weights: class_weights.as_deref(), check: false };
         let (network, compiled) = self.parts_mut(call)?;
-        compiled.pass.prepare(network, &compiled.objectives, &arrays);
+        compiled.pass.prepare(network, &compiled.objectives, &arrays)?;
         reset_metrics(&mut compiled.objectives);
         let mode = Mode::Training { seed: network.seed, step: compiled.driver.steps() };
         let threads = network.threads.clone();

@@ -10,6 +10,7 @@
     clippy::unwrap_used
 )]
 
+mod axes;
 mod bad_input;
 mod callbacks;
 mod earlier_files;
@@ -22,9 +23,9 @@ mod optimizers;
 mod parts;
 #[cfg(feature = "plots")]
 mod plots;
+mod predictors;
 #[path = "../refuses/mod.rs"]
 mod refuses;
-mod predictors;
 mod scores;
 mod sharing;
 mod streams;

@@ -110,7 +110,7 @@ impl Subject<'_> {
 
     /// The inputs and what `add` lets follow them, of which the last gives the output.
     fn followed(&self, add: impl FnOnce(&mut Vec<Entry<f64>>)) -> Result<Model<f64>> {
-        let input = |shape: &Vec<usize>| Entry::Input { name: None, shape: shape.clone(), batch: None };
+        let input = |shape: &Vec<usize>| Entry::Input { name: None, shape: shape.clone().into(), batch: None };
         let mut entries: Vec<Entry<f64>> = self.check.inputs.iter().map(input).collect();
         add(&mut entries);
         let outputs = vec![(entries.len() - 1, 0)];

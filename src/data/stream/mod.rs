@@ -1,5 +1,6 @@
 //! Data that comes one after another, from files larger than memory.
 
+mod lengths;
 mod prefetch;
 #[cfg(feature = "csv")]
 mod record;
@@ -11,6 +12,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::sync::Arc;
 
+pub use lengths::BatchSizes;
 #[cfg(feature = "csv")]
 pub use record::Record;
 pub use sample::Sample;
@@ -34,6 +36,8 @@ pub type Items<T> = Box<dyn Iterator<Item = Result<T>> + Send>;
 /// | [`filter`](Self::filter) | keeps some |
 /// | [`shuffle`](Self::shuffle) | mixes items that are near each other, in a buffer |
 /// | [`batch`](Self::batch), [`batch_drop_remainder`](Self::batch_drop_remainder) | items become lists of them |
+/// | [`bucket_by_length`](Self::bucket_by_length) | lists of items whose lengths are alike |
+/// | [`padded_batch`](Stream::padded_batch), [`pad`](Stream::pad) | samples of different lengths brought to one |
 /// | [`repeat`](Self::repeat) | again from the start |
 /// | [`zip`](Self::zip) | pairs with the items of another stream |
 /// | [`take`](Self::take), [`skip`](Self::skip) | the first, or all but the first |

@@ -20,8 +20,8 @@ use crate::{Error, Result, Scalar, Tensor};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Sample<F: Scalar = f32> {
-    inputs: Vec<Tensor<F>>,
-    labels: Labels<F>,
+    pub(super) inputs: Vec<Tensor<F>>,
+    pub(super) labels: Labels<F>,
 }
 
 impl<F: Scalar> Sample<F> {
@@ -50,6 +50,11 @@ impl<F: Scalar> Sample<F> {
             *place = Some(weight);
         }
         self
+    }
+
+    /// The shape of input number `i`: its first axis is the length of a sequence.
+    pub fn input_shape(&self, i: usize) -> Option<&[usize]> {
+        self.inputs.get(i).map(Tensor::shape)
     }
 
     /// The values of input number `i`.
@@ -106,7 +111,8 @@ impl<F: Scalar> SampleBatch<F> {
             if !sample.shapes().eq(samples[0].shapes()) {
                 let show = |sample: &Sample<F>| format!("{:?}", sample.shapes().flatten().collect::<Vec<_>>());
                 let expected = format!("samples of the shapes {}, as the first of the batch", show(&samples[0]));
-                return Err(Error::data(call, expected, format!("{} at row {row} of the batch", show(sample))));
+                let error = Error::data(call, expected, format!("{} at row {row} of the batch", show(sample)));
+                return Err(error.advise("bring samples of different lengths to one with `pad`"));
             }
             let tensors = sample.inputs.iter().chain(&sample.labels.targets).chain(sample.weights().flatten());
             if let Some(value) = tensors.flat_map(Tensor::data).find(|value| !value.is_finite()) {
