@@ -1,14 +1,13 @@
 //! Depthwise convolutions: every channel by itself.
 
-use super::{ConvCache, Placement, Way, add, at_least_one, conv_passes, output_shape};
+use super::Placement;
+use super::one_kernel::{ConvCache, Convolution, Kind};
+use crate::Activation;
 use crate::config::layer_options;
-use crate::constraints::Constraint;
 use crate::initializers::Initializer;
-use crate::kernels::conv::Geometry;
-use crate::layers::spatial::{DataFormat, Padding, PerAxis, axes};
-use crate::layers::{Context, Description, Facts, Grads, Layer, MaskRule, ParamBuilder};
+use crate::layers::acts_as;
+use crate::layers::spatial::{DataFormat, Padding, PerAxis};
 use crate::regularizers::Regularizer;
-use crate::{Activation, Error, Result, Scalar, View, ViewMut};
 
 /// A depthwise convolution over so many axes.
 macro_rules! depthwise_convolution {
@@ -33,64 +32,31 @@ macro_rules! depthwise_convolution {
                 activation: Activation = Activation::Linear => |activation: impl Into<Activation>| activation.into(),
                 /// Whether a bias is added, one an output channel. Default: true.
                 use_bias: bool = true,
-                /// How the kernel starts. Default: Glorot uniform.
-                depthwise_initializer: Initializer = Initializer::GlorotUniform,
-                /// How the bias starts. Default: zeros.
-                bias_initializer: Initializer = Initializer::Zeros,
-                /// A penalty on the kernel. Default: none.
-                depthwise_regularizer: Option<Regularizer> = None => |it: impl Into<Option<Regularizer>>| it.into(),
-                /// A penalty on the bias. Default: none.
-                bias_regularizer: Option<Regularizer> = None => |it: impl Into<Option<Regularizer>>| it.into(),
                 /// A penalty on the output, divided by the batch size. Default: none.
                 activity_regularizer: Option<Regularizer> = None => |it: impl Into<Option<Regularizer>>| it.into(),
-                /// What the kernel is held to after each update. Default: nothing.
-                depthwise_constraint: Option<Constraint> = None => |it: impl Into<Option<Constraint>>| it.into(),
-                /// What the bias is held to after each update. Default: nothing.
-                bias_constraint: Option<Constraint> = None => |it: impl Into<Option<Constraint>>| it.into(),
+            }
+            weights {
+                depthwise: "the kernel" = Initializer::GlorotUniform => "Glorot uniform",
+                bias: "the bias" = Initializer::Zeros => "zeros",
             }
         }
 
         impl $name {
-            fn geometry(&self, input: &[usize]) -> Result<Geometry> {
-                let (_, channels) = axes::<$axes>(input)?;
-                self.placement().geometry(input, filters(channels, self.depth_multiplier)?, channels)
-            }
-
-            fn placement(&self) -> Placement<$axes> {
+            fn acting(&self) -> Convolution<'_, $axes> {
                 let Self { kernel_size, strides, dilation_rate, padding, .. } = *self;
-                Placement { kernel_size, strides, dilation_rate, padding }
-            }
-        }
-
-        impl<F: Scalar> Layer<F> for $name {
-            type Cache = ConvCache<F>;
-
-            fn build(&self, input: &[usize], params: &mut ParamBuilder<'_, F>) -> Result<Vec<usize>> {
-                at_least_one("depth_multiplier", self.depth_multiplier)?;
-                self.placement().check(false)?;
-                let geometry = self.geometry(input)?;
-                self.activation.check(input.len() + 1)?;
-                let kernel = [&self.kernel_size.0[..], &[geometry.channels, self.depth_multiplier]].concat();
-                let (regularizer, constraint) = (self.depthwise_regularizer.as_ref(), self.depthwise_constraint.as_ref());
-                let output = output_shape(&geometry.output[3 - $axes..], geometry.filters)?;
-                add(params, "kernel", &kernel, &self.depthwise_initializer, regularizer, constraint)?;
-                if self.use_bias {
-                    let (regularizer, constraint) = (self.bias_regularizer.as_ref(), self.bias_constraint.as_ref());
-                    add(params, "bias", &[geometry.filters], &self.bias_initializer, regularizer, constraint)?;
+                Convolution {
+                    kind: Kind::Depthwise { multiplier: self.depth_multiplier },
+                    placement: Placement { kernel_size, strides, dilation_rate, padding },
+                    activation: &self.activation,
+                    kernel: &self.depthwise,
+                    bias: self.use_bias.then_some(&self.bias),
+                    activity_regularizer: self.activity_regularizer.as_ref(),
                 }
-                Ok(output)
             }
-
-            conv_passes!(Way::Plain);
         }
-    };
-}
 
-/// Output channels of a depthwise convolution.
-pub(super) fn filters(channels: usize, depth_multiplier: usize) -> Result<usize> {
-    channels
-        .checked_mul(depth_multiplier)
-        .ok_or_else(|| Error::option("depth_multiplier", "small enough for memory", depth_multiplier))
+        acts_as!($name, ConvCache<F>);
+    };
 }
 
 depthwise_convolution! { 1;
