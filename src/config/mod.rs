@@ -132,7 +132,9 @@ impl<T: Setting> Field for T {
 /// The configuration of these options.
 pub(crate) fn write(options: &[(&str, &dyn Field)]) -> Config {
     let mut config = Config::new();
-    options.iter().for_each(|(name, option)| option.write(name, &mut config));
+    for (name, option) in options {
+        option.write(name, &mut config);
+    }
     config
 }
 

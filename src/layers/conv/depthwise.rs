@@ -1,9 +1,8 @@
 //! Depthwise convolutions: every channel by itself.
 
-use super::Placement;
 use super::one_kernel::{ConvCache, Convolution, Kind};
+use super::{Placement, conv_options};
 use crate::Activation;
-use crate::config::layer_options;
 use crate::initializers::Initializer;
 use crate::layers::acts_as;
 use crate::layers::spatial::{DataFormat, Padding, PerAxis};
@@ -12,41 +11,25 @@ use crate::regularizers::Regularizer;
 /// A depthwise convolution over so many axes.
 macro_rules! depthwise_convolution {
     ($axes:literal; $(#[$meta:meta])* $name:ident) => {
-        layer_options! {
+        conv_options! { $axes;
             $(#[$meta])*
             pub struct $name(
                 /// The size of the window.
                 kernel_size: PerAxis<$axes> => impl Into<PerAxis<$axes>>,
             ) {
-                /// From one window to the next. Default: 1.
-                strides: PerAxis<$axes> = PerAxis([1; $axes]) => |it: impl Into<PerAxis<$axes>>| it.into(),
-                /// What becomes of windows at the border. Default: valid.
-                padding: Padding = Padding::Valid,
                 /// How many outputs each channel has. Default: 1.
                 depth_multiplier: usize = 1,
-                /// From one tap of the kernel to the next. Default: 1.
-                dilation_rate: PerAxis<$axes> = PerAxis([1; $axes]) => |it: impl Into<PerAxis<$axes>>| it.into(),
-                /// Where the channels are. Default, and all there is: last.
-                data_format: DataFormat = DataFormat::ChannelsLast,
-                /// What the sums go through. Default: linear.
-                activation: Activation = Activation::Linear => |activation: impl Into<Activation>| activation.into(),
-                /// Whether a bias is added, one an output channel. Default: true.
-                use_bias: bool = true,
-                /// A penalty on the output, divided by the batch size. Default: none.
-                activity_regularizer: Option<Regularizer> = None => |it: impl Into<Option<Regularizer>>| it.into(),
             }
             weights {
                 depthwise: "the kernel" = Initializer::GlorotUniform => "Glorot uniform",
-                bias: "the bias" = Initializer::Zeros => "zeros",
             }
         }
 
         impl $name {
             fn acting(&self) -> Convolution<'_, $axes> {
-                let Self { kernel_size, strides, dilation_rate, padding, .. } = *self;
                 Convolution {
                     kind: Kind::Depthwise { multiplier: self.depth_multiplier },
-                    placement: Placement { kernel_size, strides, dilation_rate, padding },
+                    placement: self.placement(),
                     activation: &self.activation,
                     kernel: &self.depthwise,
                     bias: self.use_bias.then_some(&self.bias),

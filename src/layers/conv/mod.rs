@@ -199,25 +199,43 @@ fn activate<F: Scalar>(activation: &Activation, y: ViewMut<'_, F>, z: &mut Vec<F
     }
 }
 
-/// [`layer_options!`](crate::config::layer_options) with those that every layer with a kernel has.
+/// [`layer_options!`](crate::config::layer_options) with those that all convolutions over so many axes have, and where the
+/// kernel lies by them.
 macro_rules! conv_options {
-    ($(#[$meta:meta])* pub struct $name:ident($($required:tt)*) { $($own:tt)* }) => {
+    (
+        $axes:literal;
+        $(#[$meta:meta])* pub struct $name:ident($($required:tt)*) { $($own:tt)* }
+        weights { $($weights:tt)* }
+    ) => {
         crate::config::layer_options! {
             $(#[$meta])*
             pub struct $name($($required)*) {
+                /// From one window to the next. Default: 1.
+                strides: PerAxis<$axes> = PerAxis([1; $axes]) => |it: impl Into<PerAxis<$axes>>| it.into(),
+                /// What becomes of windows at the border. Default: valid.
+                padding: Padding = Padding::Valid,
+                /// From one tap of the kernel to the next. Default: 1.
+                dilation_rate: PerAxis<$axes> = PerAxis([1; $axes]) => |it: impl Into<PerAxis<$axes>>| it.into(),
                 $($own)*
                 /// Where the channels are. Default, and all there is: last.
                 data_format: DataFormat = DataFormat::ChannelsLast,
                 /// What the sums go through. Default: linear.
                 activation: Activation = Activation::Linear => |activation: impl Into<Activation>| activation.into(),
-                /// Whether a bias is added, one a filter. Default: true.
+                /// Whether a bias is added, one a channel of the output. Default: true.
                 use_bias: bool = true,
-                /// A penalty on the output, divided by the batch size. Default: none.
+                /// A regularizer of the output, divided by the batch size. Default: none.
                 activity_regularizer: Option<Regularizer> = None => |it: impl Into<Option<Regularizer>>| it.into(),
             }
             weights {
-                kernel: "the kernel" = Initializer::GlorotUniform => "Glorot uniform",
+                $($weights)*
                 bias: "the bias" = Initializer::Zeros => "zeros",
+            }
+        }
+
+        impl $name {
+            fn placement(&self) -> Placement<$axes> {
+                let Self { kernel_size, strides, dilation_rate, padding, .. } = *self;
+                Placement { kernel_size, strides, dilation_rate, padding }
             }
         }
     };

@@ -11,7 +11,7 @@ use crate::regularizers::Regularizer;
 /// A convolution over so many axes.
 macro_rules! convolution {
     ($axes:literal, causal: $causal:literal; $(#[$meta:meta])* $name:ident) => {
-        conv_options! {
+        conv_options! { $axes;
             $(#[$meta])*
             pub struct $name(
                 /// How many outputs each window has.
@@ -19,23 +19,17 @@ macro_rules! convolution {
                 /// The size of the window.
                 kernel_size: PerAxis<$axes> => impl Into<PerAxis<$axes>>,
             ) {
-                /// From one window to the next. Default: 1.
-                strides: PerAxis<$axes> = PerAxis([1; $axes]) => |it: impl Into<PerAxis<$axes>>| it.into(),
-                /// What becomes of windows at the border. Default: valid.
-                padding: Padding = Padding::Valid,
-                /// From one tap of the kernel to the next. Default: 1.
-                dilation_rate: PerAxis<$axes> = PerAxis([1; $axes]) => |it: impl Into<PerAxis<$axes>>| it.into(),
                 /// Into how many parts the channels are cut, each part of the filters seeing one. Default: 1.
                 groups: usize = 1,
             }
+            weights { kernel: "the kernel" = Initializer::GlorotUniform => "Glorot uniform", }
         }
 
         impl $name {
             fn acting(&self) -> Convolution<'_, $axes> {
-                let Self { kernel_size, strides, dilation_rate, padding, .. } = *self;
                 Convolution {
                     kind: Kind::Plain { filters: self.filters, groups: self.groups, causal: $causal },
-                    placement: Placement { kernel_size, strides, dilation_rate, padding },
+                    placement: self.placement(),
                     activation: &self.activation,
                     kernel: &self.kernel,
                     bias: self.use_bias.then_some(&self.bias),

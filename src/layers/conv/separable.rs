@@ -1,7 +1,6 @@
 //! Separable convolutions: a depthwise one, then one over the channels alone.
 
-use super::{Placement, activate, at_least_one, depthwise_filters, finish, output_shape};
-use crate::config::layer_options;
+use super::{Placement, activate, at_least_one, conv_options, depthwise_filters, finish, output_shape};
 use crate::initializers::Initializer;
 use crate::kernels::conv::{self, Finish, Geometry, Workspace};
 use crate::kernels::reduce;
@@ -146,7 +145,7 @@ impl<F: Scalar, const N: usize> Layer<F> for Separable<'_, N> {
 /// A separable convolution over so many axes.
 macro_rules! separable_convolution {
     ($axes:literal; $(#[$meta:meta])* $name:ident) => {
-        layer_options! {
+        conv_options! { $axes;
             $(#[$meta])*
             pub struct $name(
                 /// How many channels the output has.
@@ -154,37 +153,21 @@ macro_rules! separable_convolution {
                 /// The size of the window.
                 kernel_size: PerAxis<$axes> => impl Into<PerAxis<$axes>>,
             ) {
-                /// From one window to the next. Default: 1.
-                strides: PerAxis<$axes> = PerAxis([1; $axes]) => |it: impl Into<PerAxis<$axes>>| it.into(),
-                /// What becomes of windows at the border. Default: valid.
-                padding: Padding = Padding::Valid,
-                /// From one tap of the kernel to the next. Default: 1.
-                dilation_rate: PerAxis<$axes> = PerAxis([1; $axes]) => |it: impl Into<PerAxis<$axes>>| it.into(),
                 /// How many channels the first step makes of each. Default: 1.
                 depth_multiplier: usize = 1,
-                /// Where the channels are. Default, and all there is: last.
-                data_format: DataFormat = DataFormat::ChannelsLast,
-                /// What the sums go through. Default: linear.
-                activation: Activation = Activation::Linear => |activation: impl Into<Activation>| activation.into(),
-                /// Whether a bias is added, one a filter. Default: true.
-                use_bias: bool = true,
-                /// A penalty on the output, divided by the batch size. Default: none.
-                activity_regularizer: Option<Regularizer> = None => |it: impl Into<Option<Regularizer>>| it.into(),
             }
             weights {
                 depthwise: "the first step's kernel" = Initializer::GlorotUniform => "Glorot uniform",
                 pointwise: "the second step's kernel" = Initializer::GlorotUniform => "Glorot uniform",
-                bias: "the bias" = Initializer::Zeros => "zeros",
             }
         }
 
         impl $name {
             fn acting(&self) -> Separable<'_, $axes> {
-                let Self { filters, kernel_size, strides, dilation_rate, padding, .. } = *self;
                 Separable {
-                    filters,
+                    filters: self.filters,
                     multiplier: self.depth_multiplier,
-                    placement: Placement { kernel_size, strides, dilation_rate, padding },
+                    placement: self.placement(),
                     activation: &self.activation,
                     depthwise: &self.depthwise,
                     pointwise: &self.pointwise,

@@ -11,7 +11,7 @@ use crate::regularizers::Regularizer;
 /// A transposed convolution over so many axes.
 macro_rules! transposed_convolution {
     ($axes:literal; $(#[$meta:meta])* $name:ident) => {
-        conv_options! {
+        conv_options! { $axes;
             $(#[$meta])*
             pub struct $name(
                 /// How many channels the output has.
@@ -19,24 +19,18 @@ macro_rules! transposed_convolution {
                 /// The size of the window that each input spreads over.
                 kernel_size: PerAxis<$axes> => impl Into<PerAxis<$axes>>,
             ) {
-                /// From the window of one input to that of the next. Default: 1.
-                strides: PerAxis<$axes> = PerAxis([1; $axes]) => |it: impl Into<PerAxis<$axes>>| it.into(),
-                /// What becomes of windows at the border. Default: valid.
-                padding: Padding = Padding::Valid,
                 /// Cells that the output has behind those that the windows reach; below the stride. Default: as many as
                 /// give the usual size.
                 output_padding: Option<PerAxis<$axes>> = None => |it: impl Into<PerAxis<$axes>>| Some(it.into()),
-                /// From one tap of the kernel to the next. Default: 1.
-                dilation_rate: PerAxis<$axes> = PerAxis([1; $axes]) => |it: impl Into<PerAxis<$axes>>| it.into(),
             }
+            weights { kernel: "the kernel" = Initializer::GlorotUniform => "Glorot uniform", }
         }
 
         impl $name {
             fn acting(&self) -> Convolution<'_, $axes> {
-                let Self { kernel_size, strides, dilation_rate, padding, .. } = *self;
                 Convolution {
                     kind: Kind::Transposed { filters: self.filters, output_padding: self.output_padding },
-                    placement: Placement { kernel_size, strides, dilation_rate, padding },
+                    placement: self.placement(),
                     activation: &self.activation,
                     kernel: &self.kernel,
                     bias: self.use_bias.then_some(&self.bias),
