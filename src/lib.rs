@@ -144,7 +144,9 @@ pub mod prelude {
         SparseTopKCategoricalAccuracy, SpecificityAtSensitivity, TopKCategoricalAccuracy, TrueNegatives, TruePositives,
     };
     pub use crate::models::registry::Registry;
-    pub use crate::models::{Compile, Input, LoadByName, LoadReport, Model, ModelBuilder, Sequential, Symbol, call, shared};
+    pub use crate::models::{
+        Compile, Input, LoadByName, LoadReport, Model, ModelBuilder, Sequential, Symbol, call, shared,
+    };
     pub use crate::optimizers::{
         Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Driver, Ftrl, Lamb, Lion, Muon, Nadam, RMSprop, SGD,
     };

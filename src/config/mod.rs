@@ -104,19 +104,24 @@ const WITHOUT_MEANING: [&str; 14] = [
     "renorm_momentum",
 ];
 
-/// An option of any type: objects read and write all of theirs in one loop, which is compiled once.
+/// An option of any type, or several that belong together: objects read and write all of theirs in one loop, which is
+/// compiled once.
 pub(crate) trait Field {
-    fn write(&self) -> Value;
-    fn read(&mut self, value: &Value) -> Result<()>;
+    /// Under `name`; several write each under a name that begins with it.
+    fn write(&self, name: &str, config: &mut Config);
+    /// Where it is given; else it stays as it is.
+    fn read(&mut self, name: &str, config: &Config) -> Result<()>;
     fn has_words(&self) -> bool;
 }
 
 impl<T: Setting> Field for T {
-    fn write(&self) -> Value {
-        self.to_value()
+    fn write(&self, name: &str, config: &mut Config) {
+        config.insert(name.to_owned(), self.to_value());
     }
-    fn read(&mut self, value: &Value) -> Result<()> {
-        *self = T::from_value(value)?;
+    fn read(&mut self, name: &str, config: &Config) -> Result<()> {
+        if let Some(value) = config.get(name) {
+            *self = T::from_value(value).map_err(|error| within(error, name))?;
+        }
         Ok(())
     }
     fn has_words(&self) -> bool {
@@ -126,17 +131,16 @@ impl<T: Setting> Field for T {
 
 /// The configuration of these options.
 pub(crate) fn write(options: &[(&str, &dyn Field)]) -> Config {
-    options.iter().map(|(name, option)| ((*name).to_owned(), option.write())).collect()
+    let mut config = Config::new();
+    for (name, option) in options {
+        option.write(name, &mut config);
+    }
+    config
 }
 
 /// Sets those of the options that are given.
 pub(crate) fn read(config: &Config, options: &mut [(&str, &mut dyn Field)]) -> Result<()> {
-    for (name, option) in options {
-        if let Some(value) = config.get(*name) {
-            option.read(value).map_err(|error| within(error, name))?;
-        }
-    }
-    Ok(())
+    options.iter_mut().try_for_each(|(name, option)| option.read(name, config))
 }
 
 /// Whether they all have words.
@@ -302,6 +306,9 @@ macro_rules! words {
 ///         /// An option whose setter takes something more convenient.
 ///         activation: Activation = Activation::Linear => |value: impl Into<Activation>| value.into(),
 ///     }
+///     weights {                                 // of a layer: a `Weight` each, and the setters of its three options
+///         kernel: "the kernel" = Initializer::GlorotUniform => "Glorot uniform",
+///     }
 /// }
 /// ```
 macro_rules! options {
@@ -310,12 +317,14 @@ macro_rules! options {
         pub struct $name:ident $(as $class:literal)? $(($($(#[$required_meta:meta])* $required:ident: $required_type:ty $(=> $required_given:ty)?),* $(,)?))? {
             $($(#[$option_meta:meta])* $option:ident: $type:ty = $default:expr $(=> |$value:ident: $given:ty| $conversion:expr)?),* $(,)?
         }
+        $(weights { $($weight:ident: $what:literal = $start:expr => $words:literal),* $(,)? })?
     ) => {
         $(#[$meta])*
         #[derive(Clone, Debug)]
         pub struct $name {
             $($($(#[$required_meta])* pub(crate) $required: $required_type,)*)?
             $(pub(crate) $option: $type,)*
+            $($(pub(crate) $weight: $crate::layers::Weight,)*)?
         }
 
         #[allow(clippy::new_without_default)] // where nothing is required, `Default` is there
@@ -323,10 +332,15 @@ macro_rules! options {
             /// With every option at its default.
             #[allow(clippy::useless_conversion)] // where nothing more convenient is taken
             pub fn new($($($required: $crate::config::given!($required_type $(=> $required_given)?)),*)?) -> Self {
-                Self { $($($required: $required.into(),)*)? $($option: $default,)* }
+                Self {
+                    $($($required: $required.into(),)*)?
+                    $($option: $default,)*
+                    $($($weight: $crate::layers::Weight::new($start),)*)?
+                }
             }
 
             $($crate::config::setter! { $(#[$option_meta])* $option: $type $(=> |$value: $given| $conversion)? })*
+            $($($crate::config::weight_setters! { $weight; $what, $words })*)?
         }
 
         impl $crate::config::Configured for $name {
@@ -334,23 +348,37 @@ macro_rules! options {
 
             fn to_config(&self) -> $crate::config::Config {
                 $crate::config::write(&[
-                    $($((stringify!($required), &self.$required),)*)? $((stringify!($option), &self.$option),)*
+                    $($((stringify!($required), &self.$required),)*)?
+                    $((stringify!($option), &self.$option),)*
+                    $($((stringify!($weight), &self.$weight),)*)?
                 ])
             }
 
             fn from_config(config: &$crate::config::Config) -> $crate::Result<Self> {
-                $crate::config::refuse_unknown(config, &[$($(stringify!($required),)*)? $(stringify!($option)),*])?;
+                $crate::config::refuse_unknown(config, &[
+                    $($(stringify!($required),)*)?
+                    $(stringify!($option),)*
+                    $($(
+                        concat!(stringify!($weight), "_initializer"),
+                        concat!(stringify!($weight), "_regularizer"),
+                        concat!(stringify!($weight), "_constraint"),
+                    )*)?
+                ])?;
                 #[allow(unused_mut)] // where nothing is an option
                 let mut made = Self {
                     $($($required: $crate::config::require(config, stringify!($required))?,)*)?
                     $($option: $default,)*
+                    $($($weight: $crate::layers::Weight::new($start),)*)?
                 };
-                $crate::config::read(config, &mut [$((stringify!($option), &mut made.$option)),*])?;
+                $crate::config::read(config, &mut [
+                    $((stringify!($option), &mut made.$option),)*
+                    $($((stringify!($weight), &mut made.$weight),)*)?
+                ])?;
                 Ok(made)
             }
 
             fn has_words(&self) -> bool {
-                $crate::config::have_words(&[$($(&self.$required,)*)? $(&self.$option,)*])
+                $crate::config::have_words(&[$($(&self.$required,)*)? $(&self.$option,)* $($(&self.$weight,)*)?])
             }
         }
     };
@@ -392,11 +420,64 @@ macro_rules! setter {
     };
 }
 
+/// The setters of a [`Weight`](crate::layers::Weight) in the field of its name, of `self` or of a part of it: a row for
+/// each name there is, since a macro cannot put names together.
+macro_rules! weight_setters {
+    (
+        $weight:ident $initializer:ident $regularizer:ident $constraint:ident
+        $(in $part:ident)?; $what:literal, $start:literal
+    ) => {
+        #[doc = concat!("How ", $what, " starts. Default: ", $start, ".")]
+        pub fn $initializer(mut self, initializer: $crate::initializers::Initializer) -> Self {
+            self.$($part.)?$weight.initializer = initializer;
+            self
+        }
+        #[doc = concat!("A regularizer of ", $what, ". Default: none.")]
+        pub fn $regularizer(mut self, regularizer: impl Into<Option<$crate::regularizers::Regularizer>>) -> Self {
+            self.$($part.)?$weight.regularizer = regularizer.into();
+            self
+        }
+        #[doc = concat!("What ", $what, " is held to after each update. Default: nothing.")]
+        pub fn $constraint(mut self, constraint: impl Into<Option<$crate::constraints::Constraint>>) -> Self {
+            self.$($part.)?$weight.constraint = constraint.into();
+            self
+        }
+    };
+    (kernel $(in $part:ident)?; $($words:tt)*) => {
+        $crate::config::weight_setters! { kernel kernel_initializer kernel_regularizer kernel_constraint $(in $part)?; $($words)* }
+    };
+    (recurrent $(in $part:ident)?; $($words:tt)*) => {
+        $crate::config::weight_setters! { recurrent recurrent_initializer recurrent_regularizer recurrent_constraint $(in $part)?; $($words)* }
+    };
+    (bias $(in $part:ident)?; $($words:tt)*) => {
+        $crate::config::weight_setters! { bias bias_initializer bias_regularizer bias_constraint $(in $part)?; $($words)* }
+    };
+    (depthwise $(in $part:ident)?; $($words:tt)*) => {
+        $crate::config::weight_setters! { depthwise depthwise_initializer depthwise_regularizer depthwise_constraint $(in $part)?; $($words)* }
+    };
+    (pointwise $(in $part:ident)?; $($words:tt)*) => {
+        $crate::config::weight_setters! { pointwise pointwise_initializer pointwise_regularizer pointwise_constraint $(in $part)?; $($words)* }
+    };
+    (embeddings $(in $part:ident)?; $($words:tt)*) => {
+        $crate::config::weight_setters! { embeddings embeddings_initializer embeddings_regularizer embeddings_constraint $(in $part)?; $($words)* }
+    };
+    (gamma $(in $part:ident)?; $($words:tt)*) => {
+        $crate::config::weight_setters! { gamma gamma_initializer gamma_regularizer gamma_constraint $(in $part)?; $($words)* }
+    };
+    (beta $(in $part:ident)?; $($words:tt)*) => {
+        $crate::config::weight_setters! { beta beta_initializer beta_regularizer beta_constraint $(in $part)?; $($words)* }
+    };
+    (alpha $(in $part:ident)?; $($words:tt)*) => {
+        $crate::config::weight_setters! { alpha alpha_initializer alpha_regularizer alpha_constraint $(in $part)?; $($words)* }
+    };
+}
+
 /// [`options!`] for a layer: adds `name` and `trainable`.
 macro_rules! layer_options {
     (
         $(#[$meta:meta])*
         pub struct $name:ident $(as $class:literal)? $(($($required:tt)*))? { $($options:tt)* }
+        $(weights $weights:tt)?
     ) => {
         $crate::config::options! {
             $(#[$meta])*
@@ -407,8 +488,9 @@ macro_rules! layer_options {
                 trainable: bool = true,
                 $($options)*
             }
+            $(weights $weights)?
         }
     };
 }
 
-pub(crate) use {class_name, given, layer_options, options, setter, words};
+pub(crate) use {class_name, given, layer_options, options, setter, weight_setters, words};

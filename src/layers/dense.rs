@@ -2,7 +2,6 @@
 
 use super::{Context, Description, Facts, Grads, Layer, ParamBuilder};
 use crate::config::layer_options;
-use crate::constraints::Constraint;
 use crate::initializers::Initializer;
 use crate::kernels::gemm::{Matrix, Start, gemm};
 use crate::kernels::reduce;
@@ -40,20 +39,12 @@ layer_options! {
         activation: Activation = Activation::Linear => |activation: impl Into<Activation>| activation.into(),
         /// Whether a bias is added. Default: true.
         use_bias: bool = true,
-        /// How the kernel starts. Default: Glorot uniform.
-        kernel_initializer: Initializer = Initializer::GlorotUniform,
-        /// How the bias starts. Default: zeros.
-        bias_initializer: Initializer = Initializer::Zeros,
-        /// A penalty on the kernel. Default: none.
-        kernel_regularizer: Option<Regularizer> = None => |it: impl Into<Option<Regularizer>>| it.into(),
-        /// A penalty on the bias. Default: none.
-        bias_regularizer: Option<Regularizer> = None => |it: impl Into<Option<Regularizer>>| it.into(),
         /// A penalty on the output, divided by the batch size. Default: none.
         activity_regularizer: Option<Regularizer> = None => |it: impl Into<Option<Regularizer>>| it.into(),
-        /// What the kernel is held to after each update. Default: nothing.
-        kernel_constraint: Option<Constraint> = None => |it: impl Into<Option<Constraint>>| it.into(),
-        /// What the bias is held to after each update. Default: nothing.
-        bias_constraint: Option<Constraint> = None => |it: impl Into<Option<Constraint>>| it.into(),
+    }
+    weights {
+        kernel: "the kernel" = Initializer::GlorotUniform => "Glorot uniform",
+        bias: "the bias" = Initializer::Zeros => "zeros",
     }
 }
 
@@ -72,15 +63,9 @@ impl<F: Scalar> Layer<F> for Dense {
             return Err(Error::option("units", "at least 1", 0));
         }
         self.activation.check(input.len() + 1)?;
-        params
-            .add("kernel", &[features, self.units], &self.kernel_initializer)?
-            .regularizer(self.kernel_regularizer.as_ref())
-            .constraint(self.kernel_constraint.as_ref());
+        params.add_weight("kernel", &[features, self.units], &self.kernel)?;
         if self.use_bias {
-            params
-                .add("bias", &[self.units], &self.bias_initializer)?
-                .regularizer(self.bias_regularizer.as_ref())
-                .constraint(self.bias_constraint.as_ref());
+            params.add_weight("bias", &[self.units], &self.bias)?;
         }
         Ok([rest, &[self.units]].concat())
     }

@@ -1,6 +1,6 @@
 //! Layers that disturb their input in training: dropout and noise.
 
-use super::{Context, Description, Facts, Grads, Layer, ParamBuilder};
+use super::{Context, Facts, Grads, Layer, ParamBuilder, acts_as};
 use crate::config::layer_options;
 use crate::kernels::{broadcast, noise, random};
 use crate::{Error, Result, Scalar, View, ViewMut};
@@ -10,8 +10,8 @@ use crate::{Error, Result, Scalar, View, ViewMut};
 enum Together<'a> {
     /// Each on its own.
     Nothing,
-    /// All of a channel, the last axis.
-    Channels,
+    /// All of a channel, the last of so many axes of a sample; what they are called.
+    Channels(usize, &'static str),
     /// Along the axes that have size 1 here, the batch included; none is an axis' full size.
     Ones(&'a [Option<usize>]),
 }
@@ -66,18 +66,121 @@ impl Mask {
     }
 }
 
-fn check_rate(rate: f64) -> Result<()> {
-    if (0.0..=1.0).contains(&rate) { Ok(()) } else { Err(Error::option("rate", "in 0..=1", rate)) }
+/// What a layer does in training.
+enum Kind {
+    Dropout { rate: f64 },
+    AlphaDropout { rate: f64 },
+    GaussianNoise { stddev: f64 },
+    GaussianDropout { rate: f64 },
 }
 
-/// Where a rate of 1 would divide by 0.
-fn check_rate_below_one(rate: f64) -> Result<()> {
-    if (0.0..1.0).contains(&rate) { Ok(()) } else { Err(Error::option("rate", "at least 0 and below 1", rate)) }
+/// A layer without parameters whose output is as its input, and outside training its input.
+struct Disturbance<'a> {
+    kind: Kind,
+    seed: Option<u64>,
+    together: Together<'a>,
+}
+
+/// The spread that dropout of this rate has.
+fn spread<F: Scalar>(rate: f64) -> F {
+    F::of((rate / (1.0 - rate)).sqrt())
+}
+
+/// y ← standard normal numbers, the same for a row wherever the batch is split.
+fn fill_normal<F: Scalar>(seed: Option<u64>, y: &mut ViewMut<'_, F>, cx: &Context<'_, F>) {
+    let first = cx.first_row() as u64 * y.row_len() as u64;
+    random::normal(cx.random_key(seed), first, y);
+}
+
+impl Disturbance<'_> {
+    fn check(&self, input: &[usize]) -> Result<()> {
+        if let Together::Channels(axes, expected) = self.together
+            && input.len() != axes
+        {
+            return Err(Error::input_shape(expected, input));
+        }
+        let (option, value, fits, expected) = match self.kind {
+            Kind::Dropout { rate } => ("rate", rate, (0.0..=1.0).contains(&rate), "in 0..=1"),
+            Kind::GaussianNoise { stddev } => ("stddev", stddev, (0.0..=1.0).contains(&stddev), "in 0..=1"),
+            // A rate of 1 would divide by 0.
+            Kind::AlphaDropout { rate } | Kind::GaussianDropout { rate } => {
+                ("rate", rate, (0.0..1.0).contains(&rate), "at least 0 and below 1")
+            }
+        };
+        if !fits {
+            return Err(Error::option(option, expected, value));
+        }
+        if let Together::Ones(noise_shape) = self.together { check_noise_shape(noise_shape, input) } else { Ok(()) }
+    }
+}
+
+impl<F: Scalar> Layer<F> for Disturbance<'_> {
+    type Cache = Mask;
+
+    fn build(&self, input: &[usize], _: &mut ParamBuilder<'_, F>) -> Result<Vec<usize>> {
+        self.check(input)?;
+        Ok(input.to_vec())
+    }
+
+    fn forward(&self, x: View<'_, F>, mut y: ViewMut<'_, F>, mask: &mut Mask, cx: &Context<'_, F>) {
+        if !cx.training() {
+            return y.copy_from_slice(&x);
+        }
+        match self.kind {
+            Kind::Dropout { rate } => {
+                mask.draw(x, rate, self.seed, self.together, cx);
+                mask.apply(&x, rate, &mut y);
+            }
+            Kind::AlphaDropout { rate } => {
+                mask.draw(x, rate, self.seed, self.together, cx);
+                noise::alpha_dropout(&mask.kept, F::of(rate), &x, &mut y);
+            }
+            Kind::GaussianNoise { stddev } => {
+                fill_normal(self.seed, &mut y, cx);
+                noise::gaussian_noise(&x, F::of(stddev), &mut y);
+            }
+            Kind::GaussianDropout { rate } => {
+                fill_normal(self.seed, &mut y, cx);
+                noise::gaussian_dropout(&x, spread(rate), &mut y);
+            }
+        }
+    }
+
+    fn backward(
+        &self,
+        _: View<'_, F>,
+        _: View<'_, F>,
+        grad_y: ViewMut<'_, F>,
+        grad_x: Option<ViewMut<'_, F>>,
+        _: &mut Grads<'_, F>,
+        mask: &mut Mask,
+        cx: &Context<'_, F>,
+    ) {
+        let Some(mut grad_x) = grad_x else { return };
+        if !cx.training() {
+            return grad_x.copy_from_slice(&grad_y);
+        }
+        match self.kind {
+            Kind::Dropout { rate } => mask.apply(&grad_y, rate, &mut grad_x),
+            Kind::AlphaDropout { rate } => {
+                noise::alpha_dropout_backward(&mask.kept, F::of(rate), &grad_y, &mut grad_x);
+            }
+            Kind::GaussianNoise { .. } => grad_x.copy_from_slice(&grad_y),
+            Kind::GaussianDropout { rate } => {
+                // The same numbers again, made where the gradient goes.
+                fill_normal(self.seed, &mut grad_x, cx);
+                noise::gaussian_dropout(&grad_y, spread(rate), &mut grad_x);
+            }
+        }
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::default().backward_reads_output(false).only_in_training()
+    }
 }
 
 /// Refuses a noise shape that does not fit samples of the shape `input`.
-fn check_noise_shape(noise_shape: Option<&[Option<usize>]>, input: &[usize]) -> Result<()> {
-    let Some(noise_shape) = noise_shape else { return Ok(()) };
+fn check_noise_shape(noise_shape: &[Option<usize>], input: &[usize]) -> Result<()> {
     let fits = noise_shape.len() == input.len() + 1
         && noise_shape[0] != Some(0)
         && noise_shape[1..]
@@ -90,51 +193,6 @@ fn check_noise_shape(noise_shape: Option<&[Option<usize>]>, input: &[usize]) -> 
 
 fn together(noise_shape: Option<&[Option<usize>]>) -> Together<'_> {
     noise_shape.map_or(Together::Nothing, Together::Ones)
-}
-
-/// What all layers of this file have in common: parameters none, the output as the input, nothing outside training.
-/// `forward` and `backward` are what they do in training.
-macro_rules! in_training {
-    (
-        $layer:ident, $cache:ty, |$self:ident, $input:ident| $check:expr,
-        |$x:ident, $y:ident, $cache_in:ident, $cx:ident| $forward:block
-        |$grad_y:ident, $grad_x:ident, $cache_out:ident, $cx_out:ident| $backward:block
-    ) => {
-        impl<F: Scalar> Layer<F> for $layer {
-            type Cache = $cache;
-
-            fn build(&$self, $input: &[usize], _: &mut ParamBuilder<'_, F>) -> Result<Vec<usize>> {
-                $check?;
-                Ok($input.to_vec())
-            }
-
-            fn forward(&$self, $x: View<'_, F>, mut $y: ViewMut<'_, F>, $cache_in: &mut $cache, $cx: &Context<'_, F>) {
-                if $cx.training() $forward else { $y.copy_from_slice(&$x) }
-            }
-
-            fn backward(
-                &$self,
-                _: View<'_, F>,
-                _: View<'_, F>,
-                $grad_y: ViewMut<'_, F>,
-                grad_x: Option<ViewMut<'_, F>>,
-                _: &mut Grads<'_, F>,
-                $cache_out: &mut $cache,
-                $cx_out: &Context<'_, F>,
-            ) {
-                let Some(mut $grad_x) = grad_x else { return };
-                if $cx_out.training() $backward else { $grad_x.copy_from_slice(&$grad_y) }
-            }
-
-            fn facts(&self) -> Facts {
-                Facts::default().backward_reads_output(false).only_in_training()
-            }
-
-            fn describe(&self) -> Description {
-                Description::of(self)
-            }
-        }
-    };
 }
 
 layer_options! {
@@ -172,21 +230,21 @@ layer_options! {
     }
 }
 
-in_training! {
-    Dropout, Mask,
-    |self, input| check_rate(self.rate).and_then(|()| check_noise_shape(self.noise_shape.as_deref(), input)),
-    |x, y, mask, cx| {
-        mask.draw(x, self.rate, self.seed, together(self.noise_shape.as_deref()), cx);
-        mask.apply(&x, self.rate, &mut y);
-    }
-    |grad_y, grad_x, mask, cx| {
-        mask.apply(&grad_y, self.rate, &mut grad_x);
+impl Dropout {
+    fn acting(&self) -> Disturbance<'_> {
+        Disturbance {
+            kind: Kind::Dropout { rate: self.rate },
+            seed: self.seed,
+            together: together(self.noise_shape.as_deref()),
+        }
     }
 }
 
+acts_as!(Dropout, Mask);
+
 /// The spatial dropouts, which differ in the number of axes.
 macro_rules! spatial_dropout {
-    ($layer:ident, $what:literal, $where:literal, $axes:literal, $pattern:pat, $shape:literal) => {
+    ($layer:ident, $what:literal, $where:literal, $axes:literal, $rank:literal, $shape:literal) => {
         layer_options! {
             #[doc = concat!("Drops whole channels of ", $what, " at random in training: each is 0 throughout with")]
             /// probability `rate`, and the others grow by 1/(1 − rate).
@@ -220,26 +278,19 @@ macro_rules! spatial_dropout {
             }
         }
 
-        in_training! {
-            $layer, Mask,
-            |self, input| match input {
-                $pattern => check_rate(self.rate),
-                _ => Err(Error::input_shape(concat!("(", $axes, ", channels)"), input)),
-            },
-            |x, y, mask, cx| {
-                mask.draw(x, self.rate, self.seed, Together::Channels, cx);
-                mask.apply(&x, self.rate, &mut y);
-            }
-            |grad_y, grad_x, mask, cx| {
-                mask.apply(&grad_y, self.rate, &mut grad_x);
+        impl $layer {
+            fn acting(&self) -> Disturbance<'_> {
+                Disturbance { kind: Kind::Dropout { rate: self.rate }, seed: self.seed, together: Together::Channels($rank, concat!("(", $axes, ", channels)")) }
             }
         }
+
+        acts_as!($layer, Mask);
     };
 }
 
-spatial_dropout!(SpatialDropout1D, "a sequence", "time", "timesteps", [_, _], "[5, 3]");
-spatial_dropout!(SpatialDropout2D, "an image", "space", "height, width", [_, _, _], "[4, 4, 3]");
-spatial_dropout!(SpatialDropout3D, "a volume", "space", "depth, height, width", [_, _, _, _], "[2, 4, 4, 3]");
+spatial_dropout!(SpatialDropout1D, "a sequence", "time", "timesteps", 2, "[5, 3]");
+spatial_dropout!(SpatialDropout2D, "an image", "space", "height, width", 3, "[4, 4, 3]");
+spatial_dropout!(SpatialDropout3D, "a volume", "space", "depth, height, width", 4, "[2, 4, 4, 3]");
 
 layer_options! {
     /// Adds normal noise in training: a way to more data from the data there is.
@@ -270,26 +321,13 @@ layer_options! {
     }
 }
 
-/// y ← standard normal numbers, the same for a row wherever the batch is split.
-fn fill_normal<F: Scalar>(seed: Option<u64>, y: &mut ViewMut<'_, F>, cx: &Context<'_, F>) {
-    let first = cx.first_row() as u64 * y.row_len() as u64;
-    random::normal(cx.random_key(seed), first, y);
+impl GaussianNoise {
+    fn acting(&self) -> Disturbance<'_> {
+        Disturbance { kind: Kind::GaussianNoise { stddev: self.stddev }, seed: self.seed, together: Together::Nothing }
+    }
 }
 
-in_training! {
-    GaussianNoise, (),
-    |self, _input| {
-        let fits = (0.0..=1.0).contains(&self.stddev);
-        if fits { Ok(()) } else { Err(Error::option("stddev", "in 0..=1", self.stddev)) }
-    },
-    |x, y, _cache, cx| {
-        fill_normal(self.seed, &mut y, cx);
-        noise::gaussian_noise(&x, F::of(self.stddev), &mut y);
-    }
-    |grad_y, grad_x, _cache, cx| {
-        grad_x.copy_from_slice(&grad_y);
-    }
-}
+acts_as!(GaussianNoise, Mask);
 
 layer_options! {
     /// Multiplies by normal noise around 1 in training, with the spread that dropout of this rate has.
@@ -321,24 +359,12 @@ layer_options! {
 }
 
 impl GaussianDropout {
-    fn stddev<F: Scalar>(&self) -> F {
-        F::of((self.rate / (1.0 - self.rate)).sqrt())
+    fn acting(&self) -> Disturbance<'_> {
+        Disturbance { kind: Kind::GaussianDropout { rate: self.rate }, seed: self.seed, together: Together::Nothing }
     }
 }
 
-in_training! {
-    GaussianDropout, (),
-    |self, _input| check_rate_below_one(self.rate),
-    |x, y, _cache, cx| {
-        fill_normal(self.seed, &mut y, cx);
-        noise::gaussian_dropout(&x, self.stddev(), &mut y);
-    }
-    |grad_y, grad_x, _cache, cx| {
-        // The same numbers again, made where the gradient goes.
-        fill_normal(self.seed, &mut grad_x, cx);
-        noise::gaussian_dropout(&grad_y, self.stddev(), &mut grad_x);
-    }
-}
+acts_as!(GaussianDropout, Mask);
 
 layer_options! {
     /// Dropout for networks of `selu` units, which keeps mean 0 and variance 1: dropped values go to where `selu`
@@ -374,14 +400,14 @@ layer_options! {
     }
 }
 
-in_training! {
-    AlphaDropout, Mask,
-    |self, input| check_rate_below_one(self.rate).and_then(|()| check_noise_shape(self.noise_shape.as_deref(), input)),
-    |x, y, mask, cx| {
-        mask.draw(x, self.rate, self.seed, together(self.noise_shape.as_deref()), cx);
-        noise::alpha_dropout(&mask.kept, F::of(self.rate), &x, &mut y);
-    }
-    |grad_y, grad_x, mask, cx| {
-        noise::alpha_dropout_backward(&mask.kept, F::of(self.rate), &grad_y, &mut grad_x);
+impl AlphaDropout {
+    fn acting(&self) -> Disturbance<'_> {
+        Disturbance {
+            kind: Kind::AlphaDropout { rate: self.rate },
+            seed: self.seed,
+            together: together(self.noise_shape.as_deref()),
+        }
     }
 }
+
+acts_as!(AlphaDropout, Mask);

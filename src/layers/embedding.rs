@@ -4,7 +4,6 @@ use super::{
     BadValue, ChecksValues, Context, Description, Facts, Grads, Inputs, Layer, MakesMask, MaskRule, ParamBuilder,
 };
 use crate::config::layer_options;
-use crate::constraints::Constraint;
 use crate::initializers::Initializer;
 use crate::kernels::embedding;
 use crate::regularizers::Regularizer;
@@ -46,16 +45,13 @@ layer_options! {
         /// How many values a token's vector has.
         output_dim: usize,
     ) {
-        /// How the vectors start. Default: uniform in ±0.05.
-        embeddings_initializer: Initializer = Initializer::RandomUniform { min: -0.05, max: 0.05 },
-        /// A penalty on the vectors. Default: none.
-        embeddings_regularizer: Option<Regularizer> = None => |it: impl Into<Option<Regularizer>>| it.into(),
         /// A penalty on the output, divided by the batch size. Default: none.
         activity_regularizer: Option<Regularizer> = None => |it: impl Into<Option<Regularizer>>| it.into(),
-        /// What the vectors are held to after each update. Default: nothing.
-        embeddings_constraint: Option<Constraint> = None => |it: impl Into<Option<Constraint>>| it.into(),
         /// Whether token 0 is padding. Default: false.
         mask_zero: bool = false,
+    }
+    weights {
+        embeddings: "the table of vectors" = Initializer::RandomUniform { min: -0.05, max: 0.05 } => "uniform in ±0.05",
     }
 }
 
@@ -68,11 +64,7 @@ impl<F: Scalar> Layer<F> for Embedding {
                 return Err(Error::option(name, "at least 1", 0));
             }
         }
-        params
-            .add("embeddings", &[self.input_dim, self.output_dim], &self.embeddings_initializer)?
-            .regularizer(self.embeddings_regularizer.as_ref())
-            .constraint(self.embeddings_constraint.as_ref())
-            .few_rows();
+        params.add_weight("embeddings", &[self.input_dim, self.output_dim], &self.embeddings)?.few_rows();
         Ok([input, &[self.output_dim]].concat())
     }
 

@@ -1,7 +1,7 @@
 //! Padding with zeros, and cropping.
 
 use super::spatial::{self, Border, DataFormat};
-use super::{Context, Description, Facts, Grads, Layer, MaskRule, ParamBuilder};
+use super::{Context, Facts, Grads, Layer, MaskRule, ParamBuilder, acts_as};
 use crate::config::layer_options;
 use crate::kernels::resample::{self, Frame};
 use crate::tensor::checked_volume;
@@ -31,43 +31,80 @@ fn crop_frame<const N: usize>(sizes: [usize; N], border: Border<N>) -> Option<Fr
     Some(frame)
 }
 
-/// The shape of the output, of N spatial axes, and a refusal of one that no memory holds.
-fn shape<const N: usize>(sizes: [usize; 3], channels: usize) -> Result<Vec<usize>> {
-    let shape = [&sizes[3 - N..], &[channels]].concat();
-    checked_volume(&shape)?;
-    Ok(shape)
+#[derive(Clone, Copy)]
+enum Way {
+    Pad,
+    Crop,
 }
 
-macro_rules! frame {
-    (pad, $sizes:expr, $border:expr) => {
-        pad_frame($sizes, $border)
-    };
-    (crop, $sizes:expr, $border:expr) => {
-        crop_frame($sizes, $border)
-    };
+/// A layer that pads or crops N axes.
+struct Framing<const N: usize> {
+    way: Way,
+    border: Border<N>,
 }
 
-macro_rules! expected {
-    (pad) => {
-        "that memory can hold with its `{}`"
-    };
-    (crop) => {
-        "of which something is left after its `{}`"
-    };
+impl<const N: usize> Framing<N> {
+    /// The frame for samples of the shape `sample`, and how many channels they have.
+    fn frame(&self, sample: &[usize]) -> Result<(Frame, usize)> {
+        let (sizes, channels) = spatial::axes::<N>(sample)?;
+        let (frame, expected) = match self.way {
+            Way::Pad => (pad_frame(sizes, self.border), "that memory can hold with its `padding`"),
+            Way::Crop => (crop_frame(sizes, self.border), "of which something is left after its `cropping`"),
+        };
+        let frame = frame.ok_or_else(|| Error::input_shape(format!("{expected}, {:?}", self.border.0), sample))?;
+        Ok((frame, channels))
+    }
 }
 
-macro_rules! output_sizes {
-    (pad, $frame:ident) => {
-        $frame.outer
-    };
-    (crop, $frame:ident) => {
-        $frame.inner
-    };
+impl<F: Scalar, const N: usize> Layer<F> for Framing<N> {
+    type Cache = ();
+
+    fn build(&self, input: &[usize], _: &mut ParamBuilder<'_, F>) -> Result<Vec<usize>> {
+        let (frame, channels) = self.frame(input)?;
+        let sizes = match self.way {
+            Way::Pad => frame.outer,
+            Way::Crop => frame.inner,
+        };
+        let shape = [&sizes[3 - N..], &[channels]].concat();
+        checked_volume(&shape)?;
+        Ok(shape)
+    }
+
+    fn forward(&self, x: View<'_, F>, mut y: ViewMut<'_, F>, (): &mut (), _: &Context<'_, F>) {
+        let (frame, channels) = self.frame(&x.shape()[1..]).expect("refused when it was built");
+        match self.way {
+            Way::Pad => resample::pad(frame, channels, &x, &mut y),
+            Way::Crop => resample::crop(frame, channels, &x, &mut y),
+        }
+    }
+
+    fn backward(
+        &self,
+        x: View<'_, F>,
+        _: View<'_, F>,
+        grad_y: ViewMut<'_, F>,
+        grad_x: Option<ViewMut<'_, F>>,
+        _: &mut Grads<'_, F>,
+        (): &mut (),
+        _: &Context<'_, F>,
+    ) {
+        let Some(mut grad_x) = grad_x else { return };
+        let (frame, channels) = self.frame(&x.shape()[1..]).expect("refused when it was built");
+        match self.way {
+            Way::Pad => resample::crop(frame, channels, &grad_y, &mut grad_x),
+            Way::Crop => resample::pad(frame, channels, &grad_y, &mut grad_x),
+        }
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::default().backward_reads_output(false).mask(MaskRule::Stop)
+    }
 }
 
+/// The options of such a layer.
 macro_rules! framing {
     (
-        $(#[$meta:meta])* $name:ident, $rank:literal, $way:ident, $back:ident,
+        $(#[$meta:meta])* $name:ident, $rank:literal, $way:ident,
         $(#[$option_meta:meta])* $option:ident = $default:literal $(, $data_format:ident)?
     ) => {
         layer_options! {
@@ -83,53 +120,12 @@ macro_rules! framing {
         }
 
         impl $name {
-            /// The frame for samples that the layer was built for, and how many channels they have.
-            fn frame(&self, sample: &[usize]) -> Result<(Frame, usize)> {
-                let (sizes, channels) = spatial::axes::<$rank>(sample)?;
-                let frame = frame!($way, sizes, self.$option).ok_or_else(|| {
-                    let expected = format!(concat!(expected!($way), ", {:?}"), stringify!($option), self.$option.0);
-                    Error::input_shape(expected, sample)
-                })?;
-                Ok((frame, channels))
+            fn acting(&self) -> Framing<$rank> {
+                Framing { way: Way::$way, border: self.$option }
             }
         }
 
-        impl<F: Scalar> Layer<F> for $name {
-            type Cache = ();
-
-            fn build(&self, input: &[usize], _: &mut ParamBuilder<'_, F>) -> Result<Vec<usize>> {
-                let (frame, channels) = self.frame(input)?;
-                shape::<$rank>(output_sizes!($way, frame), channels)
-            }
-
-            fn forward(&self, x: View<'_, F>, mut y: ViewMut<'_, F>, (): &mut (), _: &Context<'_, F>) {
-                let (frame, channels) = self.frame(&x.shape()[1..]).expect("refused when it was built");
-                resample::$way(frame, channels, &x, &mut y);
-            }
-
-            fn backward(
-                &self,
-                x: View<'_, F>,
-                _: View<'_, F>,
-                grad_y: ViewMut<'_, F>,
-                grad_x: Option<ViewMut<'_, F>>,
-                _: &mut Grads<'_, F>,
-                (): &mut (),
-                _: &Context<'_, F>,
-            ) {
-                let Some(mut grad_x) = grad_x else { return };
-                let (frame, channels) = self.frame(&x.shape()[1..]).expect("refused when it was built");
-                resample::$back(frame, channels, &grad_y, &mut grad_x);
-            }
-
-            fn facts(&self) -> Facts {
-                Facts::default().backward_reads_output(false).mask(MaskRule::Stop)
-            }
-
-            fn describe(&self) -> Description {
-                Description::of(self)
-            }
-        }
+        acts_as!($name, ());
     };
 }
 
@@ -152,7 +148,7 @@ framing! {
     /// ```
     /// # Source
     /// Keras `ZeroPadding1D`; derived in `docs/backward.md`, "Resizing".
-    ZeroPadding1D, 1, pad, crop,
+    ZeroPadding1D, 1, Pad,
     /// How many cells: one number, or `[before, behind]`. Default: 1 on every side.
     padding = 1, data_format
 }
@@ -176,7 +172,7 @@ framing! {
     /// ```
     /// # Source
     /// Keras `ZeroPadding2D`; derived in `docs/backward.md`, "Resizing".
-    ZeroPadding2D, 2, pad, crop,
+    ZeroPadding2D, 2, Pad,
     /// How many cells: one number, `[height, width]` or `[[top, bottom], [left, right]]`. Default: 1 on every side.
     padding = 1, data_format
 }
@@ -200,7 +196,7 @@ framing! {
     /// ```
     /// # Source
     /// Keras `ZeroPadding3D`; derived in `docs/backward.md`, "Resizing".
-    ZeroPadding3D, 3, pad, crop,
+    ZeroPadding3D, 3, Pad,
     /// How many cells: one number, `[depth, height, width]` or a pair for each axis. Default: 1 on every side.
     padding = 1, data_format
 }
@@ -225,7 +221,7 @@ framing! {
     /// ```
     /// # Source
     /// Keras `Cropping1D`; derived in `docs/backward.md`, "Resizing".
-    Cropping1D, 1, crop, pad,
+    Cropping1D, 1, Crop,
     /// How many cells: one number, or `[before, behind]`. Default: 1 on every side.
     cropping = 1
 }
@@ -249,7 +245,7 @@ framing! {
     /// ```
     /// # Source
     /// Keras `Cropping2D`; derived in `docs/backward.md`, "Resizing".
-    Cropping2D, 2, crop, pad,
+    Cropping2D, 2, Crop,
     /// How many cells: one number, `[height, width]` or `[[top, bottom], [left, right]]`. Default: 0.
     cropping = 0, data_format
 }
@@ -273,7 +269,7 @@ framing! {
     /// ```
     /// # Source
     /// Keras `Cropping3D`; derived in `docs/backward.md`, "Resizing".
-    Cropping3D, 3, crop, pad,
+    Cropping3D, 3, Crop,
     /// How many cells: one number, `[depth, height, width]` or a pair for each axis. Default: 1 on every side.
     cropping = 1, data_format
 }

@@ -1,7 +1,8 @@
 //! Global pooling: one value a channel.
 
+use super::pool::Kind;
 use super::spatial::{self, DataFormat};
-use super::{Context, Description, Facts, Grads, Layer, MaskRule, ParamBuilder};
+use super::{Context, Facts, Grads, Layer, MaskRule, ParamBuilder, acts_as};
 use crate::config::layer_options;
 use crate::kernels::pool::{self, Windows};
 use crate::{Error, Result, Scalar, View, ViewMut};
@@ -14,9 +15,65 @@ fn whole(shape: &[usize]) -> (Windows, usize) {
     (Windows::whole(input), channels)
 }
 
-/// A global pooling layer: its options, and its two passes through the kernels of `Max` or `Avg`.
+/// Pooling of all cells along N axes.
+struct GlobalPool<const N: usize> {
+    kind: Kind,
+    keepdims: bool,
+}
+
+impl<const N: usize> GlobalPool<N> {
+    /// The mask that counts: that of a mean over steps. The largest of a sequence heeds no mask, as in Keras.
+    fn mask<'a, F: Scalar>(&self, cx: &Context<'a, F>) -> Option<&'a [bool]> {
+        cx.mask().filter(|_| self.kind == Kind::Avg && N == 1)
+    }
+}
+
+impl<F: Scalar, const N: usize> Layer<F> for GlobalPool<N> {
+    type Cache = ();
+
+    fn build(&self, input: &[usize], _: &mut ParamBuilder<'_, F>) -> Result<Vec<usize>> {
+        let (axes, channels) = spatial::axes::<N>(input)?;
+        if axes.contains(&0) {
+            return Err(Error::input_shape("without empty axes", input));
+        }
+        let kept = if self.keepdims { N } else { 0 };
+        Ok([&[1; N][..kept], &[channels]].concat())
+    }
+
+    fn forward(&self, x: View<'_, F>, mut y: ViewMut<'_, F>, (): &mut (), cx: &Context<'_, F>) {
+        let (window, channels) = whole(x.shape());
+        match self.mask(cx) {
+            Some(mask) => pool::masked_mean(mask, channels, &x, &mut y),
+            None => self.kind.forward(window, channels, &x, &mut y),
+        }
+    }
+
+    fn backward(
+        &self,
+        x: View<'_, F>,
+        y: View<'_, F>,
+        grad_y: ViewMut<'_, F>,
+        grad_x: Option<ViewMut<'_, F>>,
+        _: &mut Grads<'_, F>,
+        (): &mut (),
+        cx: &Context<'_, F>,
+    ) {
+        let Some(mut grad_x) = grad_x else { return };
+        let (window, channels) = whole(x.shape());
+        match self.mask(cx) {
+            Some(mask) => pool::masked_mean_backward(mask, channels, &grad_y, &mut grad_x),
+            None => self.kind.backward(window, channels, &x, &y, &grad_y, &mut grad_x),
+        }
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::default().mask(MaskRule::Stop)
+    }
+}
+
+/// A global pooling layer's options.
 macro_rules! global_pooling {
-    ($(#[$meta:meta])* $name:ident as $class:literal, $rank:tt, $kind:ident) => {
+    ($(#[$meta:meta])* $name:ident as $class:literal, $rank:literal, $kind:ident) => {
         layer_options! {
             $(#[$meta])*
             pub struct $name as $class {
@@ -27,87 +84,14 @@ macro_rules! global_pooling {
             }
         }
 
-        impl<F: Scalar> Layer<F> for $name {
-            type Cache = ();
-
-            fn build(&self, input: &[usize], _: &mut ParamBuilder<'_, F>) -> Result<Vec<usize>> {
-                let (axes, channels) = spatial::axes::<$rank>(input)?;
-                if axes.contains(&0) {
-                    return Err(Error::input_shape("without empty axes", input));
-                }
-                let kept = if self.keepdims { $rank } else { 0 };
-                Ok([&[1; $rank][..kept], &[channels]].concat())
-            }
-
-            fn forward(&self, x: View<'_, F>, mut y: ViewMut<'_, F>, (): &mut (), cx: &Context<'_, F>) {
-                let (window, channels) = whole(x.shape());
-                kernels!($kind, $rank, forward: cx, window, channels, x, y);
-            }
-
-            fn backward(
-                &self,
-                x: View<'_, F>,
-                y: View<'_, F>,
-                grad_y: ViewMut<'_, F>,
-                grad_x: Option<ViewMut<'_, F>>,
-                _: &mut Grads<'_, F>,
-                (): &mut (),
-                cx: &Context<'_, F>,
-            ) {
-                let Some(mut grad_x) = grad_x else { return };
-                let (window, channels) = whole(x.shape());
-                kernels!($kind, $rank, backward: cx, window, channels, x, y, grad_y, grad_x);
-            }
-
-            fn describe(&self) -> Description {
-                Description::of(self)
-            }
-
-            fn facts(&self) -> Facts {
-                Facts::default().mask(MaskRule::Stop)
+        impl $name {
+            fn acting(&self) -> GlobalPool<$rank> {
+                GlobalPool { kind: Kind::$kind, keepdims: self.keepdims }
             }
         }
+
+        acts_as!($name, ());
     };
-}
-
-macro_rules! kernels {
-    (Max, $rank:literal, forward: $cx:ident, $window:ident, $c:ident, $x:ident, $y:ident) => {{
-        let _ = $cx; // the largest of a sequence heeds no mask, as in Keras
-        pool::max_pool($window, $c, &$x, &mut $y)
-    }};
-    (Avg, 1, forward: $cx:ident, $window:ident, $c:ident, $x:ident, $y:ident) => {
-        match $cx.mask() {
-            Some(mask) => pool::masked_mean(mask, $c, &$x, &mut $y),
-            None => pool::avg_pool($window, $c, &$x, &mut $y),
-        }
-    };
-    (Avg, $rank:literal, forward: $cx:ident, $window:ident, $c:ident, $x:ident, $y:ident) => {{
-        let _ = $cx;
-        pool::avg_pool($window, $c, &$x, &mut $y)
-    }};
-    (
-        Max, $rank:literal, backward: $cx:ident, $window:ident, $c:ident,
-        $x:ident, $y:ident, $grad_y:ident, $grad_x:ident
-    ) => {{
-        let _ = $cx;
-        pool::max_pool_backward($window, $c, &$x, &$y, &$grad_y, &mut $grad_x)
-    }};
-    (
-        Avg, 1, backward: $cx:ident, $window:ident, $c:ident, $x:ident, $y:ident, $grad_y:ident, $grad_x:ident
-    ) => {{
-        let _ = $y;
-        match $cx.mask() {
-            Some(mask) => pool::masked_mean_backward(mask, $c, &$grad_y, &mut $grad_x),
-            None => pool::avg_pool_backward($window, $c, &$grad_y, &mut $grad_x),
-        }
-    }};
-    (
-        Avg, $rank:literal, backward: $cx:ident, $window:ident, $c:ident,
-        $x:ident, $y:ident, $grad_y:ident, $grad_x:ident
-    ) => {{
-        let _ = ($cx, $y);
-        pool::avg_pool_backward($window, $c, &$grad_y, &mut $grad_x)
-    }};
 }
 
 global_pooling! {

@@ -31,11 +31,13 @@ pub struct MergeCache<F> {
     masked: MaskedValues<F>,
 }
 
-impl Merge {
+impl<F: Scalar> MultiLayer<F> for Merge {
+    type Cache = MergeCache<F>;
+
     /// The shape that all inputs fit, repeated where they have size 1.
-    fn build(self, inputs: &[&[usize]]) -> Result<Vec<Vec<usize>>> {
-        if inputs.len() < 2 || self == Self::Difference && inputs.len() != 2 {
-            let expected = if self == Self::Difference { "two tensors" } else { "at least two tensors" };
+    fn build(&self, inputs: &[&[usize]], _: &mut ParamBuilder<'_, F>) -> Result<Vec<Vec<usize>>> {
+        if inputs.len() < 2 || *self == Self::Difference && inputs.len() != 2 {
+            let expected = if *self == Self::Difference { "two tensors" } else { "at least two tensors" };
             return Err(Error::option("inputs", expected, inputs.len()));
         }
         let rank = inputs.iter().map(|input| input.len()).max().unwrap_or(0);
@@ -55,12 +57,8 @@ impl Merge {
         Ok(vec![shape])
     }
 
-    fn sign<F: Scalar>(self) -> F {
-        if self == Self::Smallest { -F::one() } else { F::one() }
-    }
-
-    fn forward<F: Scalar>(self, inputs: Inputs<'_, F>, output: &mut Tensor<F>, cache: &mut MergeCache<F>) {
-        let (to, y) = output.view_mut().into_parts();
+    fn forward(&self, inputs: Inputs<'_, F>, outputs: &mut [Tensor<F>], cache: &mut MergeCache<F>, _: &Context<'_, F>) {
+        let (to, y) = outputs[0].view_mut().into_parts();
         let first = inputs.get(0);
         broadcast::assign(&first, first.shape(), to, y);
         if matches!(self, Self::Largest | Self::Smallest) {
@@ -89,19 +87,22 @@ impl Merge {
                 }
             }
         }
-        if self == Self::Mean {
+        if *self == Self::Mean {
             elementwise::scale(F::one() / F::of(inputs.len() as f64), y);
         }
     }
 
-    fn backward<F: Scalar>(
-        self,
+    fn backward(
+        &self,
         inputs: Inputs<'_, F>,
-        grad_output: &Tensor<F>,
+        _: &[Tensor<F>],
+        grad_outputs: &mut [Tensor<F>],
         grad_inputs: &mut GradInputs<'_, F>,
+        _: &mut Grads<'_, F>,
         cache: &mut MergeCache<F>,
+        _: &Context<'_, F>,
     ) {
-        let (to, grad_y) = (grad_output.shape(), grad_output.data());
+        let (to, grad_y) = (grad_outputs[0].shape(), grad_outputs[0].data());
         let MergeCache { winner, part, masked } = cache;
         for number in 0..inputs.len() {
             grad_inputs.write(number, |grad_x| {
@@ -133,6 +134,25 @@ impl Merge {
                 }
             });
         }
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::default().backward_reads_output(false).mask(MaskRule::MakeOfAll)
+    }
+
+    fn makes_mask(&self) -> Option<&dyn MakesMask<F>> {
+        Some(self)
+    }
+
+    fn in_place(&self) -> Option<&dyn InPlace<F>> {
+        matches!(self, Self::Sum | Self::Mean | Self::Difference).then_some(self)
+    }
+}
+
+impl Merge {
+    /// 1 for the largest, −1 for the smallest.
+    fn sign<F: Scalar>(self) -> F {
+        if self == Self::Smallest { -F::one() } else { F::one() }
     }
 }
 
@@ -211,8 +231,8 @@ macro_rules! merge_layer {
         impl<F: Scalar> MultiLayer<F> for $layer {
             type Cache = MergeCache<F>;
 
-            fn build(&self, inputs: &[&[usize]], _: &mut ParamBuilder<'_, F>) -> Result<Vec<Vec<usize>>> {
-                $merge.build(inputs)
+            fn build(&self, inputs: &[&[usize]], params: &mut ParamBuilder<'_, F>) -> Result<Vec<Vec<usize>>> {
+                $merge.build(inputs, params)
             }
 
             fn forward(
@@ -220,37 +240,34 @@ macro_rules! merge_layer {
                 inputs: Inputs<'_, F>,
                 outputs: &mut [Tensor<F>],
                 cache: &mut MergeCache<F>,
-                _: &Context<'_, F>,
+                cx: &Context<'_, F>,
             ) {
-                $merge.forward(inputs, &mut outputs[0], cache);
+                MultiLayer::forward(&$merge, inputs, outputs, cache, cx);
             }
 
             fn backward(
                 &self,
                 inputs: Inputs<'_, F>,
-                _: &[Tensor<F>],
+                outputs: &[Tensor<F>],
                 grad_outputs: &mut [Tensor<F>],
                 grad_inputs: &mut GradInputs<'_, F>,
-                _: &mut Grads<'_, F>,
+                grads: &mut Grads<'_, F>,
                 cache: &mut MergeCache<F>,
-                _: &Context<'_, F>,
+                cx: &Context<'_, F>,
             ) {
-                $merge.backward(inputs, &grad_outputs[0], grad_inputs, cache);
+                MultiLayer::backward(&$merge, inputs, outputs, grad_outputs, grad_inputs, grads, cache, cx);
             }
 
             fn facts(&self) -> Facts {
-                Facts::default().backward_reads_output(false).mask(MaskRule::MakeOfAll)
+                MultiLayer::<F>::facts(&$merge)
             }
 
             fn makes_mask(&self) -> Option<&dyn MakesMask<F>> {
-                Some(&$merge)
+                $merge.makes_mask()
             }
 
             fn in_place(&self) -> Option<&dyn InPlace<F>> {
-                match $merge {
-                    Merge::Sum | Merge::Mean | Merge::Difference => Some(&$merge),
-                    Merge::Product | Merge::Largest | Merge::Smallest => None,
-                }
+                $merge.in_place()
             }
 
             fn describe(&self) -> Description {

@@ -31,6 +31,7 @@ mod reshape;
 pub(crate) mod rows;
 mod spatial;
 mod up_sampling;
+mod weight;
 
 pub use abilities::{ChecksValues, CouplesSamples, Facts, KeepsState, MakesMask};
 pub use activation::{ELU, LeakyReLU, ReLU, SoftmaxLayer};
@@ -75,6 +76,7 @@ pub use reshape::{Flatten, Identity, Permute, RepeatVector, Reshape};
 pub use rows::RowGrads;
 pub use spatial::{Border, DataFormat, Padding, PerAxis};
 pub use up_sampling::{Interpolation, UpSampling1D, UpSampling2D, UpSampling3D};
+pub(crate) use weight::Weight;
 
 use crate::config::Config;
 use crate::regularizers::Regularizer;
@@ -341,3 +343,53 @@ pub trait MultiLayer<F: Scalar>: Send + Sync {
         None
     }
 }
+
+/// A layer that another does the work of: the one that its `acting()` makes of its options, whose cache it has.
+macro_rules! acts_as {
+    ($name:ident, $cache:ty) => {
+        impl<F: $crate::Scalar> $crate::layers::Layer<F> for $name {
+            type Cache = $cache;
+
+            fn build(
+                &self,
+                input: &[usize],
+                params: &mut $crate::layers::ParamBuilder<'_, F>,
+            ) -> $crate::Result<Vec<usize>> {
+                $crate::layers::Layer::build(&self.acting(), input, params)
+            }
+
+            fn forward(
+                &self,
+                x: $crate::View<'_, F>,
+                y: $crate::ViewMut<'_, F>,
+                cache: &mut Self::Cache,
+                cx: &$crate::layers::Context<'_, F>,
+            ) {
+                $crate::layers::Layer::forward(&self.acting(), x, y, cache, cx);
+            }
+
+            fn backward(
+                &self,
+                x: $crate::View<'_, F>,
+                y: $crate::View<'_, F>,
+                grad_y: $crate::ViewMut<'_, F>,
+                grad_x: Option<$crate::ViewMut<'_, F>>,
+                grads: &mut $crate::layers::Grads<'_, F>,
+                cache: &mut Self::Cache,
+                cx: &$crate::layers::Context<'_, F>,
+            ) {
+                $crate::layers::Layer::backward(&self.acting(), x, y, grad_y, grad_x, grads, cache, cx);
+            }
+
+            fn facts(&self) -> $crate::layers::Facts {
+                $crate::layers::Layer::<F>::facts(&self.acting())
+            }
+
+            fn describe(&self) -> $crate::layers::Description {
+                let regularizer = $crate::layers::Layer::<F>::describe(&self.acting()).activity_regularizer;
+                $crate::layers::Description::of(self).activity_regularizer(regularizer.as_ref())
+            }
+        }
+    };
+}
+use acts_as;

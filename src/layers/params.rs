@@ -4,6 +4,7 @@ use std::borrow::Borrow;
 use std::ops::Range;
 
 use super::rows::{Place, RowGrads, TouchedRows};
+use super::weight::Weight;
 use crate::constraints::Constraint;
 use crate::initializers::Initializer;
 use crate::kernels::gemm::Start;
@@ -154,23 +155,32 @@ impl<'a, F: Scalar> ParamBuilder<'a, F> {
         self.push(name, shape, initializer.borrow(), true)
     }
 
-    /// Adds a parameter that is learned, whose first values `adjust` changes.
+    /// Adds a parameter that is learned, with all that the layer's options say of it.
     ///
     /// # Errors
     /// As [`add`](Self::add).
-    pub(crate) fn add_adjusted(
+    pub(crate) fn add_weight(&mut self, name: &str, shape: &[usize], weight: &Weight) -> Result<&mut ParamSpec> {
+        self.add_weight_adjusted(name, shape, weight, |_| ())
+    }
+
+    /// As [`add_weight`](Self::add_weight); `adjust` changes the first values.
+    ///
+    /// # Errors
+    /// As [`add`](Self::add).
+    pub(crate) fn add_weight_adjusted(
         &mut self,
         name: &str,
         shape: &[usize],
-        initializer: impl Borrow<Initializer>,
+        weight: &Weight,
         adjust: impl FnOnce(&mut [F]),
     ) -> Result<&mut ParamSpec> {
         let start = self.values.len();
-        self.push(name, shape, initializer.borrow(), true)?;
+        self.push(name, shape, &weight.initializer, true)?;
         if !self.dry {
             adjust(&mut self.values[start..]);
         }
-        Ok(self.specs.last_mut().expect("just pushed"))
+        let spec = self.specs.last_mut().expect("just pushed");
+        Ok(spec.regularizer(weight.regularizer.as_ref()).constraint(weight.constraint.as_ref()))
     }
 
     /// Adds state that is not learned but saved with the parameters, such as moving statistics.

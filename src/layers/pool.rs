@@ -1,12 +1,88 @@
 //! Pooling: the largest value, or the mean, of every window.
 
 use super::spatial::{self, DataFormat, Padding, PerAxis};
-use super::{Context, Description, Facts, Grads, Layer, MaskRule, ParamBuilder};
+use super::{Context, Facts, Grads, Layer, MaskRule, ParamBuilder, acts_as};
 use crate::config::layer_options;
-use crate::kernels::pool;
+use crate::kernels::pool::{self, Windows};
 use crate::{Result, Scalar, View, ViewMut};
 
-/// A pooling layer: its options, and its two passes through the kernels of `Max` or `Avg`.
+/// What becomes of a window.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Max,
+    Avg,
+}
+
+impl Kind {
+    /// One value of each window of `x`, for each of `c` channels.
+    pub fn forward<F: Scalar>(self, windows: Windows, c: usize, x: &[F], y: &mut [F]) {
+        match self {
+            Self::Max => pool::max_pool(windows, c, x, y),
+            Self::Avg => pool::avg_pool(windows, c, x, y),
+        }
+    }
+
+    /// ∂L/∂x. The places of the largest values are found again by comparing.
+    pub fn backward<F: Scalar>(self, windows: Windows, c: usize, x: &[F], y: &[F], grad_y: &[F], grad_x: &mut [F]) {
+        match self {
+            Self::Max => pool::max_pool_backward(windows, c, x, y, grad_y, grad_x),
+            Self::Avg => pool::avg_pool_backward(windows, c, grad_y, grad_x),
+        }
+    }
+}
+
+/// Pooling over N axes.
+struct Pool<const N: usize> {
+    kind: Kind,
+    size: [usize; N],
+    strides: [usize; N],
+    padding: Padding,
+}
+
+impl<const N: usize> Pool<N> {
+    /// The windows over samples that the layer was built for, and how many channels they have.
+    fn windows(&self, sample: &[usize]) -> (Windows, usize) {
+        let (axes, channels) = spatial::axes(sample).expect("refused when it was built");
+        (spatial::windows(axes, self.size, self.strides, self.padding), channels)
+    }
+}
+
+impl<F: Scalar, const N: usize> Layer<F> for Pool<N> {
+    type Cache = ();
+
+    fn build(&self, input: &[usize], _: &mut ParamBuilder<'_, F>) -> Result<Vec<usize>> {
+        let (axes, channels) = spatial::axes::<N>(input)?;
+        spatial::check_windows(axes, self.size, self.strides, self.padding, input)?;
+        let (windows, _) = self.windows(input);
+        Ok([&windows.output[3 - N..], &[channels]].concat())
+    }
+
+    fn forward(&self, x: View<'_, F>, mut y: ViewMut<'_, F>, (): &mut (), _: &Context<'_, F>) {
+        let (windows, channels) = self.windows(&x.shape()[1..]);
+        self.kind.forward(windows, channels, &x, &mut y);
+    }
+
+    fn backward(
+        &self,
+        x: View<'_, F>,
+        y: View<'_, F>,
+        grad_y: ViewMut<'_, F>,
+        grad_x: Option<ViewMut<'_, F>>,
+        _: &mut Grads<'_, F>,
+        (): &mut (),
+        _: &Context<'_, F>,
+    ) {
+        let Some(mut grad_x) = grad_x else { return };
+        let (windows, channels) = self.windows(&x.shape()[1..]);
+        self.kind.backward(windows, channels, &x, &y, &grad_y, &mut grad_x);
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::default().mask(MaskRule::Stop)
+    }
+}
+
+/// A pooling layer's options.
 macro_rules! pooling {
     ($(#[$meta:meta])* $name:ident as $class:literal, $rank:literal, $kind:ident) => {
         layer_options! {
@@ -24,71 +100,14 @@ macro_rules! pooling {
         }
 
         impl $name {
-            /// The windows over samples that the layer was built for, and how many channels they have.
-            fn windows(&self, sample: &[usize]) -> (pool::Windows, usize) {
-                let (axes, channels) = spatial::axes(sample).expect("refused when it was built");
-                let strides = self.strides.unwrap_or(self.pool_size);
-                (spatial::windows(axes, self.pool_size, strides, self.padding), channels)
+            fn acting(&self) -> Pool<$rank> {
+                let Self { pool_size: size, padding, .. } = *self;
+                Pool { kind: Kind::$kind, size, strides: self.strides.unwrap_or(size), padding }
             }
         }
 
-        impl<F: Scalar> Layer<F> for $name {
-            /// Nothing: the places of the largest values are found again by comparing.
-            type Cache = ();
-
-            fn build(&self, input: &[usize], _: &mut ParamBuilder<'_, F>) -> Result<Vec<usize>> {
-                let (axes, channels) = spatial::axes::<$rank>(input)?;
-                let strides = self.strides.unwrap_or(self.pool_size);
-                spatial::check_windows(axes, self.pool_size, strides, self.padding, input)?;
-                let (windows, _) = self.windows(input);
-                Ok([&windows.output[3 - $rank..], &[channels]].concat())
-            }
-
-            fn forward(&self, x: View<'_, F>, mut y: ViewMut<'_, F>, (): &mut (), _: &Context<'_, F>) {
-                let (windows, channels) = self.windows(&x.shape()[1..]);
-                kernels!($kind, forward: windows, channels, x, y);
-            }
-
-            fn backward(
-                &self,
-                x: View<'_, F>,
-                y: View<'_, F>,
-                grad_y: ViewMut<'_, F>,
-                grad_x: Option<ViewMut<'_, F>>,
-                _: &mut Grads<'_, F>,
-                (): &mut (),
-                _: &Context<'_, F>,
-            ) {
-                let Some(mut grad_x) = grad_x else { return };
-                let (windows, channels) = self.windows(&x.shape()[1..]);
-                kernels!($kind, backward: windows, channels, x, y, grad_y, grad_x);
-            }
-
-            fn describe(&self) -> Description {
-                Description::of(self)
-            }
-
-            fn facts(&self) -> Facts {
-                Facts::default().mask(MaskRule::Stop)
-            }
-        }
+        acts_as!($name, ());
     };
-}
-
-macro_rules! kernels {
-    (Max, forward: $windows:expr, $c:expr, $x:ident, $y:ident) => {
-        pool::max_pool($windows, $c, &$x, &mut $y)
-    };
-    (Avg, forward: $windows:expr, $c:expr, $x:ident, $y:ident) => {
-        pool::avg_pool($windows, $c, &$x, &mut $y)
-    };
-    (Max, backward: $windows:expr, $c:expr, $x:ident, $y:ident, $grad_y:ident, $grad_x:ident) => {
-        pool::max_pool_backward($windows, $c, &$x, &$y, &$grad_y, &mut $grad_x)
-    };
-    (Avg, backward: $windows:expr, $c:expr, $x:ident, $y:ident, $grad_y:ident, $grad_x:ident) => {{
-        let _ = $y;
-        pool::avg_pool_backward($windows, $c, &$grad_y, &mut $grad_x)
-    }};
 }
 
 pooling! {

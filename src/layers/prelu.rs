@@ -2,10 +2,8 @@
 
 use super::{Context, Description, Grads, Layer, ParamBuilder};
 use crate::config::layer_options;
-use crate::constraints::Constraint;
 use crate::initializers::Initializer;
 use crate::kernels::{activation, broadcast};
-use crate::regularizers::Regularizer;
 use crate::{Error, Result, Scalar, View, ViewMut};
 
 layer_options! {
@@ -30,14 +28,11 @@ layer_options! {
     /// # Source
     /// Keras `PReLU`; He et al., *Delving deep into rectifiers*, 2015.
     pub struct PReLU {
-        /// How the slopes start. Default: zeros.
-        alpha_initializer: Initializer = Initializer::Zeros,
-        /// A penalty on the slopes. Default: none.
-        alpha_regularizer: Option<Regularizer> = None => |it: impl Into<Option<Regularizer>>| it.into(),
-        /// What the slopes are held to after each update. Default: nothing.
-        alpha_constraint: Option<Constraint> = None => |it: impl Into<Option<Constraint>>| it.into(),
         /// Axes along which the slope is the same, counted with the batch as 0: `[1, 2]` in an image. Default: none.
         shared_axes: Option<Vec<usize>> = None => |axes: impl Into<Vec<usize>>| Some(axes.into()),
+    }
+    weights {
+        alpha: "α" = Initializer::Zeros => "zeros",
     }
 }
 
@@ -73,10 +68,7 @@ impl<F: Scalar> Layer<F> for PReLU {
             return Err(Error::option("shared_axes", format!("axes from 1 to {}", input.len()), axis));
         }
         let shape: Vec<usize> = self.alpha_shape(input).collect();
-        params
-            .add("alpha", &shape, &self.alpha_initializer)?
-            .regularizer(self.alpha_regularizer.as_ref())
-            .constraint(self.alpha_constraint.as_ref());
+        params.add_weight("alpha", &shape, &self.alpha)?;
         Ok(input.to_vec())
     }
 

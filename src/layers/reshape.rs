@@ -1,41 +1,46 @@
 //! The same values in another shape or order.
 
-use super::{Context, Description, Facts, Grads, Layer, MaskRule, ParamBuilder};
+use super::{Context, Description, Facts, Grads, Layer, MaskRule, ParamBuilder, acts_as};
 use crate::config::layer_options;
 use crate::kernels::reorder;
 use crate::tensor::volume;
 use crate::{Error, Result, Scalar, View, ViewMut};
 
-/// The two passes of a layer whose output is its input's memory: the executor calls neither.
-macro_rules! never_called {
-    ($mask_rule:expr) => {
-        fn forward(&self, x: View<'_, F>, mut y: ViewMut<'_, F>, (): &mut (), _: &Context<'_, F>) {
-            y.copy_from_slice(&x);
-        }
+/// A layer whose output is its input's memory, in the shape that `shape` gives: the executor calls neither pass.
+struct SameValues<S> {
+    shape: S,
+    mask: MaskRule,
+}
 
-        fn backward(
-            &self,
-            _: View<'_, F>,
-            _: View<'_, F>,
-            grad_y: ViewMut<'_, F>,
-            grad_x: Option<ViewMut<'_, F>>,
-            _: &mut Grads<'_, F>,
-            (): &mut (),
-            _: &Context<'_, F>,
-        ) {
-            if let Some(mut grad_x) = grad_x {
-                grad_x.copy_from_slice(&grad_y);
-            }
-        }
+impl<F: Scalar, S: Fn(&[usize]) -> Result<Vec<usize>> + Send + Sync> Layer<F> for SameValues<S> {
+    type Cache = ();
 
-        fn describe(&self) -> Description {
-            Description::of(self)
-        }
+    fn build(&self, input: &[usize], _: &mut ParamBuilder<'_, F>) -> Result<Vec<usize>> {
+        (self.shape)(input)
+    }
 
-        fn facts(&self) -> Facts {
-            Facts::default().reshape().mask($mask_rule)
+    fn forward(&self, x: View<'_, F>, mut y: ViewMut<'_, F>, (): &mut (), _: &Context<'_, F>) {
+        y.copy_from_slice(&x);
+    }
+
+    fn backward(
+        &self,
+        _: View<'_, F>,
+        _: View<'_, F>,
+        grad_y: ViewMut<'_, F>,
+        grad_x: Option<ViewMut<'_, F>>,
+        _: &mut Grads<'_, F>,
+        (): &mut (),
+        _: &Context<'_, F>,
+    ) {
+        if let Some(mut grad_x) = grad_x {
+            grad_x.copy_from_slice(&grad_y);
         }
-    };
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::default().reshape().mask(self.mask)
+    }
 }
 
 layer_options! {
@@ -55,15 +60,14 @@ layer_options! {
     pub struct Identity {}
 }
 
-impl<F: Scalar> Layer<F> for Identity {
-    type Cache = ();
-
-    fn build(&self, input: &[usize], _: &mut ParamBuilder<'_, F>) -> Result<Vec<usize>> {
-        Ok(input.to_vec())
+impl Identity {
+    #[allow(clippy::unused_self)] // as every layer that acts as another
+    fn acting(&self) -> SameValues<impl Fn(&[usize]) -> Result<Vec<usize>> + Send + Sync> {
+        SameValues { shape: |input: &[usize]| Ok(input.to_vec()), mask: MaskRule::Pass }
     }
-
-    never_called!(MaskRule::Pass);
 }
+
+acts_as!(Identity, ());
 
 layer_options! {
     /// All axes of a sample in one.
@@ -82,15 +86,14 @@ layer_options! {
     pub struct Flatten {}
 }
 
-impl<F: Scalar> Layer<F> for Flatten {
-    type Cache = ();
-
-    fn build(&self, input: &[usize], _: &mut ParamBuilder<'_, F>) -> Result<Vec<usize>> {
-        Ok(vec![volume(input)])
+impl Flatten {
+    #[allow(clippy::unused_self)] // as every layer that acts as another
+    fn acting(&self) -> SameValues<impl Fn(&[usize]) -> Result<Vec<usize>> + Send + Sync> {
+        SameValues { shape: |input: &[usize]| Ok(vec![volume(input)]), mask: MaskRule::Stop }
     }
-
-    never_called!(MaskRule::Stop);
 }
+
+acts_as!(Flatten, ());
 
 layer_options! {
     /// The same values in another shape.
@@ -115,10 +118,13 @@ layer_options! {
     ) {}
 }
 
-impl<F: Scalar> Layer<F> for Reshape {
-    type Cache = ();
+impl Reshape {
+    fn acting(&self) -> SameValues<impl Fn(&[usize]) -> Result<Vec<usize>> + Send + Sync> {
+        SameValues { shape: |input: &[usize]| self.output(input), mask: MaskRule::Stop }
+    }
 
-    fn build(&self, input: &[usize], _: &mut ParamBuilder<'_, F>) -> Result<Vec<usize>> {
+    /// The shape of the output.
+    fn output(&self, input: &[usize]) -> Result<Vec<usize>> {
         let refused = || {
             Error::option("target_shape", format!("a shape of {} values, at most one axis −1", volume(input)), {
                 format!("{:?}", self.target_shape)
@@ -139,9 +145,9 @@ impl<F: Scalar> Layer<F> for Reshape {
         }
         Ok(self.target_shape.iter().map(|&axis| usize::try_from(axis).unwrap_or(values / known.max(1))).collect())
     }
-
-    never_called!(MaskRule::Stop);
 }
+
+acts_as!(Reshape, ());
 
 layer_options! {
     /// The axes of a sample in another order.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::spatial::{self, DataFormat, PerAxis};
-use super::{Context, Description, Facts, Grads, Layer, MaskRule, ParamBuilder};
+use super::{Context, Facts, Grads, Layer, MaskRule, ParamBuilder, acts_as};
 use crate::config::{Setting, expected, layer_options};
 use crate::kernels::resample;
 use crate::tensor::checked_volume;
@@ -59,47 +59,71 @@ fn three<const N: usize>(numbers: [usize; N]) -> [usize; 3] {
     all
 }
 
-/// The layer's passes, given as expressions of (sizes, factors, channels, from, to).
-macro_rules! up_sampling {
-    ($name:ident, $rank:literal, |$self:ident, $sizes:ident, $c:ident, $from:ident, $to:ident| $forward:expr, $backward:expr) => {
-        impl<F: Scalar> Layer<F> for $name {
-            type Cache = ();
+/// A layer that enlarges N axes.
+struct Enlarging<const N: usize> {
+    times: [usize; N],
+    /// Bilinear along two axes only.
+    interpolation: Interpolation,
+}
 
-            fn build(&self, input: &[usize], _: &mut ParamBuilder<'_, F>) -> Result<Vec<usize>> {
-                enlarged::<$rank>(input, self.size)
-            }
+impl<const N: usize> Enlarging<N> {
+    /// The sizes of samples that the layer was built for, and how many channels they have; `x` with its batch.
+    fn sizes<F: Scalar>(&self, x: View<'_, F>) -> ([usize; 3], usize) {
+        let (sizes, channels) = spatial::axes::<N>(&x.shape()[1..]).expect("refused when it was built");
+        (three(sizes), channels)
+    }
+}
 
-            fn forward(&$self, x: View<'_, F>, mut y: ViewMut<'_, F>, (): &mut (), _: &Context<'_, F>) {
-                let ($sizes, $c) = spatial::axes::<$rank>(&x.shape()[1..]).expect("refused when it was built");
-                let ($from, $to): (&[F], &mut [F]) = (&x, &mut y);
-                $forward;
-            }
+impl<F: Scalar, const N: usize> Layer<F> for Enlarging<N> {
+    type Cache = ();
 
-            fn backward(
-                &$self,
-                x: View<'_, F>,
-                _: View<'_, F>,
-                grad_y: ViewMut<'_, F>,
-                grad_x: Option<ViewMut<'_, F>>,
-                _: &mut Grads<'_, F>,
-                (): &mut (),
-                _: &Context<'_, F>,
-            ) {
-                let Some(mut grad_x) = grad_x else { return };
-                let ($sizes, $c) = spatial::axes::<$rank>(&x.shape()[1..]).expect("refused when it was built");
-                let ($from, $to): (&[F], &mut [F]) = (&grad_y, &mut grad_x);
-                $backward;
-            }
+    fn build(&self, input: &[usize], _: &mut ParamBuilder<'_, F>) -> Result<Vec<usize>> {
+        enlarged(input, self.times)
+    }
 
-            fn facts(&self) -> Facts {
-                Facts::default().backward_reads_output(false).mask(MaskRule::Stop)
-            }
+    fn forward(&self, x: View<'_, F>, mut y: ViewMut<'_, F>, (): &mut (), _: &Context<'_, F>) {
+        let (sizes, c) = self.sizes(x);
+        let times = three(self.times);
+        match self.interpolation {
+            Interpolation::Nearest => resample::enlarge(sizes, times, c, &x, &mut y),
+            Interpolation::Bilinear => resample::bilinear(image(sizes), enlarged_image(sizes, times), c, &x, &mut y),
+        }
+    }
 
-            fn describe(&self) -> Description {
-                Description::of(self)
+    fn backward(
+        &self,
+        x: View<'_, F>,
+        _: View<'_, F>,
+        grad_y: ViewMut<'_, F>,
+        grad_x: Option<ViewMut<'_, F>>,
+        _: &mut Grads<'_, F>,
+        (): &mut (),
+        _: &Context<'_, F>,
+    ) {
+        let Some(mut grad_x) = grad_x else { return };
+        let (sizes, c) = self.sizes(x);
+        let times = three(self.times);
+        match self.interpolation {
+            Interpolation::Nearest => resample::enlarge_backward(sizes, times, c, &grad_y, &mut grad_x),
+            Interpolation::Bilinear => {
+                resample::bilinear_backward(image(sizes), enlarged_image(sizes, times), c, &grad_y, &mut grad_x);
             }
         }
-    };
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::default().backward_reads_output(false).mask(MaskRule::Stop)
+    }
+}
+
+/// Height and width.
+fn image([_, height, width]: [usize; 3]) -> [usize; 2] {
+    [height, width]
+}
+
+/// Those of the output.
+fn enlarged_image(sizes: [usize; 3], times: [usize; 3]) -> [usize; 2] {
+    [sizes[1] * times[1], sizes[2] * times[2]]
 }
 
 layer_options! {
@@ -130,12 +154,13 @@ layer_options! {
     }
 }
 
-up_sampling!(
-    UpSampling1D,
-    1,
-    |self, sizes, c, from, to| resample::enlarge(three(sizes), three(self.size), c, from, to),
-    resample::enlarge_backward(three(sizes), three(self.size), c, from, to)
-);
+impl UpSampling1D {
+    fn acting(&self) -> Enlarging<1> {
+        Enlarging { times: self.size, interpolation: Interpolation::Nearest }
+    }
+}
+
+acts_as!(UpSampling1D, ());
 
 layer_options! {
     /// Enlarges images by whole factors: repeats pixels, or takes them from between four.
@@ -172,23 +197,12 @@ layer_options! {
 }
 
 impl UpSampling2D {
-    fn enlarged(&self, [height, width]: [usize; 2]) -> [usize; 2] {
-        [height * self.size[0], width * self.size[1]]
+    fn acting(&self) -> Enlarging<2> {
+        Enlarging { times: self.size, interpolation: self.interpolation }
     }
 }
 
-up_sampling!(
-    UpSampling2D,
-    2,
-    |self, sizes, c, from, to| match self.interpolation {
-        Interpolation::Nearest => resample::enlarge(three(sizes), three(self.size), c, from, to),
-        Interpolation::Bilinear => resample::bilinear(sizes, self.enlarged(sizes), c, from, to),
-    },
-    match self.interpolation {
-        Interpolation::Nearest => resample::enlarge_backward(three(sizes), three(self.size), c, from, to),
-        Interpolation::Bilinear => resample::bilinear_backward(sizes, self.enlarged(sizes), c, from, to),
-    }
-);
+acts_as!(UpSampling2D, ());
 
 layer_options! {
     /// Repeats every cell of a volume along depth, height and width.
@@ -219,9 +233,10 @@ layer_options! {
     }
 }
 
-up_sampling!(
-    UpSampling3D,
-    3,
-    |self, sizes, c, from, to| resample::enlarge(sizes, self.size, c, from, to),
-    resample::enlarge_backward(sizes, self.size, c, from, to)
-);
+impl UpSampling3D {
+    fn acting(&self) -> Enlarging<3> {
+        Enlarging { times: self.size, interpolation: Interpolation::Nearest }
+    }
+}
+
+acts_as!(UpSampling3D, ());

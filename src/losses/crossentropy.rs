@@ -30,6 +30,68 @@ pub(super) fn check_smoothing(smoothing: f64) -> Result<()> {
     if (0.0..=1.0).contains(&smoothing) { Ok(()) } else { Err(Error::option("label_smoothing", "in 0..=1", smoothing)) }
 }
 
+/// What a loss does along one axis of the prediction, the rest of which is rows: [`along_axis!`] makes these the methods
+/// of [`Loss`].
+pub(super) trait AlongAxis<F: Scalar> {
+    /// As [`Loss::values`].
+    fn row_values(&self, axis: ClassAxis, prediction: View<'_, F>, target: View<'_, F>, values: &mut [F]);
+
+    /// As [`Loss::gradient`].
+    fn row_gradients(
+        &self,
+        axis: ClassAxis,
+        prediction: View<'_, F>,
+        target: View<'_, F>,
+        weights: &[F],
+        grad: &mut [F],
+    );
+
+    /// As [`Loss::fused_gradient`].
+    fn fused_row_gradients(&self, _: ClassAxis, _: View<'_, F>, _: View<'_, F>, _: &[F], _: &mut [F]) {}
+}
+
+/// The methods of a [`Loss`] that follow from those of [`AlongAxis`].
+macro_rules! along_axis {
+    () => {
+        fn values(&self, prediction: View<'_, F>, target: View<'_, F>, values: &mut [F], _: &LossContext<'_, F>) {
+            self.row_values(class_axis(self.axis, prediction.shape()), prediction, target, values);
+        }
+
+        fn gradient(
+            &self,
+            prediction: View<'_, F>,
+            target: View<'_, F>,
+            weights: &[F],
+            mut grad: ViewMut<'_, F>,
+            _: &LossContext<'_, F>,
+        ) {
+            let axis = class_axis(self.axis, prediction.shape());
+            self.row_gradients(axis, prediction, target, weights, &mut grad);
+        }
+
+        fn fused_gradient(
+            &self,
+            _: &Activation,
+            prediction: View<'_, F>,
+            target: View<'_, F>,
+            weights: &[F],
+            mut grad: ViewMut<'_, F>,
+        ) {
+            let axis = class_axis(self.axis, prediction.shape());
+            self.fused_row_gradients(axis, prediction, target, weights, &mut grad);
+        }
+
+        fn describe(&self) -> LossDescription {
+            LossDescription::of(self, self.reduction)
+        }
+
+        fn values_shape(&self, prediction: &[usize]) -> Vec<usize> {
+            without_axis(self.axis, prediction)
+        }
+    };
+}
+pub(super) use along_axis;
+
 /// Refuses rows that are no distribution over classes.
 pub(super) fn check_distributions<F: Scalar>(call: &str, axis: ClassAxis, target: View<'_, F>) -> Result<()> {
     for row in 0..target.len() / axis.n.max(1) {
@@ -107,46 +169,29 @@ loss_options! {
     }
 }
 
+impl<F: Scalar> AlongAxis<F> for CategoricalCrossentropy {
+    fn row_values(&self, axis: ClassAxis, p: View<'_, F>, t: View<'_, F>, values: &mut [F]) {
+        let kernel =
+            if self.from_logits { kernels::categorical_crossentropy_logits } else { kernels::categorical_crossentropy };
+        kernel(axis, F::of(self.label_smoothing), &p, &t, values);
+    }
+
+    fn row_gradients(&self, axis: ClassAxis, p: View<'_, F>, t: View<'_, F>, weights: &[F], grad: &mut [F]) {
+        let kernel = if self.from_logits {
+            kernels::categorical_crossentropy_logits_backward
+        } else {
+            kernels::categorical_crossentropy_backward
+        };
+        kernel(axis, F::of(self.label_smoothing), &p, &t, weights, grad);
+    }
+
+    fn fused_row_gradients(&self, axis: ClassAxis, p: View<'_, F>, t: View<'_, F>, weights: &[F], grad: &mut [F]) {
+        kernels::softmax_categorical_crossentropy_backward(axis, F::of(self.label_smoothing), &p, &t, weights, grad);
+    }
+}
+
 impl<F: Scalar> Loss<F> for CategoricalCrossentropy {
-    fn values(&self, prediction: View<'_, F>, target: View<'_, F>, values: &mut [F], _: &LossContext<'_, F>) {
-        let (axis, smoothing) = (class_axis(self.axis, prediction.shape()), F::of(self.label_smoothing));
-        if self.from_logits {
-            kernels::categorical_crossentropy_logits(axis, smoothing, &prediction, &target, values);
-        } else {
-            kernels::categorical_crossentropy(axis, smoothing, &prediction, &target, values);
-        }
-    }
-
-    fn gradient(
-        &self,
-        prediction: View<'_, F>,
-        target: View<'_, F>,
-        weights: &[F],
-        mut grad: ViewMut<'_, F>,
-        _: &LossContext<'_, F>,
-    ) {
-        let (axis, smoothing) = (class_axis(self.axis, prediction.shape()), F::of(self.label_smoothing));
-        if self.from_logits {
-            kernels::categorical_crossentropy_logits_backward(
-                axis,
-                smoothing,
-                &prediction,
-                &target,
-                weights,
-                &mut grad,
-            );
-        } else {
-            kernels::categorical_crossentropy_backward(axis, smoothing, &prediction, &target, weights, &mut grad);
-        }
-    }
-
-    fn describe(&self) -> LossDescription {
-        LossDescription::of(self, self.reduction)
-    }
-
-    fn values_shape(&self, prediction: &[usize]) -> Vec<usize> {
-        without_axis(self.axis, prediction)
-    }
+    along_axis!();
 
     fn target_shape(&self, prediction: &[usize]) -> Result<Vec<usize>> {
         check_smoothing(self.label_smoothing)?;
@@ -160,18 +205,6 @@ impl<F: Scalar> Loss<F> for CategoricalCrossentropy {
 
     fn fuses_with(&self, activation: &Activation) -> bool {
         !self.from_logits && self.axis == -1 && matches!(activation, Activation::Softmax)
-    }
-
-    fn fused_gradient(
-        &self,
-        _: &Activation,
-        prediction: View<'_, F>,
-        target: View<'_, F>,
-        weights: &[F],
-        mut grad: ViewMut<'_, F>,
-    ) {
-        let (axis, smoothing) = (class_axis(-1, prediction.shape()), F::of(self.label_smoothing));
-        kernels::softmax_categorical_crossentropy_backward(axis, smoothing, &prediction, &target, weights, &mut grad);
     }
 }
 
@@ -213,39 +246,28 @@ impl SparseCategoricalCrossentropy {
     }
 }
 
+impl<F: Scalar> AlongAxis<F> for SparseCategoricalCrossentropy {
+    fn row_values(&self, axis: ClassAxis, p: View<'_, F>, t: View<'_, F>, values: &mut [F]) {
+        let kernel = if self.from_logits { kernels::sparse_crossentropy_logits } else { kernels::sparse_crossentropy };
+        kernel(axis, &p, &t, values);
+    }
+
+    fn row_gradients(&self, axis: ClassAxis, p: View<'_, F>, t: View<'_, F>, weights: &[F], grad: &mut [F]) {
+        let kernel = if self.from_logits {
+            kernels::sparse_crossentropy_logits_backward
+        } else {
+            kernels::sparse_crossentropy_backward
+        };
+        kernel(axis, &p, &t, weights, grad);
+    }
+
+    fn fused_row_gradients(&self, axis: ClassAxis, p: View<'_, F>, t: View<'_, F>, weights: &[F], grad: &mut [F]) {
+        kernels::softmax_sparse_crossentropy_backward(axis, &p, &t, weights, grad);
+    }
+}
+
 impl<F: Scalar> Loss<F> for SparseCategoricalCrossentropy {
-    fn values(&self, prediction: View<'_, F>, target: View<'_, F>, values: &mut [F], _: &LossContext<'_, F>) {
-        let axis = class_axis(self.axis, prediction.shape());
-        if self.from_logits {
-            kernels::sparse_crossentropy_logits(axis, &prediction, &target, values);
-        } else {
-            kernels::sparse_crossentropy(axis, &prediction, &target, values);
-        }
-    }
-
-    fn gradient(
-        &self,
-        prediction: View<'_, F>,
-        target: View<'_, F>,
-        weights: &[F],
-        mut grad: ViewMut<'_, F>,
-        _: &LossContext<'_, F>,
-    ) {
-        let axis = class_axis(self.axis, prediction.shape());
-        if self.from_logits {
-            kernels::sparse_crossentropy_logits_backward(axis, &prediction, &target, weights, &mut grad);
-        } else {
-            kernels::sparse_crossentropy_backward(axis, &prediction, &target, weights, &mut grad);
-        }
-    }
-
-    fn describe(&self) -> LossDescription {
-        LossDescription::of(self, self.reduction)
-    }
-
-    fn values_shape(&self, prediction: &[usize]) -> Vec<usize> {
-        without_axis(self.axis, prediction)
-    }
+    along_axis!();
 
     fn target_shape(&self, prediction: &[usize]) -> Result<Vec<usize>> {
         resolve_axis(self.axis, prediction.len() + 1)?;
@@ -269,18 +291,6 @@ impl<F: Scalar> Loss<F> for SparseCategoricalCrossentropy {
 
     fn fuses_with(&self, activation: &Activation) -> bool {
         !self.from_logits && self.axis == -1 && matches!(activation, Activation::Softmax)
-    }
-
-    fn fused_gradient(
-        &self,
-        _: &Activation,
-        prediction: View<'_, F>,
-        target: View<'_, F>,
-        weights: &[F],
-        mut grad: ViewMut<'_, F>,
-    ) {
-        let axis = class_axis(-1, prediction.shape());
-        kernels::softmax_sparse_crossentropy_backward(axis, &prediction, &target, weights, &mut grad);
     }
 }
 
@@ -316,39 +326,28 @@ loss_options! {
     }
 }
 
+impl<F: Scalar> AlongAxis<F> for BinaryCrossentropy {
+    fn row_values(&self, axis: ClassAxis, p: View<'_, F>, t: View<'_, F>, values: &mut [F]) {
+        let kernel = if self.from_logits { kernels::binary_crossentropy_logits } else { kernels::binary_crossentropy };
+        kernel(axis, F::of(self.label_smoothing), &p, &t, values);
+    }
+
+    fn row_gradients(&self, axis: ClassAxis, p: View<'_, F>, t: View<'_, F>, weights: &[F], grad: &mut [F]) {
+        let kernel = if self.from_logits {
+            kernels::binary_crossentropy_logits_backward
+        } else {
+            kernels::binary_crossentropy_backward
+        };
+        kernel(axis, F::of(self.label_smoothing), &p, &t, weights, grad);
+    }
+
+    fn fused_row_gradients(&self, axis: ClassAxis, p: View<'_, F>, t: View<'_, F>, weights: &[F], grad: &mut [F]) {
+        kernels::sigmoid_binary_crossentropy_backward(axis, F::of(self.label_smoothing), &p, &t, weights, grad);
+    }
+}
+
 impl<F: Scalar> Loss<F> for BinaryCrossentropy {
-    fn values(&self, prediction: View<'_, F>, target: View<'_, F>, values: &mut [F], _: &LossContext<'_, F>) {
-        let (axis, smoothing) = (class_axis(self.axis, prediction.shape()), F::of(self.label_smoothing));
-        if self.from_logits {
-            kernels::binary_crossentropy_logits(axis, smoothing, &prediction, &target, values);
-        } else {
-            kernels::binary_crossentropy(axis, smoothing, &prediction, &target, values);
-        }
-    }
-
-    fn gradient(
-        &self,
-        prediction: View<'_, F>,
-        target: View<'_, F>,
-        weights: &[F],
-        mut grad: ViewMut<'_, F>,
-        _: &LossContext<'_, F>,
-    ) {
-        let (axis, smoothing) = (class_axis(self.axis, prediction.shape()), F::of(self.label_smoothing));
-        if self.from_logits {
-            kernels::binary_crossentropy_logits_backward(axis, smoothing, &prediction, &target, weights, &mut grad);
-        } else {
-            kernels::binary_crossentropy_backward(axis, smoothing, &prediction, &target, weights, &mut grad);
-        }
-    }
-
-    fn describe(&self) -> LossDescription {
-        LossDescription::of(self, self.reduction)
-    }
-
-    fn values_shape(&self, prediction: &[usize]) -> Vec<usize> {
-        without_axis(self.axis, prediction)
-    }
+    along_axis!();
 
     fn target_shape(&self, prediction: &[usize]) -> Result<Vec<usize>> {
         check_smoothing(self.label_smoothing)?;
@@ -362,17 +361,5 @@ impl<F: Scalar> Loss<F> for BinaryCrossentropy {
 
     fn fuses_with(&self, activation: &Activation) -> bool {
         !self.from_logits && matches!(activation, Activation::Sigmoid)
-    }
-
-    fn fused_gradient(
-        &self,
-        _: &Activation,
-        prediction: View<'_, F>,
-        target: View<'_, F>,
-        weights: &[F],
-        mut grad: ViewMut<'_, F>,
-    ) {
-        let (axis, smoothing) = (class_axis(self.axis, prediction.shape()), F::of(self.label_smoothing));
-        kernels::sigmoid_binary_crossentropy_backward(axis, smoothing, &prediction, &target, weights, &mut grad);
     }
 }

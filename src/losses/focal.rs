@@ -1,10 +1,11 @@
 //! Focal losses, for classes of very different size.
 
-use super::crossentropy::{check_smoothing, class_axis, resolve_axis, without_axis};
+use super::crossentropy::{AlongAxis, along_axis, check_smoothing, class_axis, resolve_axis, without_axis};
 use super::pointwise::at_least_zero;
 use super::{Loss, LossContext, LossDescription, loss_options};
 use crate::kernels::focal::{self as kernels, Focal};
-use crate::{Result, Scalar, View, ViewMut};
+use crate::kernels::losses::ClassAxis;
+use crate::{Activation, Result, Scalar, View, ViewMut};
 
 /// What both focal losses refuse, and the shape of their targets.
 fn checked_target(smoothing: f64, gamma: f64, axis: isize, prediction: &[usize]) -> Result<Vec<usize>> {
@@ -62,31 +63,18 @@ impl BinaryFocalCrossentropy {
     }
 }
 
+impl<F: Scalar> AlongAxis<F> for BinaryFocalCrossentropy {
+    fn row_values(&self, axis: ClassAxis, p: View<'_, F>, t: View<'_, F>, values: &mut [F]) {
+        kernels::binary_focal(axis, self.numbers(), &p, &t, values);
+    }
+
+    fn row_gradients(&self, axis: ClassAxis, p: View<'_, F>, t: View<'_, F>, weights: &[F], grad: &mut [F]) {
+        kernels::binary_focal_backward(axis, self.numbers(), &p, &t, weights, grad);
+    }
+}
+
 impl<F: Scalar> Loss<F> for BinaryFocalCrossentropy {
-    fn values(&self, prediction: View<'_, F>, target: View<'_, F>, values: &mut [F], _: &LossContext<'_, F>) {
-        let axis = class_axis(self.axis, prediction.shape());
-        kernels::binary_focal(axis, self.numbers(), &prediction, &target, values);
-    }
-
-    fn gradient(
-        &self,
-        prediction: View<'_, F>,
-        target: View<'_, F>,
-        weights: &[F],
-        mut grad: ViewMut<'_, F>,
-        _: &LossContext<'_, F>,
-    ) {
-        let axis = class_axis(self.axis, prediction.shape());
-        kernels::binary_focal_backward(axis, self.numbers(), &prediction, &target, weights, &mut grad);
-    }
-
-    fn describe(&self) -> LossDescription {
-        LossDescription::of(self, self.reduction)
-    }
-
-    fn values_shape(&self, prediction: &[usize]) -> Vec<usize> {
-        without_axis(self.axis, prediction)
-    }
+    along_axis!();
 
     fn target_shape(&self, prediction: &[usize]) -> Result<Vec<usize>> {
         checked_target(self.label_smoothing, self.gamma, self.axis, prediction)
@@ -138,31 +126,18 @@ impl CategoricalFocalCrossentropy {
     }
 }
 
+impl<F: Scalar> AlongAxis<F> for CategoricalFocalCrossentropy {
+    fn row_values(&self, axis: ClassAxis, p: View<'_, F>, t: View<'_, F>, values: &mut [F]) {
+        kernels::categorical_focal(axis, p.last_axis(), self.numbers(), &p, &t, values);
+    }
+
+    fn row_gradients(&self, axis: ClassAxis, p: View<'_, F>, t: View<'_, F>, weights: &[F], grad: &mut [F]) {
+        kernels::categorical_focal_backward(axis, p.last_axis(), self.numbers(), &p, &t, weights, grad);
+    }
+}
+
 impl<F: Scalar> Loss<F> for CategoricalFocalCrossentropy {
-    fn values(&self, prediction: View<'_, F>, target: View<'_, F>, values: &mut [F], _: &LossContext<'_, F>) {
-        let axis = class_axis(self.axis, prediction.shape());
-        kernels::categorical_focal(axis, prediction.last_axis(), self.numbers(), &prediction, &target, values);
-    }
-
-    fn gradient(
-        &self,
-        prediction: View<'_, F>,
-        target: View<'_, F>,
-        weights: &[F],
-        mut grad: ViewMut<'_, F>,
-        _: &LossContext<'_, F>,
-    ) {
-        let (axis, classes) = (class_axis(self.axis, prediction.shape()), prediction.last_axis());
-        kernels::categorical_focal_backward(axis, classes, self.numbers(), &prediction, &target, weights, &mut grad);
-    }
-
-    fn describe(&self) -> LossDescription {
-        LossDescription::of(self, self.reduction)
-    }
-
-    fn values_shape(&self, prediction: &[usize]) -> Vec<usize> {
-        without_axis(self.axis, prediction)
-    }
+    along_axis!();
 
     fn target_shape(&self, prediction: &[usize]) -> Result<Vec<usize>> {
         checked_target(self.label_smoothing, self.gamma, self.axis, prediction)

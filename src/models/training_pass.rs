@@ -36,34 +36,31 @@ pub(crate) struct StepData<'a, F: Scalar> {
 pub(crate) struct TrainingPass<F: Scalar> {
     /// None before the first step.
     executor: Option<Executor<F, Targets<F>>>,
+    /// The shapes of each output's loss by those of the network's outputs; the last are the present batch's.
+    shapes: Vec<(Arc<Shapes>, Vec<LossShapes>)>,
+    /// Each output's loss on the last batch.
+    losses: Vec<f64>,
+    settled: Settled<F>,
+}
+
+/// What is settled about the outputs, for all shards of a batch.
+#[derive(Default)]
+struct Settled<F> {
     /// For each output: the activation that is differentiated together with the loss.
     fused: Vec<Option<Activation>>,
     /// For each output, the shape of a row of its weights, where there are any.
     weights: Vec<Option<Vec<usize>>>,
-    /// The shapes of each output's loss by those of the network's outputs; the last are the present batch's.
-    shapes: Vec<(Arc<Shapes>, Vec<LossShapes>)>,
     /// D of each output's loss.
     denominators: Vec<Option<f64>>,
     /// The sums that each output's loss needs over the batch.
     totals: Vec<Vec<F>>,
-    /// Each output's loss on the last batch.
-    losses: Vec<f64>,
     /// Whether the denominators of the last batch were known before its shards met.
     known: bool,
 }
 
 impl<F: Scalar> Default for TrainingPass<F> {
     fn default() -> Self {
-        Self {
-            executor: None,
-            fused: Vec::new(),
-            weights: Vec::new(),
-            shapes: Vec::new(),
-            denominators: Vec::new(),
-            totals: Vec::new(),
-            losses: Vec::new(),
-            known: false,
-        }
+        Self { executor: None, shapes: Vec::new(), losses: Vec::new(), settled: Settled::default() }
     }
 }
 
@@ -79,11 +76,7 @@ pub(crate) struct Targets<F: Scalar> {
 struct Losses<'a, F: Scalar> {
     objectives: &'a [Objective<F>],
     shapes: &'a [LossShapes],
-    fused: &'a [Option<Activation>],
-    weights: &'a [Option<Vec<usize>>],
-    denominators: &'a [Option<f64>],
-    totals: &'a [Vec<F>],
-    known: bool,
+    settled: &'a Settled<F>,
     step: u64,
     /// None in the backward pass, which loads nothing.
     data: Option<&'a StepData<'a, F>>,
@@ -93,14 +86,14 @@ impl<F: Scalar> Work<F> for Losses<'_, F> {
     type Own = Targets<F>;
 
     fn own(&self) -> Targets<F> {
-        let outputs = self.objectives.iter().zip(self.weights);
+        let outputs = self.objectives.iter().zip(&self.settled.weights);
         let losses = outputs.map(|(objective, weights)| OutputLoss::new(objective.loss.as_ref(), weights.is_some()));
         Targets { losses: losses.collect(), penalty: 0.0, failed: None }
     }
 
     fn load(&self, own: &mut Targets<F>, rows: Range<usize>, inputs: &mut [Tensor<F>]) {
         let data = self.data.expect("a forward pass has a batch");
-        for ((loss, shapes), weights) in own.losses.iter_mut().zip(self.shapes).zip(self.weights) {
+        for ((loss, shapes), weights) in own.losses.iter_mut().zip(self.shapes).zip(&self.settled.weights) {
             loss.make_room(rows.len(), shapes, weights.as_deref());
         }
         let mut batch = Batch { inputs, outputs: &mut own.losses, step: self.step };
@@ -120,7 +113,7 @@ impl<F: Scalar> Work<F> for Losses<'_, F> {
         let class_weights = self.data.and_then(|data| data.class_weights);
         for (i, (loss, objective)) in own.losses.iter_mut().zip(self.objectives).enumerate() {
             loss.weigh(objective.loss.as_ref(), shard.output(i), class_weights, shard.mask(i));
-            if self.known {
+            if self.settled.known {
                 loss.evaluate(objective.loss.as_ref(), shard.output(i), &[]);
             }
         }
@@ -128,14 +121,14 @@ impl<F: Scalar> Work<F> for Losses<'_, F> {
     }
 
     fn goes_back_at_once(&self) -> bool {
-        self.known
+        self.settled.known
     }
 
     fn gradient(&self, own: &mut Targets<F>, _: &Range<usize>, output: usize, y: View<'_, F>, grad: ViewMut<'_, F>) {
-        let (objective, fused) = (&self.objectives[output], self.fused[output].as_ref());
-        let (weight, denominator) = (objective.weight, self.denominators[output].unwrap_or(1.0));
+        let (objective, fused) = (&self.objectives[output], self.settled.fused[output].as_ref());
+        let (weight, denominator) = (objective.weight, self.settled.denominators[output].unwrap_or(1.0));
         let loss = objective.loss.as_ref();
-        own.losses[output].gradient(loss, fused, y, weight, denominator, &self.totals[output], grad);
+        own.losses[output].gradient(loss, fused, y, weight, denominator, &self.settled.totals[output], grad);
     }
 }
 
@@ -151,20 +144,20 @@ impl<F: Scalar> TrainingPass<F> {
         dataset: &dyn Dataset<F>,
     ) -> Result<()> {
         let weights = dataset.weight_shapes();
-        if weights.iter().map(Option::is_some).ne(self.weights.iter().map(Option::is_some))
+        if weights.iter().map(Option::is_some).ne(self.settled.weights.iter().map(Option::is_some))
             && let Some(executor) = &mut self.executor
         {
             executor.clear();
         }
-        self.weights = weights;
+        self.settled.weights = weights;
         if self.executor.is_none() {
-            self.fused = fused_activations(&network.graph, objectives);
-            let flags = self.fused.iter().map(Option::is_some).collect();
+            self.settled.fused = fused_activations(&network.graph, objectives);
+            let flags = self.settled.fused.iter().map(Option::is_some).collect();
             let mut executor = Executor::new(network, Wanted::PARAMETERS, flags);
             executor.penalties = true;
             self.executor = Some(executor);
         }
-        self.denominators.resize(objectives.len(), None);
+        self.settled.denominators.resize(objectives.len(), None);
         self.losses.resize(objectives.len(), 0.0);
         let executor = self.executor.as_mut().expect("just made");
         executor.take_shapes(dataset.input_shapes().iter().map(Vec::as_slice))?;
@@ -187,8 +180,12 @@ impl<F: Scalar> TrainingPass<F> {
             }
         }
         let (_, of_losses) = self.shapes.last().expect("just put there");
-        self.totals.resize_with(objectives.len(), Vec::new);
-        self.totals.iter_mut().zip(of_losses).for_each(|(totals, of_loss)| totals.resize(of_loss.sums, F::zero()));
+        self.settled.totals.resize_with(objectives.len(), Vec::new);
+        self.settled
+            .totals
+            .iter_mut()
+            .zip(of_losses)
+            .for_each(|(totals, of_loss)| totals.resize(of_loss.sums, F::zero()));
         Ok(())
     }
 
@@ -209,26 +206,16 @@ impl<F: Scalar> TrainingPass<F> {
             Mode::Inference => (false, 0),
         };
         check_batch(if training { "fit" } else { "evaluate" }, &network.graph.inputs, data.rows.len())?;
-        self.known = self.known_denominators(network, objectives, data);
+        self.settled.known = self.known_denominators(network, objectives, data);
         let executor = self.executor.as_mut().expect("prepared before the first step");
         let (_, shapes) = self.shapes.last().expect("prepared before the first step");
-        let work = Losses {
-            objectives,
-            shapes,
-            fused: &self.fused,
-            weights: &self.weights,
-            denominators: &self.denominators,
-            totals: &self.totals,
-            known: self.known,
-            step,
-            data: Some(data),
-        };
+        let work = Losses { objectives, shapes, settled: &self.settled, step, data: Some(data) };
         let gone = executor.forward(network, mode, data.rows.len(), Some(data.rows), &work);
         let failed = executor.lanes_mut().iter_mut().find_map(|lane| lane.own.failed.take());
         agree(network.exchange.as_deref(), gone.err().or(failed))?;
-        if !self.known {
+        if !self.settled.known {
             self.join_losses(network, objectives)?;
-            let (totals, objectives) = (&self.totals, &*objectives);
+            let (totals, objectives) = (&self.settled.totals, &*objectives);
             let executor = self.executor.as_mut().expect("prepared before the first step");
             executor.for_each(network, &|own: &mut Targets<F>, shard| {
                 for (i, (loss, objective)) in own.losses.iter_mut().zip(objectives).enumerate() {
@@ -261,17 +248,7 @@ impl<F: Scalar> TrainingPass<F> {
     pub fn backward(&mut self, network: &Network<F>, objectives: &[Objective<F>]) -> Result<()> {
         let executor = self.executor.as_mut().expect("a forward pass went before");
         let (_, shapes) = self.shapes.last().expect("a forward pass went before");
-        let work = Losses {
-            objectives,
-            shapes,
-            fused: &self.fused,
-            weights: &self.weights,
-            denominators: &self.denominators,
-            totals: &self.totals,
-            known: self.known,
-            step: 0,
-            data: None,
-        };
+        let work = Losses { objectives, shapes, settled: &self.settled, step: 0, data: None };
         executor.backward(network, &work)?;
         if let Some(first) = executor.lanes_mut().iter_mut().find(|lane| lane.shard.number == 0) {
             network.add_penalty_gradients(&mut first.shard.param_grads);
@@ -319,11 +296,11 @@ impl<F: Scalar> TrainingPass<F> {
         let mut all = true;
         let (_, shapes) = self.shapes.last().expect("prepared before the first step");
         for (i, ((objective, denominator), shapes)) in
-            objectives.iter().zip(&mut self.denominators).zip(shapes).enumerate()
+            objectives.iter().zip(&mut self.settled.denominators).zip(shapes).enumerate()
         {
             let slot = network.graph.outputs[i];
             let values = volume(&shapes.values) * if objective.loss.of_batch() { 1 } else { data.rows.len() };
-            let weighted = data.class_weights.is_some() || self.weights[i].is_some();
+            let weighted = data.class_weights.is_some() || self.settled.weights[i].is_some();
             let masked = network.graph.masks[slot].is_some() || objective.loss.ignores_rows();
             *denominator = known_denominator(objective.reduction, values, weighted, masked);
             all &= denominator.is_some() && shapes.sums == 0;
@@ -346,16 +323,16 @@ impl<F: Scalar> TrainingPass<F> {
             join_tree(lanes, &mut |left: &mut Lane<F, Targets<F>>, right: &mut Lane<F, Targets<F>>| {
                 elementwise::axpy(F::one(), &right.own.losses[i].sums, &mut left.own.losses[i].sums);
             });
-            self.totals[i].copy_from_slice(&lanes[0].own.losses[i].sums);
+            self.settled.totals[i].copy_from_slice(&lanes[0].own.losses[i].sums);
             if let Some(exchange) = &network.exchange {
                 if !of_batch {
                     exchange.add_up(&mut sums)?;
                 }
-                exchange.join(&mut self.totals[i], &|left, right| elementwise::axpy(F::one(), right, left))?;
+                exchange.join(&mut self.settled.totals[i], &|left, right| elementwise::axpy(F::one(), right, left))?;
             }
             let [values, counted, weights] = sums;
             let joined = Sums { values, counted: first.counted.map(|_| counted), weights };
-            self.denominators[i] = joined.denominator(objective.reduction);
+            self.settled.denominators[i] = joined.denominator(objective.reduction);
         }
         Ok(())
     }
@@ -383,7 +360,7 @@ impl<F: Scalar> TrainingPass<F> {
             if let Some(exchange) = network.exchange.as_ref().filter(|_| !whole) {
                 exchange.add_up(&mut total)?;
             }
-            self.losses[i] = divide(total[0], self.denominators[i].unwrap_or(1.0));
+            self.losses[i] = divide(total[0], self.settled.denominators[i].unwrap_or(1.0));
             loss += objective.weight * self.losses[i];
         }
         Ok(loss)

@@ -6,6 +6,19 @@ use super::{Schedule, above_zero, at_least_zero};
 use crate::config::{self, Configured, options};
 use crate::{Error, Result};
 
+/// How many periods of `decay_steps` have gone by at a step, with `staircase` whole ones.
+fn periods(step: u64, decay_steps: f64, staircase: bool) -> f64 {
+    let periods = step as f64 / decay_steps;
+    if staircase { periods.floor() } else { periods }
+}
+
+/// Refuses the options of a rate that falls by a factor with each period.
+fn check_fall(initial_learning_rate: f64, decay_rate: f64, decay_steps: f64) -> Result<()> {
+    at_least_zero("initial_learning_rate", initial_learning_rate)?;
+    at_least_zero("decay_rate", decay_rate)?;
+    above_zero("decay_steps", decay_steps)
+}
+
 options! {
     /// A rate that falls by a factor over a number of steps: r(t) = r₀ · rate^(t/steps), with `staircase` r₀ ·
     /// rate^⌊t/steps⌋.
@@ -33,15 +46,11 @@ options! {
 
 impl Schedule for ExponentialDecay {
     fn rate(&self, step: u64) -> f64 {
-        let periods = step as f64 / self.decay_steps;
-        let periods = if self.staircase { periods.floor() } else { periods };
-        self.initial_learning_rate * self.decay_rate.powf(periods)
+        self.initial_learning_rate * self.decay_rate.powf(periods(step, self.decay_steps, self.staircase))
     }
 
     fn check(&self) -> Result<()> {
-        at_least_zero("initial_learning_rate", self.initial_learning_rate)?;
-        at_least_zero("decay_rate", self.decay_rate)?;
-        above_zero("decay_steps", self.decay_steps)
+        check_fall(self.initial_learning_rate, self.decay_rate, self.decay_steps)
     }
 
     fn describe(&self) -> Option<Value> {
@@ -73,15 +82,11 @@ options! {
 
 impl Schedule for InverseTimeDecay {
     fn rate(&self, step: u64) -> f64 {
-        let periods = step as f64 / self.decay_steps;
-        let periods = if self.staircase { periods.floor() } else { periods };
-        self.initial_learning_rate / (1.0 + self.decay_rate * periods)
+        self.initial_learning_rate / (1.0 + self.decay_rate * periods(step, self.decay_steps, self.staircase))
     }
 
     fn check(&self) -> Result<()> {
-        at_least_zero("initial_learning_rate", self.initial_learning_rate)?;
-        at_least_zero("decay_rate", self.decay_rate)?;
-        above_zero("decay_steps", self.decay_steps)
+        check_fall(self.initial_learning_rate, self.decay_rate, self.decay_steps)
     }
 
     fn describe(&self) -> Option<Value> {

@@ -3,10 +3,11 @@
 //! With a multiplier m, channel c has the filters c·m … c·m + m − 1. Its values are written m times beside each other
 //! first, a sample at a time, after which every filter has a channel of its own.
 
-use super::plan::{Gather, Plans, Weights};
+use super::geometry::{Direction, Finish, Geometry, TapSums};
+use super::plan::{Gather, Weights};
 use super::tile::{Onto, Piece, Product, Rows, Target, tile_each, tile_rows};
 use super::weights::{pad, pieces_of_tap, rows_of_output};
-use super::{Finish, Geometry, Workspace};
+use super::workspace::Workspace;
 use crate::Scalar;
 use crate::kernels::dispatch::kernel;
 use crate::kernels::vector::Vector;
@@ -16,63 +17,42 @@ fn spread(geometry: &Geometry) -> Geometry {
     Geometry { channels: geometry.filters, groups: geometry.filters, ..*geometry }
 }
 
-/// The plans for that.
-fn plans<'a, F>(geometry: &Geometry, workspace: &'a mut Workspace<F>) -> &'a Plans {
-    workspace.plans(&spread(geometry))
-}
-
-/// [`forward`](super::forward) where every channel is a group.
-pub fn forward<F: Scalar>(
-    geometry: &Geometry,
-    x: &[F],
-    kernel: &[F],
-    bias: Option<&[F]>,
-    finish: Finish,
-    y: &mut [F],
-    workspace: &mut Workspace<F>,
-) {
+/// The sums over taps of [`forward`](super::forward) and [`grad_input`](super::grad_input) where every channel is a group.
+pub fn sum_taps<F: Scalar>(sums: TapSums<'_, F>, workspace: &mut Workspace<F>) {
+    let TapSums { geometry, direction, source, kernel, bias, finish, target } = sums;
     let multiplier = geometry.filters / geometry.channels;
-    plans(geometry, workspace);
-    let plan = &workspace.plans.as_ref().expect("made above").forward;
+    workspace.plans(&spread(geometry));
+    let plan = workspace.plans.as_ref().expect("made above").gather(direction);
+    let kernel = match direction {
+        Direction::Forward => kernel,
+        Direction::Backward => {
+            // The taps go from the last to the first.
+            let packed = workspace.packed.room(kernel.len());
+            let taps = kernel.chunks_exact(geometry.filters).rev();
+            packed.chunks_exact_mut(geometry.filters).zip(taps).for_each(|(to, from)| to.copy_from_slice(from));
+            packed
+        }
+    };
     if multiplier == 1 {
-        gather(plan, x, kernel, bias, finish, y);
-        return;
+        return gather(plan, source, kernel, bias, finish, target);
     }
-    let spread = workspace.spread.room(plan.source_len);
-    for (x, y) in x.chunks_exact(geometry.input_len()).zip(y.chunks_exact_mut(geometry.output_len())) {
-        repeat(x, multiplier, spread);
-        gather(plan, spread, kernel, bias, finish, y);
-    }
-}
-
-/// [`grad_input`](super::grad_input) where every channel is a group.
-pub fn grad_input<F: Scalar>(
-    geometry: &Geometry,
-    grad_y: &[F],
-    kernel: &[F],
-    bias: Option<&[F]>,
-    finish: Finish,
-    grad_x: &mut [F],
-    workspace: &mut Workspace<F>,
-) {
-    let multiplier = geometry.filters / geometry.channels;
-    plans(geometry, workspace);
-    let plan = &workspace.plans.as_ref().expect("made above").backward;
-    // The taps go from the last to the first.
-    let packed = workspace.packed.room(kernel.len());
-    for (to, from) in packed.chunks_exact_mut(geometry.filters).zip(kernel.chunks_exact(geometry.filters).rev()) {
-        to.copy_from_slice(from);
-    }
-    if multiplier == 1 {
-        gather(plan, grad_y, packed, bias, finish, grad_x);
-        return;
-    }
-    let spread = workspace.spread.room(plan.target_len);
-    for (grad_y, grad_x) in
-        grad_y.chunks_exact(geometry.output_len()).zip(grad_x.chunks_exact_mut(geometry.input_len()))
-    {
-        gather(plan, grad_y, packed, None, Finish::Linear, spread);
-        add_up(spread, multiplier, bias, finish, grad_x);
+    match direction {
+        Direction::Forward => {
+            let spread = workspace.spread.room(plan.source_len);
+            for (x, y) in source.chunks_exact(geometry.input_len()).zip(target.chunks_exact_mut(geometry.output_len()))
+            {
+                repeat(x, multiplier, spread);
+                gather(plan, spread, kernel, bias, finish, y);
+            }
+        }
+        Direction::Backward => {
+            let spread = workspace.spread.room(plan.target_len);
+            let samples = source.chunks_exact(geometry.output_len());
+            for (grad_y, grad_x) in samples.zip(target.chunks_exact_mut(geometry.input_len())) {
+                gather(plan, grad_y, kernel, None, Finish::Linear, spread);
+                add_up(spread, multiplier, bias, finish, grad_x);
+            }
+        }
     }
 }
 

@@ -94,3 +94,24 @@ pub enum Finish {
     /// y = max(sum, 0), NaN staying NaN.
     Relu,
 }
+
+/// Whose sums over taps are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Direction {
+    /// Those of y, over x.
+    Forward,
+    /// Those of ∂L/∂x, over ∂L/∂y.
+    Backward,
+}
+
+/// target = finish(bias + sums over taps of the source): [`forward`](super::forward) and
+/// [`grad_input`](super::grad_input) in one.
+pub(super) struct TapSums<'a, F> {
+    pub geometry: &'a Geometry,
+    pub direction: Direction,
+    pub source: &'a [F],
+    pub kernel: &'a [F],
+    pub bias: Option<&'a [F]>,
+    pub finish: Finish,
+    pub target: &'a mut [F],
+}

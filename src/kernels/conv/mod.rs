@@ -42,6 +42,27 @@ pub use geometry::{Finish, Geometry};
 pub use workspace::Workspace;
 
 use crate::Scalar;
+use geometry::{Direction, TapSums};
+
+/// By which of the ways above the passes of a geometry go.
+enum Method {
+    Depthwise,
+    Winograd,
+    Gather,
+}
+
+impl Method {
+    /// The fastest, for so many samples.
+    fn of(geometry: &Geometry, samples: usize) -> Self {
+        if geometry.is_depthwise() {
+            Self::Depthwise
+        } else if winograd::fits(geometry, samples) {
+            Self::Winograd
+        } else {
+            Self::Gather
+        }
+    }
+}
 
 /// y = finish(bias + x ∗ kernel): see the [module](self).
 ///
@@ -70,19 +91,9 @@ pub fn forward<F: Scalar>(
     y: &mut [F],
     workspace: &mut Workspace<F>,
 ) {
+    let direction = Direction::Forward;
     let samples = geometry.samples(x.len(), y.len());
-    assert_eq!(kernel.len(), geometry.kernel_len(), "the kernel's size");
-    if geometry.is_depthwise() {
-        return depthwise::forward(geometry, x, kernel, bias, finish, y, workspace);
-    }
-    if winograd::fits(geometry, samples) {
-        return winograd::forward(geometry, x, kernel, bias, finish, y, &mut workspace.winograd);
-    }
-    workspace.plans(geometry);
-    let plan = &workspace.plans.as_ref().expect("made above").forward;
-    let packed = workspace.packed.room(plan.packed_len(gather::panel::<F>()));
-    gather::pack_forward(geometry, plan, kernel, packed);
-    gather::gather(plan, x, packed, bias, finish, y);
+    sum_taps(TapSums { geometry, direction, source: x, kernel, bias, finish, target: y }, samples, workspace);
 }
 
 /// ∂L/∂x of [`forward`], plus a bias if there is one: see the [module](self).
@@ -101,19 +112,29 @@ pub fn grad_input<F: Scalar>(
     grad_x: &mut [F],
     workspace: &mut Workspace<F>,
 ) {
+    let direction = Direction::Backward;
     let samples = geometry.samples(grad_x.len(), grad_y.len());
+    sum_taps(TapSums { geometry, direction, source: grad_y, kernel, bias, finish, target: grad_x }, samples, workspace);
+}
+
+/// [`forward`] or [`grad_input`] of so many samples.
+fn sum_taps<F: Scalar>(sums: TapSums<'_, F>, samples: usize, workspace: &mut Workspace<F>) {
+    let TapSums { geometry, kernel, .. } = sums;
     assert_eq!(kernel.len(), geometry.kernel_len(), "the kernel's size");
-    if geometry.is_depthwise() {
-        return depthwise::grad_input(geometry, grad_y, kernel, bias, finish, grad_x, workspace);
+    match Method::of(geometry, samples) {
+        Method::Depthwise => depthwise::sum_taps(sums, workspace),
+        Method::Winograd => winograd::sum_taps(sums, &mut workspace.winograd),
+        Method::Gather => {
+            workspace.plans(geometry);
+            let plan = workspace.plans.as_ref().expect("made above").gather(sums.direction);
+            let packed = workspace.packed.room(plan.packed_len(gather::panel::<F>()));
+            match sums.direction {
+                Direction::Forward => gather::pack_forward(geometry, plan, kernel, packed),
+                Direction::Backward => gather::pack_backward(geometry, plan, kernel, packed),
+            }
+            gather::gather(plan, sums.source, packed, sums.bias, sums.finish, sums.target);
+        }
     }
-    if winograd::fits(geometry, samples) {
-        return winograd::grad_input(geometry, grad_y, kernel, bias, finish, grad_x, &mut workspace.winograd);
-    }
-    workspace.plans(geometry);
-    let plan = &workspace.plans.as_ref().expect("made above").backward;
-    let packed = workspace.packed.room(plan.packed_len(gather::panel::<F>()));
-    gather::pack_backward(geometry, plan, kernel, packed);
-    gather::gather(plan, grad_y, packed, bias, finish, grad_x);
 }
 
 /// `grad_kernel` += ∂L/∂kernel of [`forward`]: see the [module](self).
@@ -131,15 +152,15 @@ pub fn grad_kernel<F: Scalar>(
 ) {
     let samples = geometry.samples(x.len(), grad_y.len());
     assert_eq!(grad_kernel.len(), geometry.kernel_len(), "the kernel's size");
-    if geometry.is_depthwise() {
-        return depthwise::grad_kernel(geometry, x, grad_y, grad_kernel, workspace);
+    match Method::of(geometry, samples) {
+        Method::Depthwise => depthwise::grad_kernel(geometry, x, grad_y, grad_kernel, workspace),
+        Method::Winograd => winograd::grad_kernel(geometry, x, grad_y, grad_kernel, &mut workspace.winograd),
+        Method::Gather => {
+            workspace.plans(geometry);
+            let plan = &workspace.plans.as_ref().expect("made above").weights;
+            let packed = workspace.packed.room(plan.packed_len(gather::panel::<F>()));
+            let (padded, stretches, pieces) = (&mut workspace.padded, &mut workspace.stretches, &mut workspace.pieces);
+            weights::grad_kernel(geometry, plan, x, grad_y, padded, packed, stretches, pieces, grad_kernel);
+        }
     }
-    if winograd::fits(geometry, samples) {
-        return winograd::grad_kernel(geometry, x, grad_y, grad_kernel, &mut workspace.winograd);
-    }
-    workspace.plans(geometry);
-    let plan = &workspace.plans.as_ref().expect("made above").weights;
-    let packed = workspace.packed.room(plan.packed_len(gather::panel::<F>()));
-    let (padded, stretches, pieces) = (&mut workspace.padded, &mut workspace.stretches, &mut workspace.pieces);
-    weights::grad_kernel(geometry, plan, x, grad_y, padded, packed, stretches, pieces, grad_kernel);
 }

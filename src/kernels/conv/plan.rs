@@ -1,6 +1,6 @@
 //! Which taps meet which pixels, worked out once for a geometry.
 
-use super::Geometry;
+use super::geometry::{Direction, Geometry};
 use super::tile::Piece;
 
 /// All that the three passes of one geometry need to know.
@@ -19,6 +19,14 @@ impl Plans {
             forward: Gather::new(geometry, true),
             backward: Gather::new(geometry, false),
             weights: Weights::new(geometry),
+        }
+    }
+
+    /// That of the sums over taps.
+    pub fn gather(&self, direction: Direction) -> &Gather {
+        match direction {
+            Direction::Forward => &self.forward,
+            Direction::Backward => &self.backward,
         }
     }
 }

@@ -22,7 +22,7 @@
 
 use std::ops::Range;
 
-use super::{Finish, Geometry};
+use super::geometry::{Direction, Finish, Geometry, TapSums};
 use crate::Scalar;
 use crate::kernels::aligned::Aligned;
 use crate::kernels::blocks::{block, block_mut, plus};
@@ -173,46 +173,21 @@ impl Grid {
     }
 }
 
-/// y = finish(bias + x ∗ kernel).
-pub fn forward<F: Scalar>(
-    geometry: &Geometry,
-    x: &[F],
-    kernel: &[F],
-    bias: Option<&[F]>,
-    finish: Finish,
-    y: &mut [F],
-    memory: &mut Memory<F>,
-) {
-    let (c, k) = (geometry.channels, geometry.filters);
+/// The sums over taps of [`forward`](super::forward) and [`grad_input`](super::grad_input).
+pub fn sum_taps<F: Scalar>(sums: TapSums<'_, F>, memory: &mut Memory<F>) {
+    let TapSums { geometry, direction, source, kernel, bias, finish, target } = sums;
+    let (grid, c, k) = (Grid::of(geometry), geometry.channels, geometry.filters);
+    let backward = direction == Direction::Backward;
     let Memory { u, packed, .. } = memory;
     let u = u.room(PARTS * c * k);
     packed.resize_with(PARTS, Packed::default);
-    kernel_parts(kernel, false, u);
+    kernel_parts(kernel, backward, u);
     for (packed, u) in packed.iter_mut().zip(u.chunks_exact(c * k)) {
-        packed.pack(Matrix::new(u, c, k));
+        let u = Matrix::new(u, c, k);
+        packed.pack(if backward { u.t() } else { u });
     }
-    convolve(Grid::of(geometry), [c, k], x, bias, finish, y, memory);
-}
-
-/// ∂L/∂x of [`forward`], plus a bias.
-pub fn grad_input<F: Scalar>(
-    geometry: &Geometry,
-    grad_y: &[F],
-    kernel: &[F],
-    bias: Option<&[F]>,
-    finish: Finish,
-    grad_x: &mut [F],
-    memory: &mut Memory<F>,
-) {
-    let (c, k) = (geometry.channels, geometry.filters);
-    let Memory { u, packed, .. } = memory;
-    let u = u.room(PARTS * c * k);
-    packed.resize_with(PARTS, Packed::default);
-    kernel_parts(kernel, true, u);
-    for (packed, u) in packed.iter_mut().zip(u.chunks_exact(c * k)) {
-        packed.pack(Matrix::new(u, c, k).t());
-    }
-    convolve(Grid::of(geometry).turned(), [k, c], grad_y, bias, finish, grad_x, memory);
+    let (grid, channels) = if backward { (grid.turned(), [k, c]) } else { (grid, [c, k]) };
+    convolve(grid, channels, source, bias, finish, target, memory);
 }
 
 /// Some tiles at a time: their v, the products, y.
@@ -239,7 +214,7 @@ fn convolve<F: Scalar>(
     }
 }
 
-/// `grad_kernel` += ∂L/∂kernel of [`forward`].
+/// `grad_kernel` += ∂L/∂kernel of [`forward`](super::forward).
 pub fn grad_kernel<F: Scalar>(
     geometry: &Geometry,
     x: &[F],

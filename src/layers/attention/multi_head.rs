@@ -3,14 +3,12 @@
 use super::folding::Folding;
 use super::{Looks, drop_weights, roles, write_gradients};
 use crate::config::layer_options;
-use crate::constraints::Constraint;
 use crate::initializers::Initializer;
 use crate::kernels::attention::{Masked, weigh, weigh_backward};
 use crate::kernels::gemm::{Matrix, Start, gemm};
 use crate::kernels::{activation, elementwise, random, reduce};
 use crate::layers::axes::Axes;
 use crate::layers::{Context, Description, Facts, GradInputs, Grads, Inputs, MultiLayer, ParamBuilder};
-use crate::regularizers::Regularizer;
 use crate::{Error, Result, Scalar, Tensor};
 
 layer_options! {
@@ -71,18 +69,6 @@ layer_options! {
         attention_axes: Option<Axes> = None => |axes: impl Into<Axes>| Some(axes.into()),
         /// A query looks only at values less than so many places away. Default: at all.
         sliding_window: Option<usize> = None => |size: impl Into<Option<usize>>| size.into(),
-        /// How the kernels start. Default: Glorot uniform.
-        kernel_initializer: Initializer = Initializer::GlorotUniform,
-        /// How the biases start. Default: zeros.
-        bias_initializer: Initializer = Initializer::Zeros,
-        /// A penalty on each kernel. Default: none.
-        kernel_regularizer: Option<Regularizer> = None => |it: impl Into<Option<Regularizer>>| it.into(),
-        /// A penalty on each bias. Default: none.
-        bias_regularizer: Option<Regularizer> = None => |it: impl Into<Option<Regularizer>>| it.into(),
-        /// What each kernel is held to after each update. Default: nothing.
-        kernel_constraint: Option<Constraint> = None => |it: impl Into<Option<Constraint>>| it.into(),
-        /// What each bias is held to after each update. Default: nothing.
-        bias_constraint: Option<Constraint> = None => |it: impl Into<Option<Constraint>>| it.into(),
         /// A seed of the layer's own for what is dropped. Default: the training's.
         seed: Option<u64> = None => |seed: impl Into<Option<u64>>| seed.into(),
         /// Whether a query looks at no value after its own place. Default: false.
@@ -91,6 +77,10 @@ layer_options! {
         return_attention_scores: bool = false,
         /// Whether the last input is a mask (batch, queries, values). Default: false.
         attention_mask: bool = false,
+    }
+    weights {
+        kernel: "each kernel" = Initializer::GlorotUniform => "Glorot uniform",
+        bias: "each bias" = Initializer::Zeros => "zeros",
     }
 }
 
@@ -199,15 +189,9 @@ impl MultiHeadAttention {
         bias: &[usize],
         params: &mut ParamBuilder<'_, F>,
     ) -> Result<()> {
-        params
-            .add(&format!("{name}.kernel"), kernel, &self.kernel_initializer)?
-            .regularizer(self.kernel_regularizer.as_ref())
-            .constraint(self.kernel_constraint.as_ref());
+        params.add_weight(&format!("{name}.kernel"), kernel, &self.kernel)?;
         if self.use_bias {
-            params
-                .add(&format!("{name}.bias"), bias, &self.bias_initializer)?
-                .regularizer(self.bias_regularizer.as_ref())
-                .constraint(self.bias_constraint.as_ref());
+            params.add_weight(&format!("{name}.bias"), bias, &self.bias)?;
         }
         Ok(())
     }

@@ -1,96 +1,45 @@
 //! Depthwise convolutions: every channel by itself.
 
-use super::{ConvCache, Placement, Way, add, at_least_one, conv_passes, output_shape};
-use crate::config::layer_options;
-use crate::constraints::Constraint;
+use super::one_kernel::{ConvCache, Convolution, Kind};
+use super::{Placement, conv_options};
+use crate::Activation;
 use crate::initializers::Initializer;
-use crate::kernels::conv::Geometry;
-use crate::layers::spatial::{DataFormat, Padding, PerAxis, axes};
-use crate::layers::{Context, Description, Facts, Grads, Layer, MaskRule, ParamBuilder};
+use crate::layers::acts_as;
+use crate::layers::spatial::{DataFormat, Padding, PerAxis};
 use crate::regularizers::Regularizer;
-use crate::{Activation, Error, Result, Scalar, View, ViewMut};
 
 /// A depthwise convolution over so many axes.
 macro_rules! depthwise_convolution {
     ($axes:literal; $(#[$meta:meta])* $name:ident) => {
-        layer_options! {
+        conv_options! { $axes;
             $(#[$meta])*
             pub struct $name(
                 /// The size of the window.
                 kernel_size: PerAxis<$axes> => impl Into<PerAxis<$axes>>,
             ) {
-                /// From one window to the next. Default: 1.
-                strides: PerAxis<$axes> = PerAxis([1; $axes]) => |it: impl Into<PerAxis<$axes>>| it.into(),
-                /// What becomes of windows at the border. Default: valid.
-                padding: Padding = Padding::Valid,
                 /// How many outputs each channel has. Default: 1.
                 depth_multiplier: usize = 1,
-                /// From one tap of the kernel to the next. Default: 1.
-                dilation_rate: PerAxis<$axes> = PerAxis([1; $axes]) => |it: impl Into<PerAxis<$axes>>| it.into(),
-                /// Where the channels are. Default, and all there is: last.
-                data_format: DataFormat = DataFormat::ChannelsLast,
-                /// What the sums go through. Default: linear.
-                activation: Activation = Activation::Linear => |activation: impl Into<Activation>| activation.into(),
-                /// Whether a bias is added, one an output channel. Default: true.
-                use_bias: bool = true,
-                /// How the kernel starts. Default: Glorot uniform.
-                depthwise_initializer: Initializer = Initializer::GlorotUniform,
-                /// How the bias starts. Default: zeros.
-                bias_initializer: Initializer = Initializer::Zeros,
-                /// A penalty on the kernel. Default: none.
-                depthwise_regularizer: Option<Regularizer> = None => |it: impl Into<Option<Regularizer>>| it.into(),
-                /// A penalty on the bias. Default: none.
-                bias_regularizer: Option<Regularizer> = None => |it: impl Into<Option<Regularizer>>| it.into(),
-                /// A penalty on the output, divided by the batch size. Default: none.
-                activity_regularizer: Option<Regularizer> = None => |it: impl Into<Option<Regularizer>>| it.into(),
-                /// What the kernel is held to after each update. Default: nothing.
-                depthwise_constraint: Option<Constraint> = None => |it: impl Into<Option<Constraint>>| it.into(),
-                /// What the bias is held to after each update. Default: nothing.
-                bias_constraint: Option<Constraint> = None => |it: impl Into<Option<Constraint>>| it.into(),
+            }
+            weights {
+                depthwise: "the kernel" = Initializer::GlorotUniform => "Glorot uniform",
             }
         }
 
         impl $name {
-            fn geometry(&self, input: &[usize]) -> Result<Geometry> {
-                let (_, channels) = axes::<$axes>(input)?;
-                self.placement().geometry(input, filters(channels, self.depth_multiplier)?, channels)
-            }
-
-            fn placement(&self) -> Placement<$axes> {
-                let Self { kernel_size, strides, dilation_rate, padding, .. } = *self;
-                Placement { kernel_size, strides, dilation_rate, padding }
-            }
-        }
-
-        impl<F: Scalar> Layer<F> for $name {
-            type Cache = ConvCache<F>;
-
-            fn build(&self, input: &[usize], params: &mut ParamBuilder<'_, F>) -> Result<Vec<usize>> {
-                at_least_one("depth_multiplier", self.depth_multiplier)?;
-                self.placement().check(false)?;
-                let geometry = self.geometry(input)?;
-                self.activation.check(input.len() + 1)?;
-                let kernel = [&self.kernel_size.0[..], &[geometry.channels, self.depth_multiplier]].concat();
-                let (regularizer, constraint) = (self.depthwise_regularizer.as_ref(), self.depthwise_constraint.as_ref());
-                let output = output_shape(&geometry.output[3 - $axes..], geometry.filters)?;
-                add(params, "kernel", &kernel, &self.depthwise_initializer, regularizer, constraint)?;
-                if self.use_bias {
-                    let (regularizer, constraint) = (self.bias_regularizer.as_ref(), self.bias_constraint.as_ref());
-                    add(params, "bias", &[geometry.filters], &self.bias_initializer, regularizer, constraint)?;
+            fn acting(&self) -> Convolution<'_, $axes> {
+                Convolution {
+                    kind: Kind::Depthwise { multiplier: self.depth_multiplier },
+                    placement: self.placement(),
+                    activation: &self.activation,
+                    kernel: &self.depthwise,
+                    bias: self.use_bias.then_some(&self.bias),
+                    activity_regularizer: self.activity_regularizer.as_ref(),
                 }
-                Ok(output)
             }
-
-            conv_passes!(Way::Plain);
         }
-    };
-}
 
-/// Output channels of a depthwise convolution.
-pub(super) fn filters(channels: usize, depth_multiplier: usize) -> Result<usize> {
-    channels
-        .checked_mul(depth_multiplier)
-        .ok_or_else(|| Error::option("depth_multiplier", "small enough for memory", depth_multiplier))
+        acts_as!($name, ConvCache<F>);
+    };
 }
 
 depthwise_convolution! { 1;

@@ -1,6 +1,7 @@
 //! Convolutional layers. What they share: sizes, parameters, and the passes around [`kernels::conv`](crate::kernels::conv).
 
 mod depthwise;
+mod one_kernel;
 mod plain;
 mod separable;
 mod transpose;
@@ -10,29 +11,11 @@ pub use plain::{Conv1D, Conv2D, Conv3D};
 pub use separable::{SeparableConv1D, SeparableConv2D};
 pub use transpose::{Conv1DTranspose, Conv2DTranspose, Conv3DTranspose};
 
+use super::Context;
 use super::spatial::{Padding, PerAxis, axes, check_positive};
-use super::{Context, Grads, ParamBuilder};
-use crate::constraints::Constraint;
-use crate::initializers::Initializer;
-use crate::kernels::conv::{self, Finish, Geometry, Workspace};
-use crate::kernels::reduce;
-use crate::regularizers::Regularizer;
+use crate::kernels::conv::{Finish, Geometry};
 use crate::tensor::checked_volume;
-use crate::{Activation, Error, Result, Scalar, View, ViewMut};
-
-/// What a convolutional layer keeps between its passes: working memory, and the sums before the activation where its
-/// derivative needs them.
-#[derive(Debug)]
-pub struct ConvCache<F> {
-    workspace: Workspace<F>,
-    z: Vec<F>,
-}
-
-impl<F> Default for ConvCache<F> {
-    fn default() -> Self {
-        Self { workspace: Workspace::default(), z: Vec::new() }
-    }
-}
+use crate::{Activation, Error, Result, Scalar, ViewMut};
 
 /// How a kernel lies on its input.
 #[derive(Clone, Copy)]
@@ -118,7 +101,7 @@ impl<const N: usize> Placement<N> {
     ///
     /// With reach k along an axis, stride s and output padding p, n cells become (n − 1)·s + max(k, s), or with p
     /// (n − 1)·s + k + p, where nothing is cropped; n·s, or (n − 1)·s + k mod 2 + p, with padding `same`.
-    fn transposed(&self, input: &[usize], filters: usize, output_padding: Option<PerAxis<N>>) -> Result<Geometry> {
+    pub fn transposed(&self, input: &[usize], filters: usize, output_padding: Option<PerAxis<N>>) -> Result<Geometry> {
         let (cells, channels) = axes::<N>(input)?;
         if input.contains(&0) {
             return Err(Error::input_shape("without empty axes", input));
@@ -187,24 +170,18 @@ pub(super) fn at_least_one(option: &str, value: usize) -> Result<()> {
     if value == 0 { Err(Error::option(option, "at least 1", 0)) } else { Ok(()) }
 }
 
+/// Output channels of a depthwise convolution.
+fn depthwise_filters(channels: usize, depth_multiplier: usize) -> Result<usize> {
+    channels
+        .checked_mul(depth_multiplier)
+        .ok_or_else(|| Error::option("depth_multiplier", "small enough for memory", depth_multiplier))
+}
+
 /// The shape of the output, without the batch.
 pub(super) fn output_shape(cells: &[usize], filters: usize) -> Result<Vec<usize>> {
     let shape = [cells, &[filters]].concat();
     checked_volume(&shape)?;
     Ok(shape)
-}
-
-/// Adds a parameter with what belongs to it.
-fn add<F: Scalar>(
-    params: &mut ParamBuilder<'_, F>,
-    name: &str,
-    shape: &[usize],
-    initializer: &Initializer,
-    regularizer: Option<&Regularizer>,
-    constraint: Option<&Constraint>,
-) -> Result<()> {
-    params.add(name, shape, initializer)?.regularizer(regularizer).constraint(constraint);
-    Ok(())
 }
 
 /// What of the activation the kernel does itself.
@@ -222,126 +199,46 @@ fn activate<F: Scalar>(activation: &Activation, y: ViewMut<'_, F>, z: &mut Vec<F
     }
 }
 
-const KERNEL: usize = 0;
-const BIAS: usize = 1;
-
-/// Whether a layer's kernel is that of the convolution, or of one that it transposes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Way {
-    Plain,
-    Transposed,
-}
-
-impl Way {
-    /// y = f(bias + convolution of x), with parameters number 0 and, if any, 1.
-    fn forward<F: Scalar>(
-        self,
-        geometry: &Geometry,
-        activation: &Activation,
-        x: View<'_, F>,
-        mut y: ViewMut<'_, F>,
-        cache: &mut ConvCache<F>,
-        cx: &Context<'_, F>,
-    ) {
-        let (kernel, bias) = (cx.params.at(KERNEL), (cx.params.len() > BIAS).then(|| cx.params.at(BIAS)));
-        let pass = if self == Self::Plain { conv::forward } else { conv::grad_input };
-        pass(geometry, &x, kernel, bias, finish(activation), &mut y, &mut cache.workspace);
-        activate(activation, y, &mut cache.z, cx);
-    }
-
-    /// The gradients, from that of y.
-    fn backward<F: Scalar>(
-        self,
-        geometry: &Geometry,
-        activation: &Activation,
-        (x, y): (View<'_, F>, View<'_, F>),
-        mut grad_y: ViewMut<'_, F>,
-        grad_x: Option<ViewMut<'_, F>>,
-        grads: &mut Grads<'_, F>,
-        cache: &mut ConvCache<F>,
-        cx: &Context<'_, F>,
-    ) {
-        if !cx.fused_loss {
-            activation.backward(&cache.z, y, grad_y.lend());
-        }
-        if grads.wanted() {
-            let (of_input, of_output) = if self == Self::Plain { (&*x, &*grad_y) } else { (&*grad_y, &*x) };
-            conv::grad_kernel(geometry, of_input, of_output, grads.at_mut(KERNEL), &mut cache.workspace);
-            if cx.params.len() > BIAS {
-                reduce::add_column_sums(&grad_y, grads.at_mut(BIAS));
-            }
-        }
-        if let Some(mut grad_x) = grad_x {
-            let pass = if self == Self::Plain { conv::grad_input } else { conv::forward };
-            let kernel = cx.params.at(KERNEL);
-            pass(geometry, &grad_y, kernel, None, Finish::Linear, &mut grad_x, &mut cache.workspace);
-        }
-    }
-}
-
-/// [`layer_options!`](crate::config::layer_options) with those that every layer with a kernel has.
+/// [`layer_options!`](crate::config::layer_options) with those that all convolutions over so many axes have, and where the
+/// kernel lies by them.
 macro_rules! conv_options {
-    ($(#[$meta:meta])* pub struct $name:ident($($required:tt)*) { $($own:tt)* }) => {
+    (
+        $axes:literal;
+        $(#[$meta:meta])* pub struct $name:ident($($required:tt)*) { $($own:tt)* }
+        weights { $($weights:tt)* }
+    ) => {
         crate::config::layer_options! {
             $(#[$meta])*
             pub struct $name($($required)*) {
+                /// From one window to the next. Default: 1.
+                strides: PerAxis<$axes> = PerAxis([1; $axes]) => |it: impl Into<PerAxis<$axes>>| it.into(),
+                /// What becomes of windows at the border. Default: valid.
+                padding: Padding = Padding::Valid,
+                /// From one tap of the kernel to the next. Default: 1.
+                dilation_rate: PerAxis<$axes> = PerAxis([1; $axes]) => |it: impl Into<PerAxis<$axes>>| it.into(),
                 $($own)*
                 /// Where the channels are. Default, and all there is: last.
                 data_format: DataFormat = DataFormat::ChannelsLast,
                 /// What the sums go through. Default: linear.
                 activation: Activation = Activation::Linear => |activation: impl Into<Activation>| activation.into(),
-                /// Whether a bias is added, one a filter. Default: true.
+                /// Whether a bias is added, one a channel of the output. Default: true.
                 use_bias: bool = true,
-                /// How the kernel starts. Default: Glorot uniform.
-                kernel_initializer: Initializer = Initializer::GlorotUniform,
-                /// How the bias starts. Default: zeros.
-                bias_initializer: Initializer = Initializer::Zeros,
-                /// A penalty on the kernel. Default: none.
-                kernel_regularizer: Option<Regularizer> = None => |it: impl Into<Option<Regularizer>>| it.into(),
-                /// A penalty on the bias. Default: none.
-                bias_regularizer: Option<Regularizer> = None => |it: impl Into<Option<Regularizer>>| it.into(),
-                /// A penalty on the output, divided by the batch size. Default: none.
+                /// A regularizer of the output, divided by the batch size. Default: none.
                 activity_regularizer: Option<Regularizer> = None => |it: impl Into<Option<Regularizer>>| it.into(),
-                /// What the kernel is held to after each update. Default: nothing.
-                kernel_constraint: Option<Constraint> = None => |it: impl Into<Option<Constraint>>| it.into(),
-                /// What the bias is held to after each update. Default: nothing.
-                bias_constraint: Option<Constraint> = None => |it: impl Into<Option<Constraint>>| it.into(),
+            }
+            weights {
+                $($weights)*
+                bias: "the bias" = Initializer::Zeros => "zeros",
+            }
+        }
+
+        impl $name {
+            fn placement(&self) -> Placement<$axes> {
+                let Self { kernel_size, strides, dilation_rate, padding, .. } = *self;
+                Placement { kernel_size, strides, dilation_rate, padding }
             }
         }
     };
 }
 
-/// The passes of a layer with one kernel: `geometry(&self, input)` of the layer, and the [`Way`].
-macro_rules! conv_passes {
-    ($way:expr) => {
-        fn forward(&self, x: View<'_, F>, y: ViewMut<'_, F>, cache: &mut Self::Cache, cx: &Context<'_, F>) {
-            let geometry = self.geometry(&x.shape()[1..]).expect("checked when built");
-            $way.forward(&geometry, &self.activation, x, y, cache, cx);
-        }
-
-        fn backward(
-            &self,
-            x: View<'_, F>,
-            y: View<'_, F>,
-            grad_y: ViewMut<'_, F>,
-            grad_x: Option<ViewMut<'_, F>>,
-            grads: &mut Grads<'_, F>,
-            cache: &mut Self::Cache,
-            cx: &Context<'_, F>,
-        ) {
-            let geometry = self.geometry(&x.shape()[1..]).expect("checked when built");
-            $way.backward(&geometry, &self.activation, (x, y), grad_y, grad_x, grads, cache, cx);
-        }
-
-        fn facts(&self) -> Facts {
-            Facts::default().mask(MaskRule::Stop).output_activation(&self.activation)
-        }
-
-        fn describe(&self) -> Description {
-            Description::of(self).activity_regularizer(self.activity_regularizer.as_ref())
-        }
-    };
-}
-
 use conv_options;
-use conv_passes;

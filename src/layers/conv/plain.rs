@@ -1,18 +1,17 @@
 //! Convolutions over sequences, images and volumes.
 
-use super::{ConvCache, Placement, Way, add, at_least_one, conv_options, conv_passes, output_shape};
-use crate::constraints::Constraint;
+use super::one_kernel::{ConvCache, Convolution, Kind};
+use super::{Placement, conv_options};
+use crate::Activation;
 use crate::initializers::Initializer;
-use crate::kernels::conv::Geometry;
+use crate::layers::acts_as;
 use crate::layers::spatial::{DataFormat, Padding, PerAxis};
-use crate::layers::{Context, Description, Facts, Grads, Layer, MaskRule, ParamBuilder};
 use crate::regularizers::Regularizer;
-use crate::{Activation, Error, Result, Scalar, View, ViewMut};
 
 /// A convolution over so many axes.
 macro_rules! convolution {
     ($axes:literal, causal: $causal:literal; $(#[$meta:meta])* $name:ident) => {
-        conv_options! {
+        conv_options! { $axes;
             $(#[$meta])*
             pub struct $name(
                 /// How many outputs each window has.
@@ -20,59 +19,26 @@ macro_rules! convolution {
                 /// The size of the window.
                 kernel_size: PerAxis<$axes> => impl Into<PerAxis<$axes>>,
             ) {
-                /// From one window to the next. Default: 1.
-                strides: PerAxis<$axes> = PerAxis([1; $axes]) => |it: impl Into<PerAxis<$axes>>| it.into(),
-                /// What becomes of windows at the border. Default: valid.
-                padding: Padding = Padding::Valid,
-                /// From one tap of the kernel to the next. Default: 1.
-                dilation_rate: PerAxis<$axes> = PerAxis([1; $axes]) => |it: impl Into<PerAxis<$axes>>| it.into(),
                 /// Into how many parts the channels are cut, each part of the filters seeing one. Default: 1.
                 groups: usize = 1,
             }
+            weights { kernel: "the kernel" = Initializer::GlorotUniform => "Glorot uniform", }
         }
 
         impl $name {
-            fn geometry(&self, input: &[usize]) -> Result<Geometry> {
-                self.placement().geometry(input, self.filters, self.groups)
-            }
-
-            fn placement(&self) -> Placement<$axes> {
-                let Self { kernel_size, strides, dilation_rate, padding, .. } = *self;
-                Placement { kernel_size, strides, dilation_rate, padding }
+            fn acting(&self) -> Convolution<'_, $axes> {
+                Convolution {
+                    kind: Kind::Plain { filters: self.filters, groups: self.groups, causal: $causal },
+                    placement: self.placement(),
+                    activation: &self.activation,
+                    kernel: &self.kernel,
+                    bias: self.use_bias.then_some(&self.bias),
+                    activity_regularizer: self.activity_regularizer.as_ref(),
+                }
             }
         }
 
-        impl<F: Scalar> Layer<F> for $name {
-            type Cache = ConvCache<F>;
-
-            fn build(&self, input: &[usize], params: &mut ParamBuilder<'_, F>) -> Result<Vec<usize>> {
-                at_least_one("filters", self.filters)?;
-                at_least_one("groups", self.groups)?;
-                self.placement().check($causal)?;
-                self.placement().check_exclusive()?;
-                if !self.filters.is_multiple_of(self.groups) {
-                    let expected = format!("a divisor of `filters`, which is {}", self.filters);
-                    return Err(Error::option("groups", expected, self.groups));
-                }
-                let geometry = self.geometry(input)?;
-                if !geometry.channels.is_multiple_of(self.groups) {
-                    let expected = format!("a divisor of the input's channels, {}", geometry.channels);
-                    return Err(Error::option("groups", expected, self.groups));
-                }
-                self.activation.check(input.len() + 1)?;
-                let kernel = [&self.kernel_size.0[..], &[geometry.channels / self.groups, self.filters]].concat();
-                let (regularizer, constraint) = (self.kernel_regularizer.as_ref(), self.kernel_constraint.as_ref());
-                let output = output_shape(&geometry.output[3 - $axes..], self.filters)?;
-                add(params, "kernel", &kernel, &self.kernel_initializer, regularizer, constraint)?;
-                if self.use_bias {
-                    let (regularizer, constraint) = (self.bias_regularizer.as_ref(), self.bias_constraint.as_ref());
-                    add(params, "bias", &[self.filters], &self.bias_initializer, regularizer, constraint)?;
-                }
-                Ok(output)
-            }
-
-            conv_passes!(Way::Plain);
-        }
+        acts_as!($name, ConvCache<F>);
     };
 }
 

@@ -1,14 +1,11 @@
 //! Separable convolutions: a depthwise one, then one over the channels alone.
 
-use super::depthwise::filters;
-use super::{Placement, activate, add, at_least_one, finish, output_shape};
-use crate::config::layer_options;
-use crate::constraints::Constraint;
+use super::{Placement, activate, at_least_one, conv_options, depthwise_filters, finish, output_shape};
 use crate::initializers::Initializer;
 use crate::kernels::conv::{self, Finish, Geometry, Workspace};
 use crate::kernels::reduce;
 use crate::layers::spatial::{DataFormat, Padding, PerAxis, axes};
-use crate::layers::{Context, Description, Facts, Grads, Layer, MaskRule, ParamBuilder};
+use crate::layers::{Context, Description, Facts, Grads, Layer, MaskRule, ParamBuilder, Weight, acts_as};
 use crate::regularizers::Regularizer;
 use crate::{Activation, Result, Scalar, View, ViewMut};
 
@@ -33,14 +30,24 @@ impl<F> Default for SeparableCache<F> {
     }
 }
 
-/// The two steps.
-struct Steps {
-    depthwise: Geometry,
-    pointwise: Geometry,
+/// The layer, as its options say it.
+struct Separable<'a, const N: usize> {
+    filters: usize,
+    multiplier: usize,
+    placement: Placement<N>,
+    activation: &'a Activation,
+    depthwise: &'a Weight,
+    pointwise: &'a Weight,
+    bias: Option<&'a Weight>,
+    activity_regularizer: Option<&'a Regularizer>,
 }
 
-impl Steps {
-    fn new(depthwise: Geometry, filters: usize) -> Self {
+impl<const N: usize> Separable<'_, N> {
+    /// The two steps.
+    fn steps(&self, input: &[usize]) -> Result<[Geometry; 2]> {
+        let (_, channels) = axes::<N>(input)?;
+        let between = depthwise_filters(channels, self.multiplier)?;
+        let depthwise = self.placement.geometry(input, between, channels)?;
         let (cells, ones) = (depthwise.output, [1; 3]);
         let pointwise = Geometry {
             input: cells,
@@ -50,64 +57,95 @@ impl Steps {
             dilation: ones,
             before: [0; 3],
             channels: depthwise.filters,
-            filters,
+            filters: self.filters,
             groups: 1,
         };
-        Self { depthwise, pointwise }
+        Ok([depthwise, pointwise])
     }
 
-    fn forward<F: Scalar>(
-        &self,
-        activation: &Activation,
-        x: View<'_, F>,
-        mut y: ViewMut<'_, F>,
-        cache: &mut SeparableCache<F>,
-        cx: &Context<'_, F>,
-    ) {
+    /// Those for an input that the layer was built for; `x` with its batch.
+    fn built_steps<F: Scalar>(&self, x: View<'_, F>) -> [Geometry; 2] {
+        self.steps(&x.shape()[1..]).expect("checked when built")
+    }
+}
+
+impl<F: Scalar, const N: usize> Layer<F> for Separable<'_, N> {
+    type Cache = SeparableCache<F>;
+
+    fn build(&self, input: &[usize], params: &mut ParamBuilder<'_, F>) -> Result<Vec<usize>> {
+        at_least_one("filters", self.filters)?;
+        at_least_one("depth_multiplier", self.multiplier)?;
+        self.placement.check(false)?;
+        let [depthwise, pointwise] = self.steps(input)?;
+        self.activation.check(input.len() + 1)?;
+        output_shape(&depthwise.output, depthwise.filters)?;
+        let output = output_shape(&pointwise.output[3 - N..], self.filters)?;
+
+        let kernel = [&self.placement.kernel_size.0[..], &[depthwise.channels, self.multiplier]].concat();
+        params.add_weight("depthwise_kernel", &kernel, self.depthwise)?;
+        let kernel = [&[1; N][..], &[depthwise.filters, self.filters]].concat();
+        params.add_weight("pointwise_kernel", &kernel, self.pointwise)?;
+        if let Some(bias) = self.bias {
+            params.add_weight("bias", &[self.filters], bias)?;
+        }
+        Ok(output)
+    }
+
+    fn forward(&self, x: View<'_, F>, mut y: ViewMut<'_, F>, cache: &mut SeparableCache<F>, cx: &Context<'_, F>) {
+        let [first, second] = self.built_steps(x);
         let SeparableCache { depthwise, pointwise, between, z, .. } = cache;
-        between.resize(x.rows() * self.depthwise.output_len(), F::zero());
-        let bias = (cx.params.len() > BIAS).then(|| cx.params.at(BIAS));
+        between.resize(x.rows() * first.output_len(), F::zero());
+        let bias = self.bias.map(|_| cx.params.at(BIAS));
         let kernel = |number| cx.params.at(number);
-        conv::forward(&self.depthwise, &x, kernel(DEPTHWISE), None, Finish::Linear, between, depthwise);
-        conv::forward(&self.pointwise, between, kernel(POINTWISE), bias, finish(activation), &mut y, pointwise);
-        activate(activation, y, z, cx);
+        conv::forward(&first, &x, kernel(DEPTHWISE), None, Finish::Linear, between, depthwise);
+        conv::forward(&second, between, kernel(POINTWISE), bias, finish(self.activation), &mut y, pointwise);
+        activate(self.activation, y, z, cx);
     }
 
-    fn backward<F: Scalar>(
+    fn backward(
         &self,
-        activation: &Activation,
-        (x, y): (View<'_, F>, View<'_, F>),
+        x: View<'_, F>,
+        y: View<'_, F>,
         mut grad_y: ViewMut<'_, F>,
         grad_x: Option<ViewMut<'_, F>>,
         grads: &mut Grads<'_, F>,
         cache: &mut SeparableCache<F>,
         cx: &Context<'_, F>,
     ) {
+        let [first, second] = self.built_steps(x);
         let SeparableCache { depthwise, pointwise, between, grad_between, z } = cache;
         if !cx.fused_loss {
-            activation.backward(z, y, grad_y.lend());
+            self.activation.backward(z, y, grad_y.lend());
         }
         grad_between.resize(between.len(), F::zero());
         let kernel = |number| cx.params.at(number);
-        conv::grad_input(&self.pointwise, &grad_y, kernel(POINTWISE), None, Finish::Linear, grad_between, pointwise);
+        conv::grad_input(&second, &grad_y, kernel(POINTWISE), None, Finish::Linear, grad_between, pointwise);
         if grads.wanted() {
-            conv::grad_kernel(&self.pointwise, between, &grad_y, grads.at_mut(POINTWISE), pointwise);
-            conv::grad_kernel(&self.depthwise, &x, grad_between, grads.at_mut(DEPTHWISE), depthwise);
-            if cx.params.len() > BIAS {
+            conv::grad_kernel(&second, between, &grad_y, grads.at_mut(POINTWISE), pointwise);
+            conv::grad_kernel(&first, &x, grad_between, grads.at_mut(DEPTHWISE), depthwise);
+            if self.bias.is_some() {
                 reduce::add_column_sums(&grad_y, grads.at_mut(BIAS));
             }
         }
         if let Some(mut grad_x) = grad_x {
             let kernel = kernel(DEPTHWISE);
-            conv::grad_input(&self.depthwise, grad_between, kernel, None, Finish::Linear, &mut grad_x, depthwise);
+            conv::grad_input(&first, grad_between, kernel, None, Finish::Linear, &mut grad_x, depthwise);
         }
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::default().mask(MaskRule::Stop).output_activation(self.activation)
+    }
+
+    fn describe(&self) -> Description {
+        Description::of_type::<Self>().activity_regularizer(self.activity_regularizer)
     }
 }
 
 /// A separable convolution over so many axes.
 macro_rules! separable_convolution {
     ($axes:literal; $(#[$meta:meta])* $name:ident) => {
-        layer_options! {
+        conv_options! { $axes;
             $(#[$meta])*
             pub struct $name(
                 /// How many channels the output has.
@@ -115,110 +153,31 @@ macro_rules! separable_convolution {
                 /// The size of the window.
                 kernel_size: PerAxis<$axes> => impl Into<PerAxis<$axes>>,
             ) {
-                /// From one window to the next. Default: 1.
-                strides: PerAxis<$axes> = PerAxis([1; $axes]) => |it: impl Into<PerAxis<$axes>>| it.into(),
-                /// What becomes of windows at the border. Default: valid.
-                padding: Padding = Padding::Valid,
-                /// From one tap of the kernel to the next. Default: 1.
-                dilation_rate: PerAxis<$axes> = PerAxis([1; $axes]) => |it: impl Into<PerAxis<$axes>>| it.into(),
                 /// How many channels the first step makes of each. Default: 1.
                 depth_multiplier: usize = 1,
-                /// Where the channels are. Default, and all there is: last.
-                data_format: DataFormat = DataFormat::ChannelsLast,
-                /// What the sums go through. Default: linear.
-                activation: Activation = Activation::Linear => |activation: impl Into<Activation>| activation.into(),
-                /// Whether a bias is added, one a filter. Default: true.
-                use_bias: bool = true,
-                /// How the first step's kernel starts. Default: Glorot uniform.
-                depthwise_initializer: Initializer = Initializer::GlorotUniform,
-                /// How the second step's kernel starts. Default: Glorot uniform.
-                pointwise_initializer: Initializer = Initializer::GlorotUniform,
-                /// How the bias starts. Default: zeros.
-                bias_initializer: Initializer = Initializer::Zeros,
-                /// A penalty on the first step's kernel. Default: none.
-                depthwise_regularizer: Option<Regularizer> = None => |it: impl Into<Option<Regularizer>>| it.into(),
-                /// A penalty on the second step's kernel. Default: none.
-                pointwise_regularizer: Option<Regularizer> = None => |it: impl Into<Option<Regularizer>>| it.into(),
-                /// A penalty on the bias. Default: none.
-                bias_regularizer: Option<Regularizer> = None => |it: impl Into<Option<Regularizer>>| it.into(),
-                /// A penalty on the output, divided by the batch size. Default: none.
-                activity_regularizer: Option<Regularizer> = None => |it: impl Into<Option<Regularizer>>| it.into(),
-                /// What the first step's kernel is held to after each update. Default: nothing.
-                depthwise_constraint: Option<Constraint> = None => |it: impl Into<Option<Constraint>>| it.into(),
-                /// What the second step's kernel is held to after each update. Default: nothing.
-                pointwise_constraint: Option<Constraint> = None => |it: impl Into<Option<Constraint>>| it.into(),
-                /// What the bias is held to after each update. Default: nothing.
-                bias_constraint: Option<Constraint> = None => |it: impl Into<Option<Constraint>>| it.into(),
+            }
+            weights {
+                depthwise: "the first step's kernel" = Initializer::GlorotUniform => "Glorot uniform",
+                pointwise: "the second step's kernel" = Initializer::GlorotUniform => "Glorot uniform",
             }
         }
 
         impl $name {
-            fn steps(&self, input: &[usize]) -> Result<Steps> {
-                let (_, channels) = axes::<$axes>(input)?;
-                let between = filters(channels, self.depth_multiplier)?;
-                Ok(Steps::new(self.placement().geometry(input, between, channels)?, self.filters))
-            }
-
-            fn placement(&self) -> Placement<$axes> {
-                let Self { kernel_size, strides, dilation_rate, padding, .. } = *self;
-                Placement { kernel_size, strides, dilation_rate, padding }
-            }
-        }
-
-        impl<F: Scalar> Layer<F> for $name {
-            type Cache = SeparableCache<F>;
-
-            fn build(&self, input: &[usize], params: &mut ParamBuilder<'_, F>) -> Result<Vec<usize>> {
-                at_least_one("filters", self.filters)?;
-                at_least_one("depth_multiplier", self.depth_multiplier)?;
-                self.placement().check(false)?;
-                let Steps { depthwise, pointwise } = self.steps(input)?;
-                self.activation.check(input.len() + 1)?;
-                output_shape(&depthwise.output, depthwise.filters)?;
-                let output = output_shape(&pointwise.output[3 - $axes..], self.filters)?;
-
-                let kernel = [&self.kernel_size.0[..], &[depthwise.channels, self.depth_multiplier]].concat();
-                let (regularizer, constraint) = (self.depthwise_regularizer.as_ref(), self.depthwise_constraint.as_ref());
-                add(params, "depthwise_kernel", &kernel, &self.depthwise_initializer, regularizer, constraint)?;
-
-                let kernel = [&[1; $axes][..], &[depthwise.filters, self.filters]].concat();
-                let (regularizer, constraint) = (self.pointwise_regularizer.as_ref(), self.pointwise_constraint.as_ref());
-                add(params, "pointwise_kernel", &kernel, &self.pointwise_initializer, regularizer, constraint)?;
-
-                if self.use_bias {
-                    let (regularizer, constraint) = (self.bias_regularizer.as_ref(), self.bias_constraint.as_ref());
-                    add(params, "bias", &[self.filters], &self.bias_initializer, regularizer, constraint)?;
+            fn acting(&self) -> Separable<'_, $axes> {
+                Separable {
+                    filters: self.filters,
+                    multiplier: self.depth_multiplier,
+                    placement: self.placement(),
+                    activation: &self.activation,
+                    depthwise: &self.depthwise,
+                    pointwise: &self.pointwise,
+                    bias: self.use_bias.then_some(&self.bias),
+                    activity_regularizer: self.activity_regularizer.as_ref(),
                 }
-                Ok(output)
-            }
-
-            fn forward(&self, x: View<'_, F>, y: ViewMut<'_, F>, cache: &mut Self::Cache, cx: &Context<'_, F>) {
-                let steps = self.steps(&x.shape()[1..]).expect("checked when built");
-                steps.forward(&self.activation, x, y, cache, cx);
-            }
-
-            fn backward(
-                &self,
-                x: View<'_, F>,
-                y: View<'_, F>,
-                grad_y: ViewMut<'_, F>,
-                grad_x: Option<ViewMut<'_, F>>,
-                grads: &mut Grads<'_, F>,
-                cache: &mut Self::Cache,
-                cx: &Context<'_, F>,
-            ) {
-                let steps = self.steps(&x.shape()[1..]).expect("checked when built");
-                steps.backward(&self.activation, (x, y), grad_y, grad_x, grads, cache, cx);
-            }
-
-            fn facts(&self) -> Facts {
-                Facts::default().mask(MaskRule::Stop).output_activation(&self.activation)
-            }
-
-            fn describe(&self) -> Description {
-                Description::of(self).activity_regularizer(self.activity_regularizer.as_ref())
             }
         }
+
+        acts_as!($name, SeparableCache<F>);
     };
 }
 

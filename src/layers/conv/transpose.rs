@@ -1,18 +1,17 @@
 //! Transposed convolutions, which make images larger.
 
-use super::{ConvCache, Placement, Way, add, at_least_one, conv_options, conv_passes, output_shape};
-use crate::constraints::Constraint;
+use super::one_kernel::{ConvCache, Convolution, Kind};
+use super::{Placement, conv_options};
+use crate::Activation;
 use crate::initializers::Initializer;
-use crate::kernels::conv::Geometry;
+use crate::layers::acts_as;
 use crate::layers::spatial::{DataFormat, Padding, PerAxis};
-use crate::layers::{Context, Description, Facts, Grads, Layer, MaskRule, ParamBuilder};
 use crate::regularizers::Regularizer;
-use crate::{Activation, Result, Scalar, View, ViewMut};
 
 /// A transposed convolution over so many axes.
 macro_rules! transposed_convolution {
     ($axes:literal; $(#[$meta:meta])* $name:ident) => {
-        conv_options! {
+        conv_options! { $axes;
             $(#[$meta])*
             pub struct $name(
                 /// How many channels the output has.
@@ -20,51 +19,27 @@ macro_rules! transposed_convolution {
                 /// The size of the window that each input spreads over.
                 kernel_size: PerAxis<$axes> => impl Into<PerAxis<$axes>>,
             ) {
-                /// From the window of one input to that of the next. Default: 1.
-                strides: PerAxis<$axes> = PerAxis([1; $axes]) => |it: impl Into<PerAxis<$axes>>| it.into(),
-                /// What becomes of windows at the border. Default: valid.
-                padding: Padding = Padding::Valid,
                 /// Cells that the output has behind those that the windows reach; below the stride. Default: as many as
                 /// give the usual size.
                 output_padding: Option<PerAxis<$axes>> = None => |it: impl Into<PerAxis<$axes>>| Some(it.into()),
-                /// From one tap of the kernel to the next. Default: 1.
-                dilation_rate: PerAxis<$axes> = PerAxis([1; $axes]) => |it: impl Into<PerAxis<$axes>>| it.into(),
             }
+            weights { kernel: "the kernel" = Initializer::GlorotUniform => "Glorot uniform", }
         }
 
         impl $name {
-            fn geometry(&self, input: &[usize]) -> Result<Geometry> {
-                self.placement().transposed(input, self.filters, self.output_padding)
-            }
-
-            fn placement(&self) -> Placement<$axes> {
-                let Self { kernel_size, strides, dilation_rate, padding, .. } = *self;
-                Placement { kernel_size, strides, dilation_rate, padding }
-            }
-        }
-
-        impl<F: Scalar> Layer<F> for $name {
-            type Cache = ConvCache<F>;
-
-            fn build(&self, input: &[usize], params: &mut ParamBuilder<'_, F>) -> Result<Vec<usize>> {
-                at_least_one("filters", self.filters)?;
-                self.placement().check(false)?;
-                self.placement().check_exclusive()?;
-                let geometry = self.geometry(input)?;
-                self.activation.check(input.len() + 1)?;
-                let kernel = [&self.kernel_size.0[..], &[self.filters, geometry.filters]].concat();
-                let (regularizer, constraint) = (self.kernel_regularizer.as_ref(), self.kernel_constraint.as_ref());
-                let output = output_shape(&geometry.input[3 - $axes..], self.filters)?;
-                add(params, "kernel", &kernel, &self.kernel_initializer, regularizer, constraint)?;
-                if self.use_bias {
-                    let (regularizer, constraint) = (self.bias_regularizer.as_ref(), self.bias_constraint.as_ref());
-                    add(params, "bias", &[self.filters], &self.bias_initializer, regularizer, constraint)?;
+            fn acting(&self) -> Convolution<'_, $axes> {
+                Convolution {
+                    kind: Kind::Transposed { filters: self.filters, output_padding: self.output_padding },
+                    placement: self.placement(),
+                    activation: &self.activation,
+                    kernel: &self.kernel,
+                    bias: self.use_bias.then_some(&self.bias),
+                    activity_regularizer: self.activity_regularizer.as_ref(),
                 }
-                Ok(output)
             }
-
-            conv_passes!(Way::Transposed);
         }
+
+        acts_as!($name, ConvCache<F>);
     };
 }
 

@@ -1,7 +1,8 @@
 //! Batch normalization.
 
-use super::{Constraint, Initializer, Regularizer, add_gamma_and_beta, channels, check_epsilon, zeros};
+use super::{add_gamma_and_beta, channels, check_epsilon, zeros};
 use crate::config::layer_options;
+use crate::initializers::Initializer;
 use crate::kernels::normalization::{self, Channels, StepMask};
 use crate::layers::{
     Context, CouplesSamples, Coupling, Description, Facts, Grads, Inputs, KeepsState, Layer, ParamBuilder,
@@ -50,24 +51,16 @@ layer_options! {
         center: bool = true,
         /// Whether γ multiplies. Default: true.
         scale: bool = true,
-        /// How β starts. Default: zeros.
-        beta_initializer: Initializer = Initializer::Zeros,
-        /// How γ starts. Default: ones.
-        gamma_initializer: Initializer = Initializer::Ones,
         /// How the moving mean starts. Default: zeros.
         moving_mean_initializer: Initializer = Initializer::Zeros,
         /// How the moving variance starts. Default: ones.
         moving_variance_initializer: Initializer = Initializer::Ones,
-        /// A penalty on β. Default: none.
-        beta_regularizer: Option<Regularizer> = None => |it: impl Into<Option<Regularizer>>| it.into(),
-        /// A penalty on γ. Default: none.
-        gamma_regularizer: Option<Regularizer> = None => |it: impl Into<Option<Regularizer>>| it.into(),
-        /// What β is held to after each update. Default: nothing.
-        beta_constraint: Option<Constraint> = None => |it: impl Into<Option<Constraint>>| it.into(),
-        /// What γ is held to after each update. Default: nothing.
-        gamma_constraint: Option<Constraint> = None => |it: impl Into<Option<Constraint>>| it.into(),
         /// Batch renormalization, which is not there: true is refused when the layer is built. Default: false.
         renorm: bool = false,
+    }
+    weights {
+        gamma: "γ" = Initializer::Ones => "ones",
+        beta: "β" = Initializer::Zeros => "zeros",
     }
 }
 
@@ -163,7 +156,7 @@ impl<F: Scalar> Layer<F> for BatchNormalization {
         if self.renorm {
             return Err(Error::option("renorm", "false: there is no batch renormalization here", true));
         }
-        add_gamma_and_beta!(self, &[count], params, gamma: self.scale, beta: self.center);
+        add_gamma_and_beta(params, &[count], self.scale.then_some(&self.gamma), self.center.then_some(&self.beta))?;
         params.add_state("moving_mean", &[count], &self.moving_mean_initializer)?;
         params.add_state("moving_variance", &[count], &self.moving_variance_initializer)?;
         Ok(input.to_vec())

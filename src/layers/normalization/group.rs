@@ -1,7 +1,8 @@
 //! Group normalization.
 
-use super::{Channels, Constraint, Initializer, Regularizer, add_gamma_and_beta, channels, check_epsilon, zeros};
+use super::{Channels, add_gamma_and_beta, channels, check_epsilon, zeros};
 use crate::config::layer_options;
+use crate::initializers::Initializer;
 use crate::kernels::normalization;
 use crate::layers::{Context, Description, Facts, Grads, Layer, ParamBuilder};
 use crate::{Error, Result, Scalar, View, ViewMut};
@@ -43,18 +44,10 @@ layer_options! {
         center: bool = true,
         /// Whether γ multiplies. Default: true.
         scale: bool = true,
-        /// How β starts. Default: zeros.
-        beta_initializer: Initializer = Initializer::Zeros,
-        /// How γ starts. Default: ones.
-        gamma_initializer: Initializer = Initializer::Ones,
-        /// A penalty on β. Default: none.
-        beta_regularizer: Option<Regularizer> = None => |it: impl Into<Option<Regularizer>>| it.into(),
-        /// A penalty on γ. Default: none.
-        gamma_regularizer: Option<Regularizer> = None => |it: impl Into<Option<Regularizer>>| it.into(),
-        /// What β is held to after each update. Default: nothing.
-        beta_constraint: Option<Constraint> = None => |it: impl Into<Option<Constraint>>| it.into(),
-        /// What γ is held to after each update. Default: nothing.
-        gamma_constraint: Option<Constraint> = None => |it: impl Into<Option<Constraint>>| it.into(),
+    }
+    weights {
+        gamma: "γ" = Initializer::Ones => "ones",
+        beta: "β" = Initializer::Zeros => "zeros",
     }
 }
 
@@ -99,7 +92,7 @@ impl<F: Scalar> Layer<F> for GroupNormalization {
         if !fits {
             return Err(Error::option("groups", format!("-1 or a divisor of the {count} channels"), self.groups));
         }
-        add_gamma_and_beta!(self, &[count], params, gamma: self.scale, beta: self.center);
+        add_gamma_and_beta(params, &[count], self.scale.then_some(&self.gamma), self.center.then_some(&self.beta))?;
         Ok(input.to_vec())
     }
 

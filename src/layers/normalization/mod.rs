@@ -11,31 +11,25 @@ pub use group::GroupNormalization;
 pub use rows::{LayerNormalization, RMSNormalization, UnitNormalization};
 
 use super::axes::resolve;
-use crate::constraints::Constraint;
-use crate::initializers::Initializer;
+use super::{ParamBuilder, Weight};
 use crate::kernels::normalization::Channels;
-use crate::regularizers::Regularizer;
 use crate::tensor::volume;
 use crate::{Error, Result, Scalar};
 
-/// Adds `gamma` and `beta` of the shape `$shape`, those of them that `$layer` has.
-macro_rules! add_gamma_and_beta {
-    ($layer:ident, $shape:expr, $params:ident, gamma: $has_gamma:expr, beta: $has_beta:expr) => {
-        if $has_gamma {
-            $params
-                .add("gamma", $shape, &$layer.gamma_initializer)?
-                .regularizer($layer.gamma_regularizer.as_ref())
-                .constraint($layer.gamma_constraint.as_ref());
+/// Adds those of `gamma` and `beta` that a layer has.
+fn add_gamma_and_beta<F: Scalar>(
+    params: &mut ParamBuilder<'_, F>,
+    shape: &[usize],
+    gamma: Option<&Weight>,
+    beta: Option<&Weight>,
+) -> Result<()> {
+    for (name, weight) in [("gamma", gamma), ("beta", beta)] {
+        if let Some(weight) = weight {
+            params.add_weight(name, shape, weight)?;
         }
-        if $has_beta {
-            $params
-                .add("beta", $shape, &$layer.beta_initializer)?
-                .regularizer($layer.beta_regularizer.as_ref())
-                .constraint($layer.beta_constraint.as_ref());
-        }
-    };
+    }
+    Ok(())
 }
-use add_gamma_and_beta;
 
 fn check_epsilon(epsilon: f64) -> Result<()> {
     if epsilon.is_finite() && epsilon >= 0.0 {

@@ -1,7 +1,8 @@
 //! Layer, root-mean-square and unit normalization: each sample, or each of its rows, by itself.
 
-use super::{Constraint, Initializer, Regularizer, add_gamma_and_beta, check_epsilon, zeros};
+use super::{add_gamma_and_beta, check_epsilon, zeros};
 use crate::config::layer_options;
+use crate::initializers::Initializer;
 use crate::kernels::reorder;
 use crate::kernels::row_norm::{self, Kind};
 use crate::layers::{Axes, Context, Description, Facts, Grads, Layer, MaskRule, ParamBuilder};
@@ -152,18 +153,10 @@ layer_options! {
         scale: bool = true,
         /// Whether the mean stays where it is, and only the variance becomes 1. Default: false.
         rms_scaling: bool = false,
-        /// How β starts. Default: zeros.
-        beta_initializer: Initializer = Initializer::Zeros,
-        /// How γ starts. Default: ones.
-        gamma_initializer: Initializer = Initializer::Ones,
-        /// A penalty on β. Default: none.
-        beta_regularizer: Option<Regularizer> = None => |it: impl Into<Option<Regularizer>>| it.into(),
-        /// A penalty on γ. Default: none.
-        gamma_regularizer: Option<Regularizer> = None => |it: impl Into<Option<Regularizer>>| it.into(),
-        /// What β is held to after each update. Default: nothing.
-        beta_constraint: Option<Constraint> = None => |it: impl Into<Option<Constraint>>| it.into(),
-        /// What γ is held to after each update. Default: nothing.
-        gamma_constraint: Option<Constraint> = None => |it: impl Into<Option<Constraint>>| it.into(),
+    }
+    weights {
+        gamma: "γ" = Initializer::Ones => "ones",
+        beta: "β" = Initializer::Zeros => "zeros",
     }
 }
 
@@ -188,7 +181,12 @@ impl<F: Scalar> Layer<F> for LayerNormalization {
     fn build(&self, input: &[usize], params: &mut ParamBuilder<'_, F>) -> Result<Vec<usize>> {
         let shape = normalized(&self.axis, input)?;
         check_epsilon(self.epsilon)?;
-        add_gamma_and_beta!(self, &shape, params, gamma: self.has_gamma(), beta: self.has_beta());
+        add_gamma_and_beta(
+            params,
+            &shape,
+            self.has_gamma().then_some(&self.gamma),
+            self.has_beta().then_some(&self.beta),
+        )?;
         Ok(input.to_vec())
     }
 

@@ -8,7 +8,6 @@ use super::cell::{CellGradients, CellMemory, CellShapes, CellStep, RecurrentCell
 use super::dropout::{SequenceDropout, check_rates};
 use super::layer::{LayerCell, Recurrent};
 use super::options::{CellOptions, cell_options};
-use crate::constraints::Constraint;
 use crate::initializers::Initializer;
 use crate::kernels::aligned::Aligned;
 use crate::kernels::conv::{self, Finish, Geometry, Workspace};
@@ -18,7 +17,6 @@ use crate::kernels::reduce::add_column_sums;
 use crate::layers::conv::{Placement, at_least_one, output_shape};
 use crate::layers::spatial::{DataFormat, Padding, PerAxis};
 use crate::layers::{Context, Description, Grads, ParamBuilder};
-use crate::regularizers::Regularizer;
 use crate::{Activation, Result, Scalar, View, ViewMut};
 
 /// What such a cell keeps of a step: the gates, and what their derivatives need.

@@ -5,11 +5,9 @@ use super::layer::{LayerCell, Recurrent};
 use super::options::{CellOptions, cell_options, unit_cell};
 use super::unit_steps;
 use super::units::{UnitCell, UnitSequences};
-use crate::constraints::Constraint;
 use crate::initializers::Initializer;
 use crate::kernels::recurrent::{Cache, GradOutput, GradWeights, Output, SequencePass, Weights, gru};
 use crate::layers::{Context, Description, Grads, ParamBuilder};
-use crate::regularizers::Regularizer;
 use crate::{Activation, Result, Scalar, View, ViewMut};
 
 /// The gated recurrent unit: a gate z says how much of the state stays, a gate r how much of it the new values see.

@@ -5,11 +5,9 @@ use super::layer::{LayerCell, Recurrent};
 use super::options::{CellOptions, cell_options, unit_cell};
 use super::unit_steps;
 use super::units::{UnitCell, UnitSequences};
-use crate::constraints::Constraint;
 use crate::initializers::Initializer;
 use crate::kernels::recurrent::{Cache, GradOutput, GradWeights, Output, SequencePass, Weights, lstm};
 use crate::layers::{Context, Description, Grads, ParamBuilder};
-use crate::regularizers::Regularizer;
 use crate::{Activation, Result, Scalar, View, ViewMut};
 
 /// Long short-term memory: a recurrent layer whose carry c changes only by what its gates let through, so that

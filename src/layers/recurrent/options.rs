@@ -1,10 +1,8 @@
 //! The options that recurrent layers and cells share.
 
 use crate::config::layer_options;
-use crate::constraints::Constraint;
-use crate::initializers::Initializer;
 use crate::kernels::recurrent::Nonlinearities;
-use crate::layers::ParamBuilder;
+use crate::layers::{ParamBuilder, Weight};
 use crate::regularizers::Regularizer;
 use crate::{Activation, Result, Scalar};
 
@@ -32,10 +30,8 @@ pub struct CellOptions<'a> {
     /// Of the gates, if there are any.
     pub recurrent_activation: Option<&'a Activation>,
     pub use_bias: bool,
-    /// Of kernel, recurrent kernel and bias, as are the next two.
-    pub initializers: [&'a Initializer; 3],
-    pub regularizers: [Option<&'a Regularizer>; 3],
-    pub constraints: [Option<&'a Constraint>; 3],
+    /// Kernel, recurrent kernel and bias.
+    pub weights: [&'a Weight; 3],
     pub dropout: f64,
     pub recurrent_dropout: f64,
     pub seed: Option<u64>,
@@ -66,17 +62,11 @@ impl<'a> CellOptions<'a> {
         params: &mut ParamBuilder<'_, F>,
         adjust_bias: impl FnOnce(&mut [F]),
     ) -> Result<()> {
-        for (number, name) in ["kernel", "recurrent_kernel"].into_iter().enumerate() {
-            params
-                .add(name, shapes[number], self.initializers[number])?
-                .regularizer(self.regularizers[number])
-                .constraint(self.constraints[number]);
-        }
+        let [kernel, recurrent, bias] = self.weights;
+        params.add_weight("kernel", shapes[0], kernel)?;
+        params.add_weight("recurrent_kernel", shapes[1], recurrent)?;
         if self.use_bias {
-            params
-                .add_adjusted("bias", shapes[2], self.initializers[2], adjust_bias)?
-                .regularizer(self.regularizers[2])
-                .constraint(self.constraints[2]);
+            params.add_weight_adjusted("bias", shapes[2], bias, adjust_bias)?;
         }
         Ok(())
     }
@@ -99,24 +89,6 @@ macro_rules! cell_options {
                 activation: Activation = Activation::Tanh => |activation: impl Into<Activation>| activation.into(),
                 /// Whether a bias is added. Default: true.
                 use_bias: bool = true,
-                /// How the kernel starts. Default: Glorot uniform.
-                kernel_initializer: Initializer = Initializer::GlorotUniform,
-                /// How the recurrent kernel starts. Default: orthogonal.
-                recurrent_initializer: Initializer = Initializer::Orthogonal { gain: 1.0 },
-                /// How the bias starts. Default: zeros.
-                bias_initializer: Initializer = Initializer::Zeros,
-                /// A regularizer of the kernel. Default: none.
-                kernel_regularizer: Option<Regularizer> = None => |it: impl Into<Option<Regularizer>>| it.into(),
-                /// A regularizer of the recurrent kernel. Default: none.
-                recurrent_regularizer: Option<Regularizer> = None => |it: impl Into<Option<Regularizer>>| it.into(),
-                /// A regularizer of the bias. Default: none.
-                bias_regularizer: Option<Regularizer> = None => |it: impl Into<Option<Regularizer>>| it.into(),
-                /// What the kernel is held to after each update. Default: nothing.
-                kernel_constraint: Option<Constraint> = None => |it: impl Into<Option<Constraint>>| it.into(),
-                /// What the recurrent kernel is held to after each update. Default: nothing.
-                recurrent_constraint: Option<Constraint> = None => |it: impl Into<Option<Constraint>>| it.into(),
-                /// What the bias is held to after each update. Default: nothing.
-                bias_constraint: Option<Constraint> = None => |it: impl Into<Option<Constraint>>| it.into(),
                 /// How much of the inputs is dropped in training: the same values at every step, and for all gates, for
                 /// which Keras draws each its own if `recurrent_dropout` is given too, or in a ConvLSTM. Default: 0.
                 dropout: f64 = 0.0,
@@ -126,6 +98,11 @@ macro_rules! cell_options {
                 recurrent_dropout: f64 = 0.0,
                 /// A seed of its own for what is dropped. Default: the training's.
                 seed: Option<u64> = None => |seed: impl Into<Option<u64>>| seed.into(),
+            }
+            weights {
+                kernel: "the kernel" = Initializer::GlorotUniform => "Glorot uniform",
+                recurrent: "the recurrent kernel" = Initializer::Orthogonal { gain: 1.0 } => "orthogonal",
+                bias: "the bias" = Initializer::Zeros => "zeros",
             }
         }
     };
@@ -138,12 +115,14 @@ macro_rules! declare_cell {
         pub struct $name:ident($($(#[$required_meta:meta])* $required:ident: $required_type:ty $(=> $required_given:ty)?),* $(,)?) {
             $($(#[$option_meta:meta])* $option:ident: $type:ty = $default:expr $(=> |$value:ident: $given:ty| $conversion:expr)?,)*
         }
+        weights { $($weight:ident: $what:literal = $start:expr => $words:literal,)* }
     ) => {
         $crate::config::layer_options! {
             $(#[$meta])*
             pub struct $name($($(#[$required_meta])* $required: $required_type $(=> $required_given)?,)*) {
                 $($(#[$option_meta])* $option: $type = $default $(=> |$value: $given| $conversion)?,)*
             }
+            weights { $($weight: $what = $start => $words,)* }
         }
 
         impl $crate::layers::Recurrent<$name> {
@@ -159,6 +138,8 @@ macro_rules! declare_cell {
                     self
                 }
             )*
+
+            $($crate::config::weight_setters! { $weight in cell; $what, $words })*
         }
 
         impl $name {
@@ -168,17 +149,7 @@ macro_rules! declare_cell {
                     activation: &self.activation,
                     recurrent_activation,
                     use_bias: self.use_bias,
-                    initializers: [&self.kernel_initializer, &self.recurrent_initializer, &self.bias_initializer],
-                    regularizers: [
-                        self.kernel_regularizer.as_ref(),
-                        self.recurrent_regularizer.as_ref(),
-                        self.bias_regularizer.as_ref(),
-                    ],
-                    constraints: [
-                        self.kernel_constraint.as_ref(),
-                        self.recurrent_constraint.as_ref(),
-                        self.bias_constraint.as_ref(),
-                    ],
+                    weights: [&self.kernel, &self.recurrent, &self.bias],
                     dropout: self.dropout,
                     recurrent_dropout: self.recurrent_dropout,
                     seed: self.seed,
