@@ -2,6 +2,7 @@
 //!
 //! A [`Network`] is a graph and its parameters. It knows no loss, no optimizer and no file.
 
+mod build_layer;
 mod builder;
 mod checks;
 mod cut;
@@ -11,6 +12,7 @@ pub(crate) mod executor;
 pub(crate) mod graph;
 pub(crate) mod identity;
 mod in_place;
+mod infer;
 mod network;
 pub(crate) mod operation;
 pub(crate) mod partial;

@@ -26,7 +26,7 @@ struct Step<'a, F: Scalar> {
 
 /// A model, step by step.
 struct Steps<'a, F: Scalar> {
-    steps: Vec<Step<'a, F>>,
+    list: Vec<Step<'a, F>>,
     /// What each name stands for: the outputs of a step or of an opened model. A name comes again with each call.
     names: Vec<(String, Vec<Place>)>,
     /// The names asked for: models inside with a part among them are opened.
@@ -75,7 +75,7 @@ impl<F: Scalar> Model<F> {
         let inputs: Vec<String> = inputs.into_iter().map(|name| name.as_ref().to_owned()).collect();
         let outputs: Vec<String> = outputs.into_iter().map(|name| name.as_ref().to_owned()).collect();
         let asked = [inputs.as_slice(), &outputs].concat();
-        let mut all = Steps { steps: Vec::new(), names: Vec::new(), asked: &asked };
+        let mut all = Steps { list: Vec::new(), names: Vec::new(), asked: &asked };
         all.open(&self.recipe, &self.network, 0, "", None)?;
         for name in &asked {
             if !all.names.iter().any(|(known, _)| known == name) {
@@ -122,7 +122,7 @@ impl<F: Scalar> Model<F> {
     fn assemble(&self, all: &Steps<'_, F>, inputs: &[Place], needed: &[usize], outputs: &[Place]) -> Result<Self> {
         let mut names = Names::default();
         let mut called: HashMap<&str, String> = HashMap::new();
-        for name in needed.iter().map(|&step| all.steps[step].name.as_str()) {
+        for name in needed.iter().map(|&step| all.list[step].name.as_str()) {
             called.entry(name).or_insert_with(|| names.free(name));
         }
         let mut entries = Vec::new();
@@ -130,14 +130,14 @@ impl<F: Scalar> Model<F> {
         let mut identities = Vec::new();
         let mut known: HashMap<usize, Identity> = HashMap::new();
         for &(step, output) in inputs {
-            let Step { name, shapes, batch, .. } = &all.steps[step];
+            let Step { name, shapes, batch, .. } = &all.list[step];
             positions.insert((step, output), (entries.len(), 0));
             let name = Some(names.free(name));
             entries.push(Entry::Input { name, shape: shapes[output].clone(), batch: *batch });
             identities.push(Vec::new());
         }
         for &number in needed {
-            let step = &all.steps[number];
+            let step = &all.list[number];
             let Some((layer, from)) = &step.call else { continue };
             let from = from.iter().map(|place| positions[place]).collect();
             for output in 0..step.shapes.len() {
@@ -153,7 +153,7 @@ impl<F: Scalar> Model<F> {
         let mut network = Network::from_recipe_as(&recipe, &identities)?;
         network.threads = self.threads.clone();
         let graph = network.graph.clone();
-        let calls = needed.iter().map(|&step| all.steps[step].layers.clone());
+        let calls = needed.iter().map(|&step| all.list[step].layers.clone());
         for (from, to) in calls.zip(&graph.entry_layers[inputs.len()..]) {
             for (from, to) in from.zip(to.clone()) {
                 network.trains[to] = self.trains[from];
@@ -220,9 +220,9 @@ impl<'a, F: Scalar> Steps<'a, F> {
                 _ => {
                     let slots = graph.entry_outputs[number].iter();
                     let shapes: Vec<&Shape> = slots.map(|&slot| &graph.axes[slot]).collect();
-                    let at = self.steps.len();
+                    let at = self.list.len();
                     let outputs = (0..shapes.len()).map(|output| (at, output)).collect();
-                    self.steps.push(Step { name: name.clone(), call, layers, shapes, batch: graph.batch() });
+                    self.list.push(Step { name: name.clone(), call, layers, shapes, batch: graph.batch() });
                     outputs
                 }
             };
@@ -239,8 +239,8 @@ impl<'a, F: Scalar> Steps<'a, F> {
 
     /// Which steps depend on the places of `cut`.
     fn behind(&self, cut: &HashSet<Place>) -> Vec<bool> {
-        let mut behind = Vec::with_capacity(self.steps.len());
-        for step in &self.steps {
+        let mut behind = Vec::with_capacity(self.list.len());
+        for step in &self.list {
             let from = step.call.iter().flat_map(|(_, from)| from);
             let depends = from.into_iter().any(|place| cut.contains(place) || behind[place.0]);
             behind.push(depends);
@@ -254,14 +254,14 @@ impl<'a, F: Scalar> Steps<'a, F> {
         wanted: &[Place],
         cut: &HashSet<Place>,
     ) -> std::result::Result<(Vec<usize>, HashSet<Place>), String> {
-        let (mut needed, mut used) = (vec![false; self.steps.len()], HashSet::new());
+        let (mut needed, mut used) = (vec![false; self.list.len()], HashSet::new());
         let mut open = wanted.to_vec();
         while let Some(place) = open.pop() {
             if cut.contains(&place) {
                 used.insert(place);
                 continue;
             }
-            let step = &self.steps[place.0];
+            let step = &self.list[place.0];
             let Some((_, from)) = &step.call else {
                 return Err(format!("the input `{}` is used but not given", step.name));
             };
