@@ -514,6 +514,35 @@ fn warm_steps_allocate_nothing() {
         found.expect_none(&format!("step by hand, {threads} threads"), update);
     }
 
+    // Shapes that a workspace has seen before, in turn: passes, and what they train.
+    let open = Sequential::new()
+        .input((None, 6))
+        .add(Conv1D::new(4, 3).padding(Same).activation(Relu))
+        .add(BatchNormalization::new())
+        .add(Bidirectional::new(GRU::new(3).return_sequences(true)))
+        .add(GlobalAvgPool1D::new())
+        .add(Dense::new(4).activation(Softmax));
+    let mut open = open.build().expect("a good model");
+    let mut optimizer = Driver::new(Adam::new(), &open).expect("good options");
+    let (mut pass, mut predictor) = (open.pass(), Predictor::owned(std::sync::Arc::new(open.clone()), 20));
+    let batches = [7, 3, 12].map(|steps| Array3::<f32>::from_elem((20, steps, 6), 0.5));
+    let grad = Array2::<f32>::from_elem((20, 4), 0.1);
+    let mut out = vec![0.0; 80];
+    let mode = Mode::Training { seed: 0, step: 0 };
+    let count = least(|| {
+        allocations(|| {
+            for x in &batches {
+                open.forward(&mut pass, x, mode).expect("good data");
+                open.backward(&mut pass, &grad).expect("good data");
+                optimizer.step(&mut open, &pass).expect("good data");
+                predictor.set_input_shapes(&[&x.shape()[1..]]).expect("good shapes");
+                predictor.run(x.as_slice().expect("contiguous"), &mut out).expect("good data");
+            }
+        })
+        .0
+    });
+    found.expect_none("shapes seen before", count);
+
     // A game: convolutions, normalization, instance noise, clipped weights, new samples for each network.
     for threads in [1, 2] {
         let mut gan = Gan::new(

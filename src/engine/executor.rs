@@ -205,6 +205,7 @@ impl<F: Scalar, T: Send> Executor<F, T> {
         let kept = |shapes: &Arc<Shapes>| !self.graph.is_open() || shapes.have_inputs(inputs.clone());
         if !self.shapes.as_ref().is_some_and(kept) {
             self.shapes = Some(self.graph.shapes_for(inputs)?);
+            self.stage = Stage::Empty;
         }
         Ok(())
     }

@@ -80,7 +80,18 @@ impl<F: Scalar> Default for Sequential<F> {
 }
 
 impl<F: Scalar> Sequential<F> {
-    /// The shape of one sample, without the batch axis.
+    /// The shape of one sample, without the batch axis: an array of sizes, or a tuple with [`None`] for each axis whose size is
+    /// known by batch, as lengths of sequences are. Then [`Network::output_axes`](crate::engine::Network::output_axes) tells
+    /// which axes of an output are open.
+    ///
+    /// ```
+    /// use gradus::prelude::*;
+    ///
+    /// let model = Sequential::new().input((None, 2)).add(LSTM::new(3)).build()?;
+    /// assert_eq!(model.predict(&Array3::zeros((1, 4, 2)))?.shape(), [1, 3]);
+    /// assert_eq!(model.predict(&Array3::zeros((1, 9, 2)))?.shape(), [1, 3]);
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
     pub fn input(mut self, shape: impl IntoShape) -> Self {
         self.input = Some(shape.into_shape());
         self
