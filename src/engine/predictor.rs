@@ -245,15 +245,15 @@ impl<'m, F: Scalar> Predictor<'m, F> {
         let carried = graph.carries_state().then(|| network.params.clone());
         let mut own = Self { holder, slots, executor, workers: 0, used: 0, most_rows, piece_rows: 1, carried };
         if let Some(shapes) = shapes {
-            own.take_shapes(shapes);
+            own.take_shapes(&shapes);
         }
         own
     }
 
     /// Prepares for rows of these shapes.
-    fn take_shapes(&mut self, shapes: Arc<Shapes>) {
+    fn take_shapes(&mut self, shapes: &Arc<Shapes>) {
         let network = self.holder.network();
-        self.piece_rows = rows_a_piece(&network.graph, &shapes);
+        self.piece_rows = rows_a_piece(&network.graph, shapes);
         let pieces = self.most_rows.div_ceil(self.piece_rows).max(1);
         // A worker keeps the states of the last rows that it took: where states are carried, of all.
         self.workers = if self.carried.is_some() { pieces } else { pieces.min(network.threads.count()) };
@@ -283,7 +283,7 @@ impl<'m, F: Scalar> Predictor<'m, F> {
     pub fn set_input_shapes(&mut self, shapes: &[&[usize]]) -> Result<()> {
         let shapes = self.holder.network().graph.shapes_of("Predictor::set_input_shapes", shapes)?;
         if !self.executor.shapes().is_some_and(|known| Arc::ptr_eq(known, &shapes)) {
-            self.take_shapes(shapes);
+            self.take_shapes(&shapes);
         }
         Ok(())
     }

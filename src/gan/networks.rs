@@ -78,7 +78,7 @@ impl<F: Scalar> Generator<F> {
     pub fn new(model: Model<F>) -> Result<Self> {
         check_ends("generator", &model)?;
         let noise = model.input_axes(0);
-        if !noise.fixed().is_some_and(|noise| noise.len() == 1) {
+        if noise.fixed().is_none_or(|noise| noise.len() != 1) {
             let expected = "a generator whose first input has the shape (batch, latent)";
             return Err(Error::data("Generator::new", expected, noise.to_string()));
         }
@@ -159,7 +159,7 @@ impl<F: Scalar> Discriminator<F> {
         let score = model.output_axes(0);
         if score.fixed().map(volume) != Some(1) {
             let expected = "a discriminator that gives one number a sample";
-            return Err(Error::data("Discriminator::new", expected, format!("an output of {}", score)));
+            return Err(Error::data("Discriminator::new", expected, format!("an output of {score}")));
         }
         if model.output_activation() == Some(Activation::Sigmoid) {
             let expected = "a discriminator that gives logits";

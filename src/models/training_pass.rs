@@ -167,17 +167,16 @@ impl<F: Scalar> TrainingPass<F> {
 
     /// Brings the shapes of the losses to the end that belong to these shapes of outputs.
     fn take_shapes(&mut self, shapes: Arc<Shapes>, graph: &Graph<F>, objectives: &[Objective<F>]) -> Result<()> {
-        match self.shapes.iter().rposition(|(known, _)| Arc::ptr_eq(known, &shapes)) {
-            Some(place) => self.shapes[place..].rotate_left(1),
-            None => {
-                let outputs = objectives.iter().zip(&graph.outputs);
-                let of_losses = outputs.map(|(objective, &slot)| LossShapes::of(&*objective.loss, &shapes.of[slot]));
-                let of_losses = of_losses.collect::<Result<Vec<_>>>()?;
-                if self.shapes.len() == MOST_KEPT {
-                    self.shapes.remove(0);
-                }
-                self.shapes.push((shapes, of_losses));
+        if let Some(place) = self.shapes.iter().rposition(|(known, _)| Arc::ptr_eq(known, &shapes)) {
+            self.shapes[place..].rotate_left(1);
+        } else {
+            let outputs = objectives.iter().zip(&graph.outputs);
+            let of_losses = outputs.map(|(objective, &slot)| LossShapes::of(&*objective.loss, &shapes.of[slot]));
+            let of_losses = of_losses.collect::<Result<Vec<_>>>()?;
+            if self.shapes.len() == MOST_KEPT {
+                self.shapes.remove(0);
             }
+            self.shapes.push((shapes, of_losses));
         }
         let (_, of_losses) = self.shapes.last().expect("just put there");
         self.settled.totals.resize_with(objectives.len(), Vec::new);

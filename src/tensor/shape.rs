@@ -50,13 +50,11 @@ impl Shape {
 
     /// Whether a sample of the shape `shape` is one of this. An open axis takes any size but 0.
     pub fn fits(&self, shape: &[usize]) -> bool {
-        match &self.fixed {
-            Some(fixed) => fixed == shape,
-            None => {
-                let fits = |(axis, &size): (&Option<usize>, &usize)| axis.map_or(size > 0, |axis| axis == size);
-                self.axes.len() == shape.len() && self.axes.iter().zip(shape).all(fits)
-            }
+        if let Some(fixed) = &self.fixed {
+            return fixed == shape;
         }
+        let fits = |(axis, &size): (&Option<usize>, &usize)| axis.map_or(size > 0, |axis| axis == size);
+        self.axes.len() == shape.len() && self.axes.iter().zip(shape).all(fits)
     }
 
     /// The same with `size` for every open axis.
