@@ -445,12 +445,9 @@ fn models() -> Vec<(String, Model)> {
     models
 }
 
-#[test]
-fn warm_steps_allocate_nothing() {
-    // The counter counts.
-    assert!(allocations(|| std::hint::black_box(vec![1u8; 100])).0 > 0);
+/// Epochs of `fit`: every model, tokens, weights of samples and classes, metrics.
+fn fits(found: &mut Found) {
     let (x, y) = (features(), one_hot());
-    let mut found = Found(Vec::new());
     for threads in [1, 2] {
         for (name, mut model) in models() {
             model.set_threads(threads).expect("so many threads");
@@ -497,8 +494,11 @@ fn warm_steps_allocate_nothing() {
         .expect("metrics that fit");
     let count = least(|| steps_of_fit(&mut watched, &x, &y));
     found.expect_none("metrics", count);
+}
 
-    // A loop of one's own.
+/// Passes and steps in a loop of one's own.
+fn loops_by_hand(found: &mut Found) {
+    let (x, y) = (features(), one_hot());
     for threads in [1, 2] {
         let mut model = model(Gelu, Softmax, CategoricalCrossentropy::new(), Adam::new());
         model.set_threads(threads).expect("so many threads");
@@ -513,8 +513,10 @@ fn warm_steps_allocate_nothing() {
         let update = least(|| allocations(|| optimizer.step(&mut model, &pass)).0);
         found.expect_none(&format!("step by hand, {threads} threads"), update);
     }
+}
 
-    // Shapes that a workspace has seen before, in turn: passes, and what they train.
+/// Shapes that a workspace has seen before, in turn: passes, and what they train.
+fn shapes_seen_before(found: &mut Found) {
     let open = Sequential::new()
         .input((None, 6))
         .add(Conv1D::new(4, 3).padding(Same).activation(Relu))
@@ -542,8 +544,10 @@ fn warm_steps_allocate_nothing() {
         .0
     });
     found.expect_none("shapes seen before", count);
+}
 
-    // A game: convolutions, normalization, instance noise, clipped weights, new samples for each network.
+/// A game: convolutions, normalization, instance noise, clipped weights, new samples for each network.
+fn games(found: &mut Found) {
     for threads in [1, 2] {
         let mut gan = Gan::new(
             Generator::dcgan(8, [8, 8, 1], 0).expect("sides that can be halved"),
@@ -560,8 +564,11 @@ fn warm_steps_allocate_nothing() {
         let generator = least(|| allocations(|| gan.train_generator(&noise)).0);
         found.expect_none(&format!("a generator's step, {threads} threads"), generator);
     }
+}
 
-    // Predictors, from the first run on, with fewer rows than they were made for too.
+/// Predictors, from the first run on, with fewer rows than they were made for too.
+fn predictors(found: &mut Found) {
+    let x = features();
     for (name, model) in models() {
         for (most, rows) in [(1, 1), (7, 7), (64, 64), (64, 3), (200, 200), (200, 127), (200, 65)] {
             let input = &x.as_slice().expect("contiguous")[..6 * rows];
@@ -573,6 +580,18 @@ fn warm_steps_allocate_nothing() {
             found.expect_none(&format!("the first run of {rows} rows in a predictor of {most}, {name}"), count);
         }
     }
+}
+
+#[test]
+fn warm_steps_allocate_nothing() {
+    // The counter counts.
+    assert!(allocations(|| std::hint::black_box(vec![1u8; 100])).0 > 0);
+    let mut found = Found(Vec::new());
+    fits(&mut found);
+    loops_by_hand(&mut found);
+    shapes_seen_before(&mut found);
+    games(&mut found);
+    predictors(&mut found);
     assert!(found.0.is_empty(), "{:#?}", found.0);
 
     // Thousands of images are predicted in the memory of some: the layers' outputs alone would be 1.1 GB.

@@ -235,6 +235,29 @@ fn no_arrow_points_up() {
     assert!(wrong.is_empty(), "{} arrows up:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// Depth first: a file that is met again while it is still open closes a circle.
+fn walk<'a>(
+    file: &'a [String],
+    to: &BTreeMap<&'a [String], Vec<&'a [String]>>,
+    open: &mut Vec<&'a [String]>,
+    done: &mut BTreeSet<&'a [String]>,
+    circles: &mut Vec<Vec<&'a [String]>>,
+) {
+    if let Some(start) = open.iter().position(|known| *known == file) {
+        circles.push(open[start..].to_vec());
+        return;
+    }
+    if done.contains(file) {
+        return;
+    }
+    open.push(file);
+    for next in to.get(file).into_iter().flatten() {
+        walk(next, to, open, done, circles);
+    }
+    open.pop();
+    done.insert(file);
+}
+
 #[test]
 fn no_files_use_each_other_in_a_circle() {
     let house = house();
@@ -242,28 +265,6 @@ fn no_files_use_each_other_in_a_circle() {
     let arrows = house.arrows();
     for arrow in &arrows {
         to.entry(&arrow.from).or_default().push(&arrow.to);
-    }
-    // Depth first: a file that is met again while it is still open closes a circle.
-    fn walk<'a>(
-        file: &'a [String],
-        to: &BTreeMap<&'a [String], Vec<&'a [String]>>,
-        open: &mut Vec<&'a [String]>,
-        done: &mut BTreeSet<&'a [String]>,
-        circles: &mut Vec<Vec<&'a [String]>>,
-    ) {
-        if let Some(start) = open.iter().position(|known| *known == file) {
-            circles.push(open[start..].to_vec());
-            return;
-        }
-        if done.contains(file) {
-            return;
-        }
-        open.push(file);
-        for next in to.get(file).into_iter().flatten() {
-            walk(next, to, open, done, circles);
-        }
-        open.pop();
-        done.insert(file);
     }
     let (mut circles, mut done) = (Vec::new(), BTreeSet::new());
     for file in house.files.keys() {

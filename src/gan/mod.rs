@@ -10,8 +10,8 @@
 //! ```
 //!
 //! All passes run as in training: batch normalization takes each batch's own statistics and moves its averages. The
-//! losses and their slopes stand at [`GanLoss`]. Everything here is made of [`Model::forward`], [`Model::backward`],
-//! [`Pass`] and [`Driver`], which are public: `examples/gan_by_hand.rs` writes the same game in forty lines.
+//! losses and their derivatives stand at [`GanLoss`]. Everything here is made of
+//! [`Model::forward`](crate::engine::Network::forward), [`Model::backward`](crate::engine::Network::backward), [`Pass`] and [`Driver`], which are public: `examples/gan_by_hand.rs` writes the same game in forty lines.
 //!
 //! The gradient penalty of WGAN-GP is not here: its gradient needs the second derivative of every layer of the
 //! discriminator, a third pass beside forward and backward that no layer has. [`SpectralNormalization`] bounds the
@@ -306,7 +306,7 @@ impl<F: Scalar> Gan<F> {
         self.discriminator_driver.learning_rate()
     }
 
-    /// Computes on exactly `count` threads; see [`Model::set_threads`].
+    /// Computes on exactly `count` threads; see [`Model::set_threads`](crate::engine::Network::set_threads).
     ///
     /// # Errors
     /// If `count` is 0 or the system does not grant them.

@@ -7,7 +7,7 @@ use crate::{Scalar, View, ViewMut};
 ///
 /// A good part of a pass goes into moving values between memory and processor. Where nobody reads an input again, because
 /// the layer that it comes from does not
-/// ([`backward_reads_output`](super::Layer::backward_reads_output)) and no other layer takes it, input and output share
+/// ([`backward_reads_output`](super::Facts::backward_reads_output)) and no other layer takes it, input and output share
 /// one memory, and these two methods are called for [`Layer::forward`](super::Layer::forward) and
 /// [`Layer::backward`](super::Layer::backward). They give the same values and keep nothing but y; a layer with
 /// parameters, a cache, or a penalty on its output is none of this kind.

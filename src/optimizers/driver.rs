@@ -21,7 +21,7 @@ use crate::{Error, Result, Scalar};
 /// An optimizer at work on one model: its state, its step, and what all optimizers share.
 ///
 /// `fit` uses one; a training loop of one's own makes one with [`Driver::new`] and calls [`step`](Self::step) (see
-/// [`Model::forward`](crate::Model::forward) for such a loop).
+/// [`Model::forward`](crate::engine::Network::forward) for such a loop).
 #[derive(Clone)]
 pub struct Driver<F: Scalar> {
     optimizer: Arc<dyn Optimizer<F>>,
@@ -189,7 +189,7 @@ impl<F: Scalar> Driver<F> {
         Ok(())
     }
 
-    /// One step with the gradients of `pass`, which the last [`backward`](crate::Model::backward) left there; layers
+    /// One step with the gradients of `pass`, which the last [`backward`](crate::engine::Network::backward) left there; layers
     /// with state (moving statistics) write it.
     ///
     /// # Errors

@@ -32,7 +32,7 @@ fn masked_model<M>(layer: impl IntoLayer<f64, M>) -> gradus::Result<Model<f64>> 
 
 #[test]
 fn gradients_are_right_through_masks() -> gradus::Result<()> {
-    let models = [
+    let models = vec![
         masked_model(RNN::new(3).return_sequences(true))?,
         masked_model(LSTM::new(3).return_sequences(true).zero_output_for_mask(true))?,
         masked_model(LSTM::new(2).activation(Silu))?,

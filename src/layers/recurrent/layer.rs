@@ -109,7 +109,7 @@ impl<C> Recurrent<C> {
     }
 
     /// Whether each row of a batch goes on where that row of the batch before ended, until
-    /// [`Model::reset_states`](crate::Model::reset_states). Needs a fixed batch size. Default: false.
+    /// [`Model::reset_states`](crate::engine::Network::reset_states). Needs a fixed batch size. Default: false.
     pub fn stateful(mut self, stateful: bool) -> Self {
         self.options = self.options.stateful(stateful);
         self
