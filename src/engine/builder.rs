@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use super::distributed::within_each_step;
 use super::graph::{Graph, InputEntry, LayerEntry, Node};
+use super::infer::{Probed, build_layer, mask_len, name_layer, probe};
 use super::network::Network;
 use super::operation::Operation;
 use super::recipe::{AnyLayer, Entry, LayerKind, Recipe};
-use super::shapes::{KnownShapes, Probed, Shapes, mask_len, probe};
+use super::shapes::{KnownShapes, Shapes};
 use crate::kernels::aligned::Aligned;
 use crate::layers::{InputSlot, MaskRule, ParamBuilder};
 use crate::parallel::Threads;
@@ -70,10 +71,6 @@ fn build<F: Scalar>(recipe: &Recipe<F>, size: usize, dry: bool) -> Result<(Graph
     builder.finish(recipe)
 }
 
-pub(super) fn name_layer<F: Scalar>(layer: &LayerEntry<F>, after: Option<String>, error: Error) -> Error {
-    Error::Layer { name: layer.name.clone(), class: layer.description.class.clone(), after, source: Box::new(error) }
-}
-
 /// `Conv2DTranspose` → `conv2d_transpose`: a word starts at a capital beside a small letter, as in Keras.
 pub(crate) fn snake_case(class: &str) -> String {
     let letters: Vec<char> = class.chars().collect();
@@ -115,30 +112,6 @@ fn mask_owner<F: Scalar>(
         }
         _ => made.then_some(slot),
     }
-}
-
-/// Builds a layer, and refuses penalties and constraints that do not fit its parameters, and outputs that no machine
-/// could hold.
-pub(super) fn build_layer<F: Scalar>(
-    operation: &Arc<dyn Operation<F>>,
-    inputs: &[&[usize]],
-    params: &mut ParamBuilder<'_, F>,
-) -> Result<Vec<Vec<usize>>> {
-    let outputs = operation.build(inputs, params)?;
-    for spec in params.added() {
-        let regularizer = spec.regularizer.as_ref().map_or(Ok(()), |it| it.check(&spec.shape));
-        let constraint = || spec.constraint.as_ref().map_or(Ok(()), |it| it.check(&spec.shape));
-        regularizer.and_then(|()| constraint()).map_err(|error| error.within(format!("`{}`", spec.name)))?;
-    }
-    let on_output = operation.describe().activity_regularizer;
-    for output in &outputs {
-        checked_volume(output)?;
-        if let Some(regularizer) = &on_output {
-            let whole = [&[1], output.as_slice()].concat();
-            regularizer.check(&whole).map_err(|error| error.within("`activity_regularizer`"))?;
-        }
-    }
-    Ok(outputs)
 }
 
 /// The state of [`build`].

@@ -10,6 +10,7 @@ mod exchange;
 pub(crate) mod executor;
 pub(crate) mod graph;
 mod in_place;
+mod infer;
 mod network;
 pub(crate) mod operation;
 pub(crate) mod partial;
