@@ -88,8 +88,8 @@ impl<F: Scalar> Sequential<F> {
     /// use gradus::prelude::*;
     ///
     /// let model = Sequential::new().input((None, 2)).add(LSTM::new(3)).build()?;
-    /// assert_eq!(model.predict(&Array3::zeros((1, 4, 2)))?.shape(), [1, 3]);
-    /// assert_eq!(model.predict(&Array3::zeros((1, 9, 2)))?.shape(), [1, 3]);
+    /// assert_eq!(model.predict(&Array3::<f32>::zeros((1, 4, 2)))?.shape(), [1, 3]);
+    /// assert_eq!(model.predict(&Array3::<f32>::zeros((1, 9, 2)))?.shape(), [1, 3]);
     /// # Ok::<(), gradus::Error>(())
     /// ```
     pub fn input(mut self, shape: impl IntoShape) -> Self {
