@@ -1,4 +1,4 @@
-//! A layer of one's own: configuration, parameters, forward, backward; checked, and used like a built-in one.
+//! A custom layer: configuration, parameters, forward, backward; checked, and used like a built-in one.
 //!
 //! | | |
 //! | --- | --- |

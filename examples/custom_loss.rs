@@ -1,4 +1,4 @@
-//! A loss of one's own: the pinball loss, by which a network learns a quantile instead of the mean.
+//! A custom loss: the pinball loss, by which a network learns a quantile instead of the mean.
 //!
 //! | | |
 //! | --- | --- |

@@ -1,4 +1,4 @@
-//! A metric and a callback of one's own: how often a network is wrong and sure of it, and an end once a goal is reached.
+//! A custom metric and a custom callback: how often a network is wrong and sure of it, and an end once a goal is reached.
 //!
 //! | | |
 //! | --- | --- |
@@ -48,9 +48,9 @@ impl<F: Scalar> Metric<F> for SureMistakes {
     }
 }
 
-/// Ends a training once a figure has been above a goal for `epochs` epochs in a row, and remembers when.
+/// Ends a training once a metric has been above a goal for `epochs` epochs in a row, and remembers when.
 struct Reached {
-    figure: &'static str,
+    metric: &'static str,
     goal: f64,
     epochs: usize,
     in_a_row: usize,
@@ -59,7 +59,7 @@ struct Reached {
 
 impl<F: Scalar> Callback<F> for Reached {
     fn on_epoch_end(&mut self, state: &mut EpochState<'_, F>, logs: &Logs) -> gradus::Result<()> {
-        let value = logs.get(self.figure).ok_or_else(|| Error::unknown("figure", self.figure, logs.names()))?;
+        let value = logs.get(self.metric).ok_or_else(|| Error::unknown("metric", self.metric, logs.names()))?;
         self.in_a_row = if value > self.goal { self.in_a_row + 1 } else { 0 };
         if self.in_a_row == self.epochs {
             self.at = Some(state.epoch);
@@ -92,7 +92,7 @@ fn main() -> gradus::Result<()> {
         .seed(arguments.seed)
         .build()?;
     arguments.set_threads(&mut model)?;
-    let mut reached = Reached { figure: "val_accuracy", goal: 0.95, epochs: 2, in_a_row: 0, at: None };
+    let mut reached = Reached { metric: "val_accuracy", goal: 0.95, epochs: 2, in_a_row: 0, at: None };
     let options = Fit::new().batch_size(64).epochs(arguments.epochs).validation_data(&x_watched, &y_watched);
     model.fit(&x, &y, options.callback(&mut reached))?;
     match reached.at {

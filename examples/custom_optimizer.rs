@@ -1,4 +1,4 @@
-//! An optimizer of one's own: SM3, which keeps one value for each row and each column of a matrix.
+//! A custom optimizer: SM3, which keeps one value for each row and each column of a matrix.
 //!
 //! | | |
 //! | --- | --- |

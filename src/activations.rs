@@ -105,11 +105,11 @@ pub enum Activation {
     Mish,
     /// eˣ
     Exponential,
-    /// A function of one's own.
+    /// A custom function.
     Custom(Custom),
 }
 
-/// A function of one's own and its derivative, for every scalar: computed in `f64`.
+/// A custom function and its derivative, for every scalar: computed in `f64`.
 ///
 /// ```
 /// use gradus::prelude::*;
@@ -121,7 +121,7 @@ pub enum Activation {
 pub struct Custom {
     name: &'static str,
     value: Arc<dyn Fn(f64) -> f64 + Send + Sync>,
-    slope: Arc<dyn Fn(f64) -> f64 + Send + Sync>,
+    derivative: Arc<dyn Fn(f64) -> f64 + Send + Sync>,
 }
 
 impl Custom {
@@ -129,9 +129,9 @@ impl Custom {
     pub fn new(
         name: &'static str,
         value: impl Fn(f64) -> f64 + Send + Sync + 'static,
-        slope: impl Fn(f64) -> f64 + Send + Sync + 'static,
+        derivative: impl Fn(f64) -> f64 + Send + Sync + 'static,
     ) -> Self {
-        Self { name, value: Arc::new(value), slope: Arc::new(slope) }
+        Self { name, value: Arc::new(value), derivative: Arc::new(derivative) }
     }
 }
 
@@ -293,7 +293,7 @@ impl Activation {
             Self::Mish => kernels::mish_backward(x, &mut grad),
             Self::Exponential => kernels::exponential_backward(&y, &mut grad),
             Self::Custom(custom) => {
-                grad.iter_mut().zip(x).for_each(|(grad, x)| *grad *= F::of((custom.slope)(x.f64())));
+                grad.iter_mut().zip(x).for_each(|(grad, x)| *grad *= F::of((custom.derivative)(x.f64())));
             }
         }
     }
@@ -457,7 +457,7 @@ impl Setting for Activation {
         Self::from_words(&name, &options)
     }
 
-    fn has_words(&self) -> bool {
+    fn has_config(&self) -> bool {
         !matches!(self, Self::Custom(_))
     }
 }

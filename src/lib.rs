@@ -119,15 +119,16 @@ pub mod prelude {
     pub use crate::layers::{
         ActivityRegularization, Add, AdditiveAttention, AlphaDropout, Attention, Average, AvgPool1D, AvgPool2D,
         AvgPool3D, BatchNormalization, Bidirectional, Concatenate, Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose,
-        Conv3D, Conv3DTranspose, ConvLSTM1D, ConvLSTM2D, ConvLSTM3D, Cropping1D, Cropping2D, Cropping3D, DataFormat,
-        Dense, DepthwiseConv1D, DepthwiseConv2D, Dot, Dropout, ELU, Embedding, Flatten, GRU, GRUCell, GaussianDropout,
-        GaussianNoise, GlobalAvgPool1D, GlobalAvgPool2D, GlobalAvgPool3D, GlobalMaxPool1D, GlobalMaxPool2D,
-        GlobalMaxPool3D, GroupNormalization, Identity, Interpolation, LSTM, LSTMCell, LayerNormalization, LeakyReLU,
-        Masking, MaxPool1D, MaxPool2D, MaxPool3D, Maximum, MergeMode, Minimum, Mode, MultiHeadAttention, Multiply,
-        Normalization, PReLU, Permute, RMSNormalization, RNN, ReLU, RepeatVector, Rescaling, Reshape, SeparableConv1D,
-        SeparableConv2D, SimpleRNNCell, SoftmaxLayer, SpatialDropout1D, SpatialDropout2D, SpatialDropout3D,
-        StackedRNNCells, Subtract, UnitNormalization, UpSampling1D, UpSampling2D, UpSampling3D, WithMask,
-        ZeroPadding1D, ZeroPadding2D, ZeroPadding3D,
+        Conv3D, Conv3DTranspose, ConvLSTM1D, ConvLSTM1DCell, ConvLSTM2D, ConvLSTM2DCell, ConvLSTM3D, ConvLSTM3DCell,
+        Cropping1D, Cropping2D, Cropping3D, DataFormat, Dense, DepthwiseConv1D, DepthwiseConv2D, Dot, Dropout, ELU,
+        Embedding, Flatten, GRU, GRUCell, GaussianDropout, GaussianNoise, GlobalAvgPool1D, GlobalAvgPool2D,
+        GlobalAvgPool3D, GlobalMaxPool1D, GlobalMaxPool2D, GlobalMaxPool3D, GroupNormalization, Identity,
+        Interpolation, LSTM, LSTMCell, LayerNormalization, LeakyReLU, Masking, MaxPool1D, MaxPool2D, MaxPool3D,
+        Maximum, MergeMode, Minimum, Mode, MultiHeadAttention, Multiply, Normalization, PReLU, Permute,
+        RMSNormalization, RNN, ReLU, RepeatVector, Rescaling, Reshape, SeparableConv1D, SeparableConv2D, SimpleRNNCell,
+        SoftmaxLayer, SpatialDropout1D, SpatialDropout2D, SpatialDropout3D, StackedRNNCells, Subtract,
+        UnitNormalization, UpSampling1D, UpSampling2D, UpSampling3D, WithMask, ZeroPadding1D, ZeroPadding2D,
+        ZeroPadding3D,
     };
     pub use crate::losses::{
         BernoulliNLL, BinaryCrossentropy, BinaryFocalCrossentropy, CTC, CategoricalCrossentropy,
@@ -138,10 +139,11 @@ pub mod prelude {
     };
     pub use crate::metrics::{
         AUC, Accuracy, BinaryAccuracy, BinaryIoU, CategoricalAccuracy, ConcordanceCorrelation, CosineSimilarityMetric,
-        ExactAccuracy, F1Score, FBetaScore, FalseNegatives, FalsePositives, IoU, LossMetric, MeanAbsoluteErrorMetric,
-        MeanIoU, MeanSquaredErrorMetric, OneHotIoU, OneHotMeanIoU, PearsonCorrelation, Precision, PrecisionAtRecall,
-        R2Score, Recall, RecallAtPrecision, RootMeanSquaredError, SensitivityAtSpecificity, SparseCategoricalAccuracy,
-        SparseTopKCategoricalAccuracy, SpecificityAtSensitivity, TopKCategoricalAccuracy, TrueNegatives, TruePositives,
+        Curve, ExactAccuracy, F1Score, FBetaScore, FalseNegatives, FalsePositives, IoU, LossMetric,
+        MeanAbsoluteErrorMetric, MeanIoU, MeanSquaredErrorMetric, OneHotIoU, OneHotMeanIoU, PearsonCorrelation,
+        Precision, PrecisionAtRecall, R2Score, Recall, RecallAtPrecision, RootMeanSquaredError,
+        SensitivityAtSpecificity, SparseCategoricalAccuracy, SparseTopKCategoricalAccuracy, SpecificityAtSensitivity,
+        TopKCategoricalAccuracy, TrueNegatives, TruePositives,
     };
     pub use crate::models::registry::Registry;
     pub use crate::models::{
@@ -153,7 +155,7 @@ pub mod prelude {
     pub use crate::regularizers::Regularizer;
     pub use crate::schedules::{
         CosineDecay, CosineDecayRestarts, ExponentialDecay, InverseTimeDecay, OneCycle, PiecewiseConstantDecay,
-        PolynomialDecay,
+        PolynomialDecay, Schedule,
     };
     #[cfg(feature = "tensorboard")]
     pub use crate::training::TensorBoard;
@@ -186,9 +188,9 @@ pub mod custom {
     pub use crate::engine::{AnyLayer, Exchange, IntoLayer, Network};
     pub use crate::layers::{
         AnyCell, BadValue, Border, CellGradients, CellMemory, CellShapes, CellStep, ChecksValues, Context,
-        ConvLSTM1DCell, ConvLSTM2DCell, ConvLSTM3DCell, CouplesSamples, Coupling, Description, Facts, GradInputs,
-        Grads, InPlace, Inputs, KeepsState, Layer, MakesMask, MaskRule, MultiLayer, ParamBuilder, ParamSpec, Params,
-        Recurrent, RecurrentCell, RowGrads, SequenceDropout, States, StatesMut, UnitSequences,
+        CouplesSamples, Coupling, Description, Facts, GradInputs, Grads, InPlace, Inputs, KeepsState, Layer, MakesMask,
+        MaskRule, MultiLayer, ParamBuilder, ParamSpec, Params, Recurrent, RecurrentCell, RowGrads, SequenceDropout,
+        States, StatesMut, UnitSequences,
     };
     pub use crate::losses::{Loss, LossContext, LossDescription};
     pub use crate::metrics::{Counts, Mean, Metric, MetricState};
@@ -196,7 +198,7 @@ pub mod custom {
         Multipliers, Optimizer, OptimizerOptions, Parameter, State, StateSpec, Update, ZeroGradient,
     };
     pub use crate::prelude::*;
-    pub use crate::schedules::{LearningRate, Schedule};
+    pub use crate::schedules::LearningRate;
     pub use crate::tensor::inputs::{IntoInputs, IntoTensor};
     pub use crate::training::{Callback, EpochState, GatheredBatch, Learner, Part, Running, StepBatch};
 }

@@ -195,7 +195,7 @@ pub fn shuffle<T>(rows: &mut [T], seed: u64, epoch: u64) {
     shuffle_with(rows, &mut Philox::new(seed, "shuffle".number() ^ epoch));
 }
 
-/// [`shuffle`] with a generator of one's own.
+/// [`shuffle`] with a given generator.
 ///
 /// # Example
 /// ```

@@ -113,7 +113,7 @@ impl Scalar for f64 {
 
 /// The values of an array that a user handed in. Bytes stay bytes until a shard gathers its rows.
 #[derive(Clone, Debug)]
-pub enum Column<'a, F: Scalar> {
+pub enum ArrayValues<'a, F: Scalar> {
     /// Of the model's own type.
     Scalars(Cow<'a, [F]>),
     /// Pixels or small labels.
@@ -127,26 +127,26 @@ pub enum Column<'a, F: Scalar> {
 )]
 pub trait Element<F: Scalar>: Copy {
     /// Row-major values as the model takes them.
-    fn column(values: Cow<'_, [Self]>) -> Column<'_, F>
+    fn column(values: Cow<'_, [Self]>) -> ArrayValues<'_, F>
     where
         [Self]: ToOwned<Owned = Vec<Self>>;
 }
 
 impl Element<f32> for f32 {
-    fn column(values: Cow<'_, [f32]>) -> Column<'_, f32> {
-        Column::Scalars(values)
+    fn column(values: Cow<'_, [f32]>) -> ArrayValues<'_, f32> {
+        ArrayValues::Scalars(values)
     }
 }
 
 impl Element<f64> for f64 {
-    fn column(values: Cow<'_, [f64]>) -> Column<'_, f64> {
-        Column::Scalars(values)
+    fn column(values: Cow<'_, [f64]>) -> ArrayValues<'_, f64> {
+        ArrayValues::Scalars(values)
     }
 }
 
 impl<F: Scalar> Element<F> for u8 {
-    fn column(values: Cow<'_, [u8]>) -> Column<'_, F> {
-        Column::Bytes(values)
+    fn column(values: Cow<'_, [u8]>) -> ArrayValues<'_, F> {
+        ArrayValues::Bytes(values)
     }
 }
 
@@ -155,8 +155,8 @@ macro_rules! whole_elements {
         impl<F: Scalar> Element<F> for $type {
             /// Labels and token ids; exact as far as the scalar is.
             #[allow(clippy::cast_lossless)]
-            fn column(values: Cow<'_, [$type]>) -> Column<'_, F> {
-                Column::Scalars(values.iter().map(|&value| F::of(value as f64)).collect())
+            fn column(values: Cow<'_, [$type]>) -> ArrayValues<'_, F> {
+                ArrayValues::Scalars(values.iter().map(|&value| F::of(value as f64)).collect())
             }
         }
     )*};

@@ -496,7 +496,7 @@ fn fits(found: &mut Found) {
     found.expect_none("metrics", count);
 }
 
-/// Passes and steps in a loop of one's own.
+/// Passes and steps in a custom loop.
 fn loops_by_hand(found: &mut Found) {
     let (x, y) = (features(), one_hot());
     for threads in [1, 2] {

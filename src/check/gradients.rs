@@ -341,7 +341,7 @@ fn trained_params(model: &Model<f64>) -> Vec<(String, Vec<usize>, std::ops::Rang
         .collect()
 }
 
-/// Arrays of one's own.
+/// Custom arrays.
 fn arrays<'a>(x: impl IntoInputs<'a, f64>) -> Vec<ArrayD<f64>> {
     x.into_inputs().into_vec().into_iter().map(|given| given.into_owned().into_array()).collect()
 }

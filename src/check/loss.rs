@@ -79,7 +79,7 @@ struct Case<'l, L: ?Sized> {
 impl<L: Loss<f64> + ?Sized> Case<'_, L> {
     /// The shape of the batch's values.
     fn values_shape(&self) -> Vec<usize> {
-        let mut shape = if self.loss.of_batch() { vec![] } else { vec![self.prediction.shape()[0]] };
+        let mut shape = if self.loss.couples_batch() { vec![] } else { vec![self.prediction.shape()[0]] };
         shape.extend(self.loss.values_shape(&self.prediction.shape()[1..]));
         shape
     }
@@ -197,12 +197,12 @@ impl<L: Loss<f64> + ?Sized> Case<'_, L> {
         }
         let (mut values, mut gradient) = (Vec::new(), Vec::new());
         let each = weights.len() / rows;
-        let of_batch = self.loss.of_batch();
+        let couples_batch = self.loss.couples_batch();
         let part_weights =
-            if of_batch { [&weights[..]; 2] } else { [&weights[..middle * each], &weights[middle * each..]] };
+            if couples_batch { [&weights[..]; 2] } else { [&weights[..middle * each], &weights[middle * each..]] };
         for ((prediction, target), weights) in parts.iter().zip(part_weights) {
             let (part_values, part_gradient) = pass(prediction, target, weights, &joined);
-            if of_batch {
+            if couples_batch {
                 values.clear(); // the same in each part
             }
             values.extend(part_values);
@@ -264,8 +264,8 @@ impl<L: Loss<f64> + ?Sized> Loss<f64> for Reduced<'_, L> {
     fn counts(&self, target: View<'_, f64>, counts: &mut [f64]) {
         self.loss.counts(target, counts);
     }
-    fn of_batch(&self) -> bool {
-        self.loss.of_batch()
+    fn couples_batch(&self) -> bool {
+        self.loss.couples_batch()
     }
     fn sums(&self, prediction: &[usize]) -> usize {
         self.loss.sums(prediction)

@@ -22,9 +22,9 @@ pub trait Setting: Sized {
     /// If the value is not of this type: the message names what was expected.
     fn from_value(value: &Value) -> Result<Self>;
 
-    /// Whether [`from_value`](Self::from_value) makes the same of [`to_value`](Self::to_value): not of a function of
-    /// one's own, which has no words.
-    fn has_words(&self) -> bool {
+    /// Whether [`from_value`](Self::from_value) makes the same of [`to_value`](Self::to_value): not of a custom function,
+    /// which has no configuration.
+    fn has_config(&self) -> bool {
         true
     }
 }
@@ -44,8 +44,8 @@ pub trait Configured: Sized {
     fn from_config(config: &Config) -> Result<Self>;
 
     /// Whether [`from_config`](Self::from_config) makes the same of [`to_config`](Self::to_config). An object that holds
-    /// a function of one's own has no configuration.
-    fn has_words(&self) -> bool {
+    /// a custom function has no configuration.
+    fn has_config(&self) -> bool {
         true
     }
 }
@@ -111,7 +111,7 @@ pub(crate) trait Field {
     fn write(&self, name: &str, config: &mut Config);
     /// Where it is given; else it stays as it is.
     fn read(&mut self, name: &str, config: &Config) -> Result<()>;
-    fn has_words(&self) -> bool;
+    fn has_config(&self) -> bool;
 }
 
 impl<T: Setting> Field for T {
@@ -124,8 +124,8 @@ impl<T: Setting> Field for T {
         }
         Ok(())
     }
-    fn has_words(&self) -> bool {
-        Setting::has_words(self)
+    fn has_config(&self) -> bool {
+        Setting::has_config(self)
     }
 }
 
@@ -145,7 +145,7 @@ pub(crate) fn read(config: &Config, options: &mut [(&str, &mut dyn Field)]) -> R
 
 /// Whether they all have words.
 pub(crate) fn have_words(options: &[&dyn Field]) -> bool {
-    options.iter().all(|option| option.has_words())
+    options.iter().all(|option| option.has_config())
 }
 
 /// What is wrong with an option.
@@ -241,8 +241,8 @@ impl<T: Setting> Setting for Option<T> {
     fn from_value(value: &Value) -> Result<Self> {
         if value.is_null() { Ok(None) } else { T::from_value(value).map(Some) }
     }
-    fn has_words(&self) -> bool {
-        self.as_ref().is_none_or(T::has_words)
+    fn has_config(&self) -> bool {
+        self.as_ref().is_none_or(T::has_config)
     }
 }
 
@@ -377,7 +377,7 @@ macro_rules! options {
                 Ok(made)
             }
 
-            fn has_words(&self) -> bool {
+            fn has_config(&self) -> bool {
                 $crate::config::have_words(&[$($(&self.$required,)*)? $(&self.$option,)* $($(&self.$weight,)*)?])
             }
         }

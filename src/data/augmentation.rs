@@ -7,8 +7,8 @@ use rand_distr::StandardNormal;
 use super::{Batch, Dataset};
 use crate::kernels::warp;
 use crate::random::{self, Philox};
-use crate::scalar::Column;
-use crate::tensor::inputs::Given;
+use crate::scalar::ArrayValues;
+use crate::tensor::inputs::ArrayInput;
 use crate::tensor::inputs::IntoTensor;
 use crate::{Error, Result, Scalar};
 
@@ -238,8 +238,8 @@ impl Augmentation {
 /// # Ok::<(), gradus::Error>(())
 /// ```
 pub struct AugmentedImages<'a, F: Scalar> {
-    images: Given<'a, F>,
-    targets: Given<'a, F>,
+    images: ArrayInput<'a, F>,
+    targets: ArrayInput<'a, F>,
     augmentation: Augmentation,
     /// Height, width and channels of the images, and of what a model sees of them.
     size: [usize; 3],
@@ -379,8 +379,10 @@ impl<'a, F: Scalar> AugmentedImages<'a, F> {
         let (map, columns) = (self.map(row, step), self.seen[1]);
         let image = row * len..(row + 1) * len;
         match &self.images.values {
-            Column::Scalars(values) => warp::warp(&values[image], self.size, map, columns, out),
-            Column::Bytes(bytes) => warp::warp_bytes(&bytes[image], F::of(1.0 / 255.0), self.size, map, columns, out),
+            ArrayValues::Scalars(values) => warp::warp(&values[image], self.size, map, columns, out),
+            ArrayValues::Bytes(bytes) => {
+                warp::warp_bytes(&bytes[image], F::of(1.0 / 255.0), self.size, map, columns, out);
+            }
         }
         self.augmentation.recolour(step, row, self.seen, out);
     }
@@ -390,8 +392,8 @@ impl<'a, F: Scalar> AugmentedImages<'a, F> {
         let start = row * size.iter().product::<usize>();
         let (map, columns) = (self.map(row, step), self.seen[1]);
         match &self.targets.values {
-            Column::Scalars(values) => warp::warp_nearest(|i| values[start + i], size, map, columns, out),
-            Column::Bytes(bytes) => {
+            ArrayValues::Scalars(values) => warp::warp_nearest(|i| values[start + i], size, map, columns, out),
+            ArrayValues::Bytes(bytes) => {
                 warp::warp_nearest(|i| F::from_byte(bytes[start + i]), size, map, columns, out);
             }
         }

@@ -1,7 +1,7 @@
 //! Where a training takes its rows from: arrays, a data set, or a stream.
 
 use super::{Batch, Dataset, Sample, Stream};
-use crate::tensor::inputs::{Given, IntoInputs, IntoTensor};
+use crate::tensor::inputs::{ArrayInput, IntoInputs, IntoTensor};
 use crate::{Result, Scalar};
 
 /// Arrays in memory, with what belongs to them: inputs, targets, weights.
@@ -11,16 +11,17 @@ use crate::{Result, Scalar};
 ///
 /// let (x, y) = (array![[0.0f32], [1.0]], array![[1.0f32], [3.0]]);
 /// let mut model = Sequential::new().input([1]).add(Dense::new(1)).compile(MeanSquaredError::new(), SGD::new()).build()?;
-/// let weighted = Arrays::new(&x, &y).sample_weight(&array![1.0f32, 0.0]);
+/// let weights = array![1.0f32, 0.0];
+/// let weighted = Arrays::new(&x, &y).sample_weight(&weights);
 /// model.fit_data(weighted.clone(), Fit::new().verbose(0).validation(weighted))?;
 /// # Ok::<(), gradus::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Arrays<'a, F: Scalar> {
-    pub(crate) inputs: Vec<Given<'a, F>>,
-    pub(crate) targets: Vec<Given<'a, F>>,
+    pub(crate) inputs: Vec<ArrayInput<'a, F>>,
+    pub(crate) targets: Vec<ArrayInput<'a, F>>,
     /// For each target; empty where no target has weights.
-    pub(crate) weights: Vec<Given<'a, F>>,
+    pub(crate) weights: Vec<ArrayInput<'a, F>>,
     /// The rows that belong to this set: all, or one side of a validation split.
     pub(crate) rows: std::ops::Range<usize>,
 }
@@ -34,7 +35,7 @@ impl<'a, F: Scalar> Arrays<'a, F> {
     /// Inputs alone, for learners that need no targets.
     pub fn inputs(x: impl IntoInputs<'a, F>) -> Self {
         let inputs = x.into_inputs().into_vec();
-        let rows = inputs.first().map_or(0, Given::rows);
+        let rows = inputs.first().map_or(0, ArrayInput::rows);
         Self { inputs, targets: Vec::new(), weights: Vec::new(), rows: 0..rows }
     }
 

@@ -5,7 +5,6 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::build_layer::{build_layer, name_layer};
-use super::distributed::within_each_step;
 use super::graph::{Graph, InputEntry, LayerEntry, Node};
 use super::identity::Identity;
 use super::infer::{Probed, mask_len, probe};
@@ -13,6 +12,7 @@ use super::network::Network;
 use super::operation::Operation;
 use super::recipe::{AnyLayer, Entry, LayerKind, Recipe};
 use super::shapes::{KnownShapes, Shapes};
+use super::time_distributed::within_each_step;
 use crate::kernels::aligned::Aligned;
 use crate::layers::{InputSlot, MaskRule, ParamBuilder, ParamSpec};
 use crate::parallel::Threads;

@@ -2,11 +2,15 @@
 
 use super::graph::InputEntry;
 use crate::tensor::Shape;
-use crate::tensor::inputs::Given;
+use crate::tensor::inputs::ArrayInput;
 use crate::{Error, Result, Scalar};
 
 /// Refuses inputs that do not fit a model, and returns how many rows they have.
-pub(crate) fn check_inputs<F: Scalar>(call: &str, expected: &[InputEntry], given: &[Given<'_, F>]) -> Result<usize> {
+pub(crate) fn check_inputs<F: Scalar>(
+    call: &str,
+    expected: &[InputEntry],
+    given: &[ArrayInput<'_, F>],
+) -> Result<usize> {
     if given.len() != expected.len() {
         let names: Vec<&str> = expected.iter().map(|input| input.name.as_str()).collect();
         let wanted = format!("{} inputs ({})", expected.len(), names.join(", "));

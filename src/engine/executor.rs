@@ -394,7 +394,7 @@ fn forward<F: Scalar, W: Work<F>>(
             if part == seams.len() {
                 work.finish(own, &Finished { run, shard });
                 if back {
-                    seed(shard, own, run, work);
+                    start_gradients(shard, own, run, work);
                     backward_part(shard, run, seams.len(), &[]);
                 }
             }
@@ -419,7 +419,7 @@ fn backward<F: Scalar, W: Work<F>>(
     totals.clear();
     if !begun {
         parallel::for_each(lanes, &|Lane { shard, own }| {
-            seed(shard, own, run, work);
+            start_gradients(shard, own, run, work);
             backward_part(shard, run, seams.len(), &[]);
         });
     }
@@ -432,11 +432,11 @@ fn backward<F: Scalar, W: Work<F>>(
 }
 
 /// The gradients of the outputs, with which a backward pass begins.
-fn seed<F: Scalar, W: Work<F>>(shard: &mut Shard<F>, own: &mut W::Own, run: &Run<'_, F>, work: &W) {
+fn start_gradients<F: Scalar, W: Work<F>>(shard: &mut Shard<F>, own: &mut W::Own, run: &Run<'_, F>, work: &W) {
     shard.clear_grads(run);
     let rows = shard.rows.clone();
-    for seed in &run.plan.seeds {
-        shard.add_grad(run, seed, |y, grad| work.gradient(own, &rows, seed.output, y, grad));
+    for end in &run.plan.output_gradients {
+        shard.add_grad(run, end, |y, grad| work.gradient(own, &rows, end.output, y, grad));
     }
 }
 

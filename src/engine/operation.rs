@@ -100,7 +100,7 @@ pub(crate) trait Stateful<F: Scalar> {
 pub(super) struct Single<L>(pub L);
 
 /// A [`MultiLayer`] as an [`Operation`].
-pub(super) struct Several<L>(pub L);
+pub(super) struct Joining<L>(pub L);
 
 const OWN_CACHE: &str = "a node's cache is made by its own layer";
 
@@ -152,7 +152,7 @@ macro_rules! erases_the_cache {
     )*};
 }
 
-erases_the_cache!(Single of Layer, Several of MultiLayer);
+erases_the_cache!(Single of Layer, Joining of MultiLayer);
 
 /// The answers that both kinds of layers give alike.
 macro_rules! asks_the_layer {
@@ -217,7 +217,7 @@ impl<F: Scalar, L: Layer<F>> Operation<F> for Single<L> {
     }
 }
 
-impl<F: Scalar, L: MultiLayer<F>> Operation<F> for Several<L> {
+impl<F: Scalar, L: MultiLayer<F>> Operation<F> for Joining<L> {
     asks_the_layer!();
 
     fn build(&self, inputs: &[&[usize]], params: &mut ParamBuilder<'_, F>) -> Result<Vec<Vec<usize>>> {

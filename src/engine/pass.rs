@@ -14,7 +14,7 @@ use crate::kernels::aligned::Aligned;
 use crate::kernels::elementwise;
 use crate::layers::{Feeds, Mode, ParamSpec};
 use crate::regularizers::Regularizer;
-use crate::tensor::inputs::{Given, IntoInputs, check_rows};
+use crate::tensor::inputs::{ArrayInput, IntoInputs, check_rows};
 use crate::tensor::to_array;
 use crate::{Error, Result, Scalar, Tensor, View, ViewMut};
 
@@ -36,8 +36,8 @@ impl<F: Scalar> std::fmt::Debug for Pass<F> {
 
 /// Rows that a caller handed in, and the gradients of what became of them.
 struct Arrays<'a, F: Scalar> {
-    inputs: &'a [Given<'a, F>],
-    grads: &'a [Given<'a, F>],
+    inputs: &'a [ArrayInput<'a, F>],
+    grads: &'a [ArrayInput<'a, F>],
 }
 
 impl<F: Scalar> Work<F> for Arrays<'_, F> {

@@ -22,7 +22,7 @@ pub(crate) struct Plan {
     /// Gradients that must be zeros because nothing writes them.
     pub zeros: Vec<usize>,
     /// For each output of the model that brings a gradient: whether it adds to one already brought.
-    pub seeds: Vec<Seed>,
+    pub output_gradients: Vec<OutputGradient>,
     /// Where the shards of a batch meet, in running order (training only).
     pub seams: Vec<Seam>,
 }
@@ -57,7 +57,7 @@ pub(crate) struct NodePlan {
 
 /// Where a gradient enters from outside.
 #[derive(Clone, Debug)]
-pub(crate) struct Seed {
+pub(crate) struct OutputGradient {
     /// Which of the model's outputs it is.
     pub output: usize,
     /// Its number in the graph.
@@ -109,12 +109,16 @@ impl Plan {
         }
         // Backwards: the first to write a gradient overwrites, later ones add.
         let mut written = vec![false; count];
-        let seeds = graph
+        let output_gradients = graph
             .outputs
             .iter()
             .enumerate()
             .filter(|&(_, &slot)| needed[slot])
-            .map(|(output, &slot)| Seed { output, slot, adds: std::mem::replace(&mut written[memory[slot]], true) })
+            .map(|(output, &slot)| OutputGradient {
+                output,
+                slot,
+                adds: std::mem::replace(&mut written[memory[slot]], true),
+            })
             .collect();
         let mut nodes: Vec<NodePlan> = Vec::with_capacity(graph.nodes.len());
         let mut zeros = Vec::new();
@@ -153,7 +157,7 @@ impl Plan {
             Some(Seam { node: number, sums: coupled.sums(&shapes) })
         };
         let seams = graph.nodes.iter().enumerate().filter_map(seam).collect();
-        Self { shapes, memory, nodes, has_grad, zeros, seeds, seams }
+        Self { shapes, memory, nodes, has_grad, zeros, output_gradients, seams }
     }
 }
 

@@ -15,7 +15,7 @@ use super::shapes::Shapes;
 use super::shard::Run;
 use crate::kernels::aligned::Aligned;
 use crate::layers::Feeds;
-use crate::tensor::inputs::{Given, IntoInputs};
+use crate::tensor::inputs::{ArrayInput, IntoInputs};
 use crate::tensor::to_array;
 use crate::tensor::volume;
 use crate::{Error, Result, Scalar, Tensor, parallel};
@@ -124,10 +124,10 @@ impl<F: Scalar> Network<F> {
 fn predict_rows<F: Scalar>(
     model: &Network<F>,
     slots: Vec<usize>,
-    inputs: &[Given<'_, F>],
+    inputs: &[ArrayInput<'_, F>],
     rows: usize,
 ) -> Result<Vec<ArrayD<F>>> {
-    let scalars: Vec<_> = inputs.iter().map(Given::scalars).collect();
+    let scalars: Vec<_> = inputs.iter().map(ArrayInput::scalars).collect();
     let shapes = model.graph.shapes_for(inputs.iter().map(|given| &given.shape[1..]))?;
     // A batch of a fixed size goes as it is.
     let at_once = model.graph.batch().unwrap_or_else(|| PIECES * rows_a_piece(&model.graph, &shapes));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::network::Network;
-use super::operation::{Operation, Several, Single};
+use super::operation::{Joining, Operation, Single};
 use crate::Scalar;
 use crate::layers::{Layer, MultiLayer};
 use crate::tensor::Shape;
@@ -64,7 +64,7 @@ impl<F: Scalar> AnyLayer<F> {
 
     /// A layer with several inputs or outputs.
     pub fn several(layer: impl MultiLayer<F> + 'static) -> Self {
-        Self { name: layer.describe().name, kind: LayerKind::Operation(Arc::new(Several(layer))) }
+        Self { name: layer.describe().name, kind: LayerKind::Operation(Arc::new(Joining(layer))) }
     }
 
     /// The same layer under a name, for layers that have no option for it.

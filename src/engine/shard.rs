@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::graph::{Graph, Node};
 use super::operation::{AnyCache, Coupled};
-use super::plan::{Plan, Seam, Seed};
+use super::plan::{OutputGradient, Plan, Seam};
 use super::shapes::Shapes;
 use crate::kernels::aligned::Aligned;
 use crate::kernels::elementwise;
@@ -182,10 +182,15 @@ impl<F: Scalar> Shard<F> {
 
     /// Lets `write` fill the gradient that a model output brings, or add to one brought before; it is given the
     /// output's values.
-    pub fn add_grad(&mut self, run: &Run<'_, F>, seed: &Seed, write: impl FnOnce(View<'_, F>, ViewMut<'_, F>)) {
-        let memory = run.plan.memory[seed.slot];
+    pub fn add_grad(
+        &mut self,
+        run: &Run<'_, F>,
+        end: &OutputGradient,
+        write: impl FnOnce(View<'_, F>, ViewMut<'_, F>),
+    ) {
+        let memory = run.plan.memory[end.slot];
         let mut grad = std::mem::take(&mut self.grads[memory]);
-        let shape = self.values[seed.slot].shape();
+        let shape = self.values[end.slot].shape();
         let value = {
             let values = Values {
                 outputs: &self.values,
@@ -194,9 +199,9 @@ impl<F: Scalar> Shard<F> {
                 feeds: Feeds::Own(&self.inputs),
                 rows: &self.rows,
             };
-            values.view(seed.slot)
+            values.view(end.slot)
         };
-        if seed.adds {
+        if end.adds {
             let part = self.scratch.room(grad.data().len());
             write(value, ViewMut::new(shape, part));
             elementwise::axpy(F::one(), part, grad.data_mut());

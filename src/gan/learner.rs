@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use super::{Gan, fill_noise};
 use crate::data::{Arrays, Dataset, IntoSource};
 use crate::engine::check_inputs;
-use crate::scalar::Column;
-use crate::tensor::inputs::{Given, IntoInputs, IntoTensor, Several};
+use crate::scalar::ArrayValues;
+use crate::tensor::inputs::{ArrayInput, ArrayInputs, IntoInputs, IntoTensor};
 use crate::training::{self, Fit, History, Learner, Logs, Part, Running, StepBatch};
 use crate::{Error, Result, Scalar, Tensor};
 
@@ -18,10 +18,10 @@ use crate::{Error, Result, Scalar, Tensor};
 const LOGS: [&str; 4] = ["d_loss", "g_loss", "d_real", "d_fake"];
 
 /// One tensor, and the labels beside it if there are any.
-fn beside<'a, F: Scalar>(first: Given<'a, F>, labels: Option<Given<'a, F>>) -> Several<'a, F> {
+fn beside<'a, F: Scalar>(first: ArrayInput<'a, F>, labels: Option<ArrayInput<'a, F>>) -> ArrayInputs<'a, F> {
     match labels {
-        None => Several::One([first]),
-        Some(labels) => Several::Two([first, labels]),
+        None => ArrayInputs::One([first]),
+        Some(labels) => ArrayInputs::Two([first, labels]),
     }
 }
 
@@ -55,7 +55,7 @@ impl<F: Scalar> Learner<F> for Gan<F> {
             _ => (),
         }
         check_inputs(call, &self.discriminator.graph.inputs, &arrays.inputs)?;
-        if let Column::Bytes(_) = arrays.inputs[0].values {
+        if let ArrayValues::Bytes(_) = arrays.inputs[0].values {
             let advice = "scale pixels to the generator's range, such as −1 to 1";
             return Err(Error::data(call, "samples in the generator's range", "bytes").advise(advice));
         }
@@ -131,7 +131,7 @@ impl<F: Scalar> Gan<F> {
     }
 
     /// The discriminator's steps on a batch, then the generator's.
-    fn step(&mut self, real: &Given<'_, F>, labels: Option<&Given<'_, F>>) -> Result<[f64; 4]> {
+    fn step(&mut self, real: &ArrayInput<'_, F>, labels: Option<&ArrayInput<'_, F>>) -> Result<[f64; 4]> {
         let mut noise = std::mem::take(&mut self.work.latent);
         noise.set_rows(real.rows());
         let values = self.step_with(&mut noise, real, labels);
@@ -142,8 +142,8 @@ impl<F: Scalar> Gan<F> {
     fn step_with(
         &mut self,
         noise: &mut Tensor<F>,
-        real: &Given<'_, F>,
-        labels: Option<&Given<'_, F>>,
+        real: &ArrayInput<'_, F>,
+        labels: Option<&ArrayInput<'_, F>>,
     ) -> Result<[f64; 4]> {
         let (mut loss, mut of_real, mut of_fake) = (0.0, 0.0, 0.0);
         let parts = self.options.discriminator_steps;

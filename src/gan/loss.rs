@@ -20,7 +20,7 @@ use crate::{Error, Result, Scalar};
 /// Generative Adversarial Networks"; Lim & Ye (2017), "Geometric GAN"; Arjovsky et al. (2017), "Wasserstein GAN".
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum GanLoss {
-    /// The game as first written down: the generator lowers ln(1 − D(G(z))), whose slope vanishes while it is bad.
+    /// The game as first written down: the generator lowers ln(1 − D(G(z))), whose derivative vanishes while it is bad.
     Minimax,
     /// The generator raises ln D(G(z)) instead.
     #[default]
@@ -30,7 +30,7 @@ pub enum GanLoss {
     /// A margin of 1 on both sides; needs a discriminator that is smooth
     /// ([`SpectralNormalization`](crate::models::SpectralNormalization)).
     Hinge,
-    /// The distance that earth is moved; needs a discriminator held to bounded slopes: weight clipping, or spectral
+    /// The distance that earth is moved; needs a discriminator held to bounded gradients: weight clipping, or spectral
     /// normalization.
     Wasserstein,
 }
@@ -43,7 +43,7 @@ fn sigmoid(s: f64) -> f64 {
     s.sigmoid()
 }
 
-/// A value and its slope.
+/// A value and its derivative.
 type Point = (f64, f64);
 
 impl GanLoss {
@@ -124,9 +124,9 @@ fn mean<F: Scalar>(scores: &[F], grad: &mut [F], point: impl Fn(f64) -> Point) -
     let count = scores.len() as f64;
     let mut sum = 0.0;
     for (score, grad) in scores.iter().zip(grad) {
-        let (value, slope) = point(score.f64());
+        let (value, derivative) = point(score.f64());
         sum += value;
-        *grad = F::of(slope / count);
+        *grad = F::of(derivative / count);
     }
     sum / count
 }
@@ -145,8 +145,12 @@ mod tests {
                 [&|s| loss.of_real(s, 1.0), &|s| loss.of_made(s), &|s| loss.of_generator(s)];
             for function in functions {
                 for s in [-30.0, -2.5, -0.3, 0.4, 1.7, 40.0] {
-                    let slope = (function(s + 1e-5).0 - function(s - 1e-5).0) / 2e-5;
-                    assert!((slope - function(s).1).abs() < 1e-7, "{loss:?} at {s}: {slope}, not {}", function(s).1);
+                    let derivative = (function(s + 1e-5).0 - function(s - 1e-5).0) / 2e-5;
+                    assert!(
+                        (derivative - function(s).1).abs() < 1e-7,
+                        "{loss:?} at {s}: {derivative}, not {}",
+                        function(s).1
+                    );
                 }
             }
         }

@@ -15,7 +15,7 @@
 //!
 //! The gradient penalty of WGAN-GP is not here: its gradient needs the second derivative of every layer of the
 //! discriminator, a third pass beside forward and backward that no layer has. [`SpectralNormalization`] bounds the
-//! discriminator's slope without one.
+//! discriminator's derivative without one.
 //!
 //! [`SpectralNormalization`]: crate::models::SpectralNormalization
 

@@ -71,7 +71,7 @@ fn quarter(image: [usize; 3]) -> Result<(usize, usize)> {
 }
 
 impl<F: Scalar> Generator<F> {
-    /// Of a model of one's own.
+    /// Of a custom model.
     ///
     /// # Errors
     /// If its first input is no row of numbers, it has more than two inputs, or several outputs.
@@ -150,7 +150,7 @@ impl<F: Scalar> Generator<F> {
 }
 
 impl<F: Scalar> Discriminator<F> {
-    /// Of a model of one's own.
+    /// Of a custom model.
     ///
     /// # Errors
     /// If it gives more than one number, ends in a sigmoid, has more than two inputs, or several outputs.

@@ -5,7 +5,7 @@ use crate::kernels::elementwise;
 use crate::layers::Mode;
 use crate::models::{IntoInputs, IntoTensor, Pass};
 use crate::optimizers::Driver;
-use crate::tensor::inputs::{Given, Several};
+use crate::tensor::inputs::{ArrayInput, ArrayInputs};
 use crate::{Error, Model, Result, Scalar, Tensor};
 
 /// What a step of the discriminator was like, before its update.
@@ -54,7 +54,7 @@ impl<F: Scalar> Gan<F> {
     }
 
     /// Lets the generator make samples, as in training.
-    fn make(&mut self, noise: &Several<'_, F>, part: usize) -> Result<()> {
+    fn make(&mut self, noise: &ArrayInputs<'_, F>, part: usize) -> Result<()> {
         let mode = self.mode("gan/generator", part);
         self.generator
             .forward(&mut self.work.making, noise.clone(), mode)
@@ -64,8 +64,8 @@ impl<F: Scalar> Gan<F> {
 
     pub(super) fn discriminator_step(
         &mut self,
-        real: Several<'_, F>,
-        noise: &Several<'_, F>,
+        real: ArrayInputs<'_, F>,
+        noise: &ArrayInputs<'_, F>,
         part: usize,
     ) -> Result<DiscriminatorStep> {
         self.make(noise, part)?;
@@ -110,7 +110,7 @@ impl<F: Scalar> Gan<F> {
     }
 
     /// One step of the generator from the samples that it has made last.
-    pub(super) fn generator_step(&mut self, noise: &Several<'_, F>) -> Result<f64> {
+    pub(super) fn generator_step(&mut self, noise: &ArrayInputs<'_, F>) -> Result<f64> {
         let (loss, stddev) = (self.options.loss, self.options.instance_noise);
         let (key, mode) = (self.key("gan/instance/judged", 0), self.mode("gan/judged", 0));
         let Work { making, judging, samples, grad, noise: blur, .. } = &mut self.work;
@@ -119,8 +119,8 @@ impl<F: Scalar> Gan<F> {
         let of_generator = |scores: &[F], grad: &mut [F]| loss.generator(scores, grad);
         let loss = judge(&self.discriminator, judging, seen, mode, grad, of_generator)?;
         // The noise on a sample is added: its gradient is the sample's.
-        let slopes = judging.input_gradient(0).expect("a pass of input gradients");
-        self.generator.backward(making, slopes)?;
+        let derivatives = judging.input_gradient(0).expect("a pass of input gradients");
+        self.generator.backward(making, derivatives)?;
         let (driver, model, work) = (&mut self.generator_driver, &mut self.generator, &self.work);
         check_update(driver, model, &work.making, loss).map_err(|error| error.within("generator"))?;
         model.update_state(&work.making);
@@ -131,11 +131,11 @@ impl<F: Scalar> Gan<F> {
     }
 }
 
-/// Scores samples and sends the slopes of a loss of the scores back; gives the loss.
+/// Scores samples and sends the derivatives of a loss of the scores back; gives the loss.
 fn judge<F: Scalar>(
     discriminator: &Model<F>,
     pass: &mut Pass<F>,
-    samples: Several<'_, F>,
+    samples: ArrayInputs<'_, F>,
     mode: Mode,
     grad: &mut Tensor<F>,
     loss: impl FnOnce(&[F], &mut [F]) -> f64,
@@ -162,21 +162,21 @@ fn mean<F: Scalar>(scores: &[F], shown: impl Fn(f64) -> f64) -> f64 {
 }
 
 /// Samples and, if the generator was given labels, the same labels.
-fn with_labels<'a, F: Scalar>(samples: Given<'a, F>, noise: &Several<'a, F>) -> Several<'a, F> {
+fn with_labels<'a, F: Scalar>(samples: ArrayInput<'a, F>, noise: &ArrayInputs<'a, F>) -> ArrayInputs<'a, F> {
     match noise.get(1) {
-        None => Several::One([samples]),
-        Some(labels) => Several::Two([samples, labels.clone()]),
+        None => ArrayInputs::One([samples]),
+        Some(labels) => ArrayInputs::Two([samples, labels.clone()]),
     }
 }
 
 /// The samples with noise added, in `samples`; without, as they are.
 fn blurred<'a, F: Scalar>(
-    mut given: Several<'a, F>,
+    mut given: ArrayInputs<'a, F>,
     stddev: f64,
     key: u64,
     samples: &'a mut Tensor<F>,
     noise: &mut Vec<F>,
-) -> Several<'a, F> {
+) -> ArrayInputs<'a, F> {
     if stddev == 0.0 {
         return given;
     }

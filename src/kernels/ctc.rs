@@ -69,7 +69,7 @@ impl Lattice {
     pub fn gradient<F: Scalar>(&mut self, spelling: Spelling<'_>, z: &[F], w: F, grad_z: &mut [F]) -> f64 {
         self.read(spelling.classes, z);
         let log_p = self.forward(spelling);
-        self.backward(spelling, log_p, |at, slope| grad_z[at] = w * F::of(slope));
+        self.backward(spelling, log_p, |at, derivative| grad_z[at] = w * F::of(derivative));
         -log_p
     }
 
@@ -115,7 +115,7 @@ impl Lattice {
         if states == 1 { last[0] } else { log_add(last[states - 1], last[states - 2]) }
     }
 
-    /// Calls `put(place in z, slope)` for every logit, from the last frame to the first.
+    /// Calls `put(place in z, derivative)` for every logit, from the last frame to the first.
     fn backward(&mut self, spelling: Spelling<'_>, log_p: f64, mut put: impl FnMut(usize, f64)) {
         let (states, classes) = (spelling.states(), spelling.classes);
         let frames = self.log_y.len() / classes;

@@ -26,11 +26,12 @@ fn binary<F: Scalar>(of: Focal<F>, p: F, t: F) -> (F, F) {
     let t = t * (one - of.smoothing) + of.smoothing / F::of(2.0);
     let (q, free) = clip(p);
     let entropy = -(t * q.ln() + (one - t) * (one - q).ln());
-    let entropy_slope = if free { (one - t) / (one - q) - t / q } else { F::zero() };
+    let entropy_derivative = if free { (one - t) / (one - q) - t / q } else { F::zero() };
     let miss = one - (t * p + (one - t) * (one - p));
-    let (factor, factor_slope) = (miss.powf(of.gamma), of.gamma * miss.powf(of.gamma - one) * (one - F::of(2.0) * t));
+    let (factor, factor_derivative) =
+        (miss.powf(of.gamma), of.gamma * miss.powf(of.gamma - one) * (one - F::of(2.0) * t));
     let weight = if of.balanced { t * of.alpha + (one - t) * (one - of.alpha) } else { one };
-    (weight * factor * entropy, weight * (factor * entropy_slope + factor_slope * entropy))
+    (weight * factor * entropy, weight * (factor * entropy_derivative + factor_derivative * entropy))
 }
 
 kernel! { memory_bound:
@@ -87,8 +88,8 @@ fn categorical<F: Scalar>(of: Focal<F>, classes: usize, o: F, t: F) -> (F, F) {
     let (q, free) = clip(o);
     let (miss, log) = (one - q, q.ln());
     let factor = of.alpha * miss.powf(of.gamma);
-    let slope = t * (of.alpha * of.gamma * miss.powf(of.gamma - one) * log - factor / q);
-    (-t * factor * log, if free { slope } else { F::zero() })
+    let derivative = t * (of.alpha * of.gamma * miss.powf(of.gamma - one) * log - factor / q);
+    (-t * factor * log, if free { derivative } else { F::zero() })
 }
 
 kernel! { memory_bound:
@@ -116,9 +117,9 @@ kernel! { memory_bound:
             for c in 0..axis.n {
                 let i = start + c * axis.inner;
                 let o = if of.from_logits { (p[i] - most).exp() } else { p[i] } / sum;
-                let slope = categorical(of, classes, o, t[i]).1;
-                mean += slope * o;
-                grad_p[i] = slope;
+                let derivative = categorical(of, classes, o, t[i]).1;
+                mean += derivative * o;
+                grad_p[i] = derivative;
             }
             for c in 0..axis.n {
                 let i = start + c * axis.inner;

@@ -11,7 +11,7 @@ const EPSILON: f64 = 1e-7;
 
 /// Declares the losses: value and ∂value/∂p of one place beside one another.
 macro_rules! pointwise {
-    ($($(#[$meta:meta])* $name:ident $({ $($(#[$field_meta:meta])* $field:ident),* })?: |$p:ident, $t:ident| $value:expr, $slope:expr;)*) => {
+    ($($(#[$meta:meta])* $name:ident $({ $($(#[$field_meta:meta])* $field:ident),* })?: |$p:ident, $t:ident| $value:expr, $derivative:expr;)*) => {
         /// Which loss, with its numbers.
         #[derive(Clone, Copy, Debug)]
         pub enum Pointwise<F> {
@@ -32,9 +32,9 @@ macro_rules! pointwise {
             /// Backward of [`pointwise`]: ∂L/∂p = w/n · ∂value/∂p.
             pub fn pointwise_backward<F>(loss: Pointwise<F>, p: &[F], t: &[F], n: usize, w: &[F], grad_p: &mut [F]) {
                 let scale = loss.scale(n);
-                #[allow(unused_variables)] // not every slope depends on everything that the value does
+                #[allow(unused_variables)] // not every derivative depends on everything that the value does
                 match loss {
-                    $(Pointwise::$name $({ $($field),* })? => rows_back(p, t, n, scale, w, grad_p, |$p, $t| $slope),)*
+                    $(Pointwise::$name $({ $($field),* })? => rows_back(p, t, n, scale, w, grad_p, |$p, $t| $derivative),)*
                 }
             }
         }
@@ -188,11 +188,19 @@ fn rows<F: Scalar>(p: &[F], t: &[F], n: usize, scale: F, v: &mut [F], value: imp
 }
 
 #[inline(always)]
-fn rows_back<F: Scalar>(p: &[F], t: &[F], n: usize, scale: F, w: &[F], grad_p: &mut [F], slope: impl Fn(F, F) -> F) {
+fn rows_back<F: Scalar>(
+    p: &[F],
+    t: &[F],
+    n: usize,
+    scale: F,
+    w: &[F],
+    grad_p: &mut [F],
+    derivative: impl Fn(F, F) -> F,
+) {
     for (row, &w) in w.iter().enumerate() {
         let (cells, w) = (row * n..(row + 1) * n, w * scale);
         for ((grad, &p), &t) in grad_p[cells.clone()].iter_mut().zip(&p[cells.clone()]).zip(&t[cells]) {
-            *grad = w * slope(p, t);
+            *grad = w * derivative(p, t);
         }
     }
 }

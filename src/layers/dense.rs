@@ -35,7 +35,7 @@ layer_options! {
         /// How many outputs the layer has.
         units: usize,
     ) {
-        /// What the sums go through. Default: linear.
+        /// The activation function. Default: linear.
         activation: Activation = Activation::Linear => |activation: impl Into<Activation>| activation.into(),
         /// Whether a bias is added. Default: true.
         use_bias: bool = true,

@@ -15,13 +15,13 @@ mod dense;
 mod dot;
 mod dropout;
 mod embedding;
-mod framing;
 mod global_pool;
 mod in_place;
 mod masked_merge;
 mod masking;
 mod merge;
 mod normalization;
+mod padding_cropping;
 mod params;
 mod pool;
 mod prelu;
@@ -50,7 +50,6 @@ pub use dropout::{
     AlphaDropout, Dropout, GaussianDropout, GaussianNoise, SpatialDropout1D, SpatialDropout2D, SpatialDropout3D,
 };
 pub use embedding::Embedding;
-pub use framing::{Cropping1D, Cropping2D, Cropping3D, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D};
 pub use global_pool::{
     GlobalAvgPool1D, GlobalAvgPool2D, GlobalAvgPool3D, GlobalMaxPool1D, GlobalMaxPool2D, GlobalMaxPool3D,
 };
@@ -61,6 +60,7 @@ pub use normalization::{
     BatchNormalization, FeatureStatistics, GroupNormalization, LayerNormalization, Normalization, RMSNormalization,
     UnitNormalization,
 };
+pub use padding_cropping::{Cropping1D, Cropping2D, Cropping3D, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D};
 pub(crate) use params::GradState;
 pub use params::{Grads, ParamBuilder, ParamSpec, Params};
 pub use pool::{AvgPool1D, AvgPool2D, AvgPool3D, MaxPool1D, MaxPool2D, MaxPool3D};
@@ -116,7 +116,7 @@ impl Description {
             class: T::CLASS.into(),
             name,
             trainable,
-            config: layer.has_words().then_some(config),
+            config: layer.has_config().then_some(config),
             activity_regularizer: None,
         }
     }

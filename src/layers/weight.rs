@@ -36,8 +36,8 @@ impl Field for Weight {
         self.constraint.read(&format!("{name}_constraint"), config)
     }
 
-    fn has_words(&self) -> bool {
+    fn has_config(&self) -> bool {
         let parts: [&dyn Field; 3] = [&self.initializer, &self.regularizer, &self.constraint];
-        parts.into_iter().all(Field::has_words)
+        parts.into_iter().all(Field::has_config)
     }
 }

@@ -109,7 +109,7 @@ impl<F: Scalar> Evaluation<F> {
         }
         loss.check_targets("loss", &sample, target.view())?;
         let weights = weights.map(|weights| weights.into_tensor().into_owned());
-        let mut values_shape = if loss.of_batch() { vec![] } else { vec![prediction.rows()] };
+        let mut values_shape = if loss.couples_batch() { vec![] } else { vec![prediction.rows()] };
         values_shape.extend(loss.values_shape(&sample));
         if let (true, Some(weights)) = (values_shape.is_empty(), &weights) {
             values_shape = weights.shape().to_vec(); // the one value, once for each weight

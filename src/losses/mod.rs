@@ -168,7 +168,7 @@ pub trait Loss<F: Scalar>: Send + Sync {
     /// Whether values are the whole batch's, not each row's: then [`values_shape`](Self::values_shape) is the shape of
     /// all of them, and every shard computes them from the sums over the batch. Such a loss has no masks, and no
     /// weights in training.
-    fn of_batch(&self) -> bool {
+    fn couples_batch(&self) -> bool {
         false
     }
 

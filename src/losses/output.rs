@@ -38,7 +38,7 @@ pub(crate) struct OutputLoss<F> {
     /// The sums that a loss which couples samples needs.
     pub sums: Vec<F>,
     /// Whether the values are the batch's: the same in every shard.
-    pub of_batch: bool,
+    pub couples_batch: bool,
     values_shape: Vec<usize>,
     values: Vec<F>,
     scaled: Vec<F>,
@@ -54,7 +54,7 @@ impl<F: Scalar> OutputLoss<F> {
             sample_weights: weighted.then(Tensor::default),
             rows: RowWeights::default(),
             sums: Vec::new(),
-            of_batch: loss.of_batch(),
+            couples_batch: loss.couples_batch(),
             values_shape: Vec::new(),
             values: Vec::new(),
             scaled: Vec::new(),
@@ -66,7 +66,7 @@ impl<F: Scalar> OutputLoss<F> {
     pub fn make_room(&mut self, rows: usize, shapes: &LossShapes, weights: Option<&[usize]>) {
         self.target.reshape_rows(rows, &shapes.target);
         self.values_shape.clear();
-        self.values_shape.extend((!self.of_batch).then_some(rows));
+        self.values_shape.extend((!self.couples_batch).then_some(rows));
         self.values_shape.extend_from_slice(&shapes.values);
         self.sums.resize(shapes.sums, F::zero());
         if let Some(own) = &mut self.sample_weights {
@@ -84,7 +84,7 @@ impl<F: Scalar> OutputLoss<F> {
     ) {
         let weights = self.sample_weights.as_ref().map(Tensor::view);
         let sample = &prediction.shape()[1..];
-        let mask = mask.filter(|_| !self.of_batch);
+        let mask = mask.filter(|_| !self.couples_batch);
         self.rows.fill(loss, sample, self.target.view(), &self.values_shape, weights, class_weights, mask);
         self.sums.fill(F::zero());
         if !self.sums.is_empty() {

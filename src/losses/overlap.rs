@@ -87,13 +87,13 @@ macro_rules! overlap_loss {
                 Ok(prediction.to_vec())
             }
 
-            fn of_batch(&self) -> bool {
+            fn couples_batch(&self) -> bool {
                 self.axis.as_ref().is_none_or(|axes| axes.contains(&0))
             }
 
             fn sums(&self, prediction: &[usize]) -> usize {
                 let rows: usize = Loss::<F>::values_shape(self, prediction).iter().product();
-                if Loss::<F>::of_batch(self) { 3 * rows } else { 0 }
+                if Loss::<F>::couples_batch(self) { 3 * rows } else { 0 }
             }
 
             fn partial_sums(&self, prediction: View<'_, F>, target: View<'_, F>, sums: &mut [F]) {

@@ -60,7 +60,7 @@ metric_options! {
         curve: Curve = Curve::Roc,
         /// How the area between thresholds is filled in. Default: interpolation.
         summation_method: Summation = Summation::Interpolation,
-        /// Thresholds of one's own, to which one below 0 and one above 1 are added. Default: even ones.
+        /// Custom thresholds, to which one below 0 and one above 1 are added. Default: even ones.
         thresholds: Option<Vec<f64>> = None => |thresholds: impl Into<Vec<f64>>| Some(thresholds.into()),
         /// Whether each label of the last axis has a curve of its own; the area is their mean. Default: false.
         multi_label: bool = false,

@@ -183,10 +183,10 @@ fn check_classes(prediction: &[usize], top_k: Option<usize>, class_id: Option<us
     }
 }
 
-/// Implements [`Metric`] for a figure of [`Counts`] at each of the thresholds.
+/// Implements [`Metric`] for a measure of [`Counts`] at each of the thresholds.
 macro_rules! threshold_metric {
     ($name:ident, $default:literal, higher_is_better: $higher:literal, |$metric:ident| $counting:expr, check: $check:expr,
-     |$counts:pat_param| $figure:expr) => {
+     |$counts:pat_param| $measure:expr) => {
         impl<F: Scalar> Metric<F> for $name {
             type State = Counts;
             fn name(&self) -> String {
@@ -206,8 +206,8 @@ macro_rules! threshold_metric {
                 each.iter().sum::<f64>() / each.len() as f64
             }
             fn results(&self, state: &Counts) -> Vec<f64> {
-                let figure = |$counts: [f64; 4]| $figure;
-                (0..self.thresholds.as_ref().map_or(1, Vec::len)).map(|i| figure(state.at(0, i))).collect()
+                let measure = |$counts: [f64; 4]| $measure;
+                (0..self.thresholds.as_ref().map_or(1, Vec::len)).map(|i| measure(state.at(0, i))).collect()
             }
             fn higher_is_better(&self) -> bool {
                 $higher
@@ -287,7 +287,7 @@ count_metric! {
 }
 
 macro_rules! rate_metric {
-    ($(#[$meta:meta])* $name:ident, $default:literal, |$counts:pat_param| $figure:expr) => {
+    ($(#[$meta:meta])* $name:ident, $default:literal, |$counts:pat_param| $measure:expr) => {
         metric_options! {
             $(#[$meta])*
             ///
@@ -316,7 +316,7 @@ macro_rules! rate_metric {
                 ..given(metric.thresholds.as_ref(), if metric.top_k.is_some() { ANYTHING } else { HALF })
             },
             check: |metric: &Self, prediction| check_classes(prediction, metric.top_k, metric.class_id),
-            |$counts| $figure
+            |$counts| $measure
         );
     };
 }

@@ -40,17 +40,17 @@ impl MeanAbsoluteErrorMetric {
 
 mean_metric!(MeanAbsoluteErrorMetric, "mean_absolute_error", higher_is_better: false);
 
-/// The mean of `figure(p − t)` over each row of the last axis.
+/// The mean of `measure(p − t)` over each row of the last axis.
 fn row_means<F: Scalar>(
     p: View<'_, F>,
     t: View<'_, F>,
-    figure: impl Fn(f64) -> f64,
+    measure: impl Fn(f64) -> f64,
     each: &mut impl FnMut(usize, usize, f64),
 ) {
     let n = p.last_axis().max(1);
     let rows = p.len() / n;
     for (row, (p, t)) in p.chunks(n).zip(t.chunks(n)).enumerate() {
-        let sum: f64 = p.iter().zip(t).map(|(&p, &t)| figure((p - t).f64())).sum();
+        let sum: f64 = p.iter().zip(t).map(|(&p, &t)| measure((p - t).f64())).sum();
         each(row, rows, sum / n as f64);
     }
 }

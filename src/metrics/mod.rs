@@ -35,7 +35,7 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::{Result, Scalar, View};
 
-/// A figure of a model's predictions, gathered batch by batch.
+/// A measure of a model's predictions, gathered batch by batch.
 ///
 /// Like a layer, a metric is configuration only: what it has gathered lies in a state of its own type, which the
 /// caller owns.
@@ -68,10 +68,10 @@ pub trait Metric<F: Scalar>: Send + Sync {
     /// Takes in one batch. `weights`, row-major, has a value a sample or one for each of a sample's rows.
     fn update(&self, state: &mut Self::State, prediction: View<'_, F>, target: View<'_, F>, weights: Option<&[F]>);
 
-    /// The figure over all that `state` has gathered.
+    /// The measure over all that `state` has gathered.
     fn result(&self, state: &Self::State) -> f64;
 
-    /// Each figure of a metric that has several, one a threshold or class; else the one.
+    /// Each measure of a metric that has several, one a threshold or class; else the one.
     fn results(&self, state: &Self::State) -> Vec<f64> {
         vec![self.result(state)]
     }
@@ -250,7 +250,7 @@ macro_rules! metric_options {
     };
 }
 
-/// Implements [`Metric`] for the weighted mean of a figure of each row: `rows(self, prediction, target, f)` calls
+/// Implements [`Metric`] for the weighted mean of a measure of each row: `rows(self, prediction, target, f)` calls
 /// `f(row, number of rows, value)`.
 macro_rules! mean_metric {
     ($name:ident, $default:literal, higher_is_better: $higher:literal) => {

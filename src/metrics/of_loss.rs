@@ -112,13 +112,13 @@ impl<F: Scalar, L: Loss<F> + Configured> Metric<F> for LossMetric<L> {
         totals.clear();
         totals.resize(self.loss.sums(sample), F::zero());
         self.loss.partial_sums(prediction, target, totals);
-        let batch = if self.loss.of_batch() { 1 } else { prediction.rows() };
+        let batch = if self.loss.couples_batch() { 1 } else { prediction.rows() };
         let rows = batch * crate::tensor::volume(&self.loss.values_shape(sample));
         values.resize(rows, F::zero());
         self.loss.values(prediction, target, values, &LossContext { totals });
         counts.clear();
         counts.resize(rows, F::one());
-        if !self.loss.of_batch() {
+        if !self.loss.couples_batch() {
             self.loss.counts(target, counts);
         }
         for (row, (value, count)) in values.iter().zip(&*counts).enumerate() {
@@ -131,6 +131,6 @@ impl<F: Scalar, L: Loss<F> + Configured> Metric<F> for LossMetric<L> {
     }
 
     fn describe(&self) -> Option<(String, Config)> {
-        self.loss.has_words().then(|| (Self::CLASS.into(), self.to_config()))
+        self.loss.has_config().then(|| (Self::CLASS.into(), self.to_config()))
     }
 }

@@ -153,9 +153,9 @@ impl<F: Scalar> Metric<F> for R2Score {
     }
 }
 
-/// Declares the mean of a figure of each row of an axis: `figure(p, t)` of the two rows.
+/// Declares the mean of a measure of each row of an axis: `measure(p, t)` of the two rows.
 macro_rules! axis_metric {
-    ($(#[$meta:meta])* $name:ident $(as $class:literal)?, $default:literal, $figure:expr) => {
+    ($(#[$meta:meta])* $name:ident $(as $class:literal)?, $default:literal, $measure:expr) => {
         metric_options! {
             $(#[$meta])*
             ///
@@ -171,12 +171,12 @@ macro_rules! axis_metric {
 
         impl $name {
             fn rows<F: Scalar>(&self, p: View<'_, F>, t: View<'_, F>, each: &mut impl FnMut(usize, usize, f64)) {
-                let (figure, axis) = ($figure, class_axis(self.axis, p.shape()));
+                let (measure, axis) = ($measure, class_axis(self.axis, p.shape()));
                 let rows = p.len() / axis.n.max(1);
                 for row in 0..rows {
                     let start = axis.start(row);
                     let pair = |i: usize| [&p, &t].map(|values| values[start + i * axis.inner].f64());
-                    each(row, rows, figure(&Pairs { n: axis.n, at: &pair }));
+                    each(row, rows, measure(&Pairs { n: axis.n, at: &pair }));
                 }
             }
         }

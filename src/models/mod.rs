@@ -18,8 +18,8 @@ pub use crate::engine::{
     AnyLayer, EachStep, IntoLayer, ManyToMany, Network, OneToOne, Pass, Predictor, Smooth, SpectralNormalization,
     TimeDistributed, Whole,
 };
-pub use crate::scalar::{Column, Element};
-pub use crate::tensor::inputs::{Given, IntoInputs, IntoTensor};
+pub use crate::scalar::{ArrayValues, Element};
+pub use crate::tensor::inputs::{ArrayInput, IntoInputs, IntoTensor};
 pub use by_name::{LoadByName, LoadReport, Mismatch};
 pub use compile::Compile;
 pub(crate) use compile::Evaluation;

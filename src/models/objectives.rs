@@ -33,7 +33,7 @@ pub(crate) struct Watched<F: Scalar> {
 impl<F: Scalar> Objective<F> {
     /// Refuses sample weights and class weights where the loss is the whole batch's.
     pub fn check_weighted(&self, call: &str, what: &str) -> Result<()> {
-        if self.loss.of_batch() {
+        if self.loss.couples_batch() {
             return Err(Error::data(call, format!("no {what} weights, since the loss is the whole batch's"), "some"));
         }
         Ok(())

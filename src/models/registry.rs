@@ -124,7 +124,7 @@ impl<F: Scalar> Registry<F> {
         Ok(AnyLayer { name: name.map(str::to_owned), ..known })
     }
 
-    /// With a layer of one's own, known by the name of its class.
+    /// With a custom layer, known by the name of its class.
     pub fn with_layer<L: Layer<F> + Configured + 'static>(self) -> Self {
         self.with_layer_fn(L::CLASS, |options, _| Ok(AnyLayer::single(L::from_config(options)?)))
     }
@@ -163,19 +163,19 @@ impl<F: Scalar> Registry<F> {
         self
     }
 
-    /// With a loss of one's own.
+    /// With a custom loss.
     pub fn with_loss<L: Loss<F> + Configured + 'static>(mut self) -> Self {
         self.losses.insert(L::CLASS, Arc::new(|options, _| Ok(Arc::new(L::from_config(options)?))));
         self
     }
 
-    /// With a metric of one's own.
+    /// With a custom metric.
     pub fn with_metric<M: Metric<F> + Configured + 'static>(mut self) -> Self {
         self.metrics.insert(M::CLASS, Arc::new(|options, _| Ok(Tracked::new(M::from_config(options)?))));
         self
     }
 
-    /// With an optimizer of one's own.
+    /// With a custom optimizer.
     pub fn with_optimizer<O: Optimizer<F> + Configured + 'static>(mut self) -> Self {
         self.optimizers.insert(O::CLASS, Arc::new(|options, _| Ok(Arc::new(O::from_config(options)?))));
         self

@@ -94,7 +94,7 @@ impl<F: Scalar> Model<F> {
         Self::load_with(path, &Registry::standard())
     }
 
-    /// [`load`](Self::load) for models with layers, losses or optimizers of one's own, which `registry` knows.
+    /// [`load`](Self::load) for models with custom layers, losses or optimizers, which `registry` knows.
     ///
     /// # Errors
     /// As [`load`](Self::load).

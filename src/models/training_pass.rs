@@ -298,7 +298,7 @@ impl<F: Scalar> TrainingPass<F> {
             objectives.iter().zip(&mut self.settled.denominators).zip(shapes).enumerate()
         {
             let slot = network.graph.outputs[i];
-            let values = volume(&shapes.values) * if objective.loss.of_batch() { 1 } else { data.rows.len() };
+            let values = volume(&shapes.values) * if objective.loss.couples_batch() { 1 } else { data.rows.len() };
             let weighted = data.class_weights.is_some() || self.settled.weights[i].is_some();
             let masked = network.graph.masks[slot].is_some() || objective.loss.ignores_rows();
             *denominator = known_denominator(objective.reduction, values, weighted, masked);
@@ -311,9 +311,9 @@ impl<F: Scalar> TrainingPass<F> {
     fn join_losses(&mut self, network: &Network<F>, objectives: &[Objective<F>]) -> Result<()> {
         let lanes = self.executor.as_mut().expect("a forward pass went before").lanes_mut();
         for (i, objective) in objectives.iter().enumerate() {
-            let of_batch = lanes[0].own.losses[i].of_batch;
+            let couples_batch = lanes[0].own.losses[i].couples_batch;
             let first = lanes[0].own.losses[i].rows.sums;
-            let count = if of_batch { 1 } else { lanes.len() };
+            let count = if couples_batch { 1 } else { lanes.len() };
             let sum = |of: &dyn Fn(&Sums) -> f64| {
                 sum_tree(&mut lanes.iter().map(|lane| of(&lane.own.losses[i].rows.sums)), count)
             };
@@ -324,7 +324,7 @@ impl<F: Scalar> TrainingPass<F> {
             });
             self.settled.totals[i].copy_from_slice(&lanes[0].own.losses[i].sums);
             if let Some(exchange) = &network.exchange {
-                if !of_batch {
+                if !couples_batch {
                     exchange.add_up(&mut sums)?;
                 }
                 exchange.join(&mut self.settled.totals[i], &|left, right| elementwise::axpy(F::one(), right, left))?;
@@ -354,7 +354,7 @@ impl<F: Scalar> TrainingPass<F> {
         }
         let mut loss = penalty[0];
         for (i, objective) in objectives.iter().enumerate() {
-            let whole = objective.loss.of_batch();
+            let whole = objective.loss.couples_batch();
             let mut total = [over_shards(&|own| own.losses[i].total, if whole { 1 } else { lanes.len() })];
             if let Some(exchange) = network.exchange.as_ref().filter(|_| !whole) {
                 exchange.add_up(&mut total)?;
@@ -370,7 +370,7 @@ impl<F: Scalar> TrainingPass<F> {
         let executor = self.executor.as_ref().expect("a forward pass went before");
         executor.visit(network, |own, shard| {
             for (i, (objective, loss)) in objectives.iter_mut().zip(&own.losses).enumerate() {
-                let masked = shard.mask(i).is_some() && !loss.of_batch;
+                let masked = shard.mask(i).is_some() && !loss.couples_batch;
                 for watched in &mut objective.metrics {
                     let weights = match (watched.weighted, masked) {
                         (true, _) => Some(loss.rows.weights.as_slice()),

@@ -20,7 +20,7 @@ use crate::{Error, Result, Scalar};
 
 /// An optimizer at work on one model: its state, its step, and what all optimizers share.
 ///
-/// `fit` uses one; a training loop of one's own makes one with [`Driver::new`] and calls [`step`](Self::step) (see
+/// `fit` uses one; a custom training loop makes one with [`Driver::new`] and calls [`step`](Self::step) (see
 /// [`Model::forward`](crate::engine::Network::forward) for such a loop).
 #[derive(Clone)]
 pub struct Driver<F: Scalar> {

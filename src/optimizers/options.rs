@@ -318,9 +318,9 @@ macro_rules! shared_methods {
     };
 }
 
-/// Class and options; none if one of them has no words.
+/// Class and options; none if one of them has no configuration.
 pub(crate) fn describe<T: Configured>(optimizer: &T) -> Option<(String, Config)> {
-    optimizer.has_words().then(|| (T::CLASS.into(), optimizer.to_config()))
+    optimizer.has_config().then(|| (T::CLASS.into(), optimizer.to_config()))
 }
 
 pub(crate) use {optimizer_options, shared_methods};

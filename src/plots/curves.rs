@@ -7,7 +7,7 @@ use crate::training::History;
 use crate::tuning::{Results, Value};
 use crate::{Error, Result};
 
-/// Each figure of a training over its epochs, that of training and that of validation in one plot.
+/// Each metric of a training over its epochs, that of training and that of validation in one plot.
 ///
 /// # Example
 /// ```

@@ -101,7 +101,7 @@ impl Setting for LearningRate {
         )
     }
 
-    fn has_words(&self) -> bool {
+    fn has_config(&self) -> bool {
         match self {
             Self::Constant(_) => true,
             Self::Schedule(schedule) => schedule.describe().is_some(),

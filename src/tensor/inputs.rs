@@ -7,17 +7,17 @@ use ndarray::{ArrayBase, Data, Dimension};
 
 use super::Tensor;
 use crate::kernels::gather::{gather_bytes, gather_rows};
-use crate::scalar::{Column, Element};
+use crate::scalar::{ArrayValues, Element};
 use crate::{Error, Result, Scalar};
 
 /// A tensor that a user handed in: row-major values, borrowed where they lie so already.
 #[derive(Clone, Debug)]
-pub struct Given<'a, F: Scalar> {
+pub struct ArrayInput<'a, F: Scalar> {
     pub(crate) shape: &'a [usize],
-    pub(crate) values: Column<'a, F>,
+    pub(crate) values: ArrayValues<'a, F>,
 }
 
-impl<F: Scalar> Given<'_, F> {
+impl<F: Scalar> ArrayInput<'_, F> {
     /// The size of the first axis.
     pub fn rows(&self) -> usize {
         self.shape.first().copied().unwrap_or(0)
@@ -35,16 +35,16 @@ impl<F: Scalar> Given<'_, F> {
             return;
         }
         match &self.values {
-            Column::Scalars(values) => gather_rows(values, len, rows, out),
-            Column::Bytes(values) => gather_bytes(values, len, rows, F::one(), out),
+            ArrayValues::Scalars(values) => gather_rows(values, len, rows, out),
+            ArrayValues::Bytes(values) => gather_bytes(values, len, rows, F::one(), out),
         }
     }
 
     /// All values as scalars.
     pub(crate) fn scalars(&self) -> Cow<'_, [F]> {
         match &self.values {
-            Column::Scalars(values) => Cow::Borrowed(values),
-            Column::Bytes(bytes) => bytes.iter().map(|&byte| F::of(f64::from(byte))).collect(),
+            ArrayValues::Scalars(values) => Cow::Borrowed(values),
+            ArrayValues::Bytes(bytes) => bytes.iter().map(|&byte| F::of(f64::from(byte))).collect(),
         }
     }
 
@@ -68,7 +68,7 @@ impl<F: Scalar> Given<'_, F> {
 
     /// The first value that is no finite number, as row and value.
     pub(crate) fn not_finite(&self) -> Option<(usize, f64)> {
-        let Column::Scalars(values) = &self.values else { return None };
+        let ArrayValues::Scalars(values) = &self.values else { return None };
         if crate::kernels::reduce::all_finite(values) {
             return None;
         }
@@ -84,7 +84,7 @@ impl<F: Scalar> Given<'_, F> {
 )]
 pub trait IntoTensor<'a, F: Scalar> {
     /// As the model takes it.
-    fn into_tensor(self) -> Given<'a, F>;
+    fn into_tensor(self) -> ArrayInput<'a, F>;
 }
 
 impl<'a, F, T, S, D> IntoTensor<'a, F> for &'a ArrayBase<S, D>
@@ -94,38 +94,38 @@ where
     S: Data<Elem = T>,
     D: Dimension,
 {
-    fn into_tensor(self) -> Given<'a, F> {
+    fn into_tensor(self) -> ArrayInput<'a, F> {
         let values = match self.as_slice() {
             Some(slice) => Cow::Borrowed(slice),
             None => Cow::Owned(self.iter().copied().collect()),
         };
-        Given { shape: self.shape(), values: T::column(values) }
+        ArrayInput { shape: self.shape(), values: T::column(values) }
     }
 }
 
 impl<'a, F: Scalar> IntoTensor<'a, F> for crate::View<'a, F> {
-    fn into_tensor(self) -> Given<'a, F> {
-        Given { shape: self.axes(), values: Column::Scalars(Cow::Borrowed(self.data())) }
+    fn into_tensor(self) -> ArrayInput<'a, F> {
+        ArrayInput { shape: self.axes(), values: ArrayValues::Scalars(Cow::Borrowed(self.data())) }
     }
 }
 
 /// All that a call was given. Of few tensors it needs no memory of its own, so that a training step allocates nothing.
 #[derive(Clone, Debug)]
-pub enum Several<'a, F: Scalar> {
+pub enum ArrayInputs<'a, F: Scalar> {
     /// One array.
-    One([Given<'a, F>; 1]),
+    One([ArrayInput<'a, F>; 1]),
     /// A tuple of two.
-    Two([Given<'a, F>; 2]),
+    Two([ArrayInput<'a, F>; 2]),
     /// A tuple of three.
-    Three([Given<'a, F>; 3]),
+    Three([ArrayInput<'a, F>; 3]),
     /// A tuple of four.
-    Four([Given<'a, F>; 4]),
+    Four([ArrayInput<'a, F>; 4]),
     /// A slice.
-    Many(Vec<Given<'a, F>>),
+    Many(Vec<ArrayInput<'a, F>>),
 }
 
-impl<'a, F: Scalar> Deref for Several<'a, F> {
-    type Target = [Given<'a, F>];
+impl<'a, F: Scalar> Deref for ArrayInputs<'a, F> {
+    type Target = [ArrayInput<'a, F>];
     fn deref(&self) -> &Self::Target {
         match self {
             Self::One(given) => given,
@@ -137,7 +137,7 @@ impl<'a, F: Scalar> Deref for Several<'a, F> {
     }
 }
 
-impl<F: Scalar> DerefMut for Several<'_, F> {
+impl<F: Scalar> DerefMut for ArrayInputs<'_, F> {
     fn deref_mut(&mut self) -> &mut Self::Target {
         match self {
             Self::One(given) => given,
@@ -149,8 +149,8 @@ impl<F: Scalar> DerefMut for Several<'_, F> {
     }
 }
 
-impl<'a, F: Scalar> Several<'a, F> {
-    pub(crate) fn into_vec(self) -> Vec<Given<'a, F>> {
+impl<'a, F: Scalar> ArrayInputs<'a, F> {
+    pub(crate) fn into_vec(self) -> Vec<ArrayInput<'a, F>> {
         match self {
             Self::One(given) => given.into(),
             Self::Two(given) => given.into(),
@@ -168,7 +168,7 @@ impl<'a, F: Scalar> Several<'a, F> {
 )]
 pub trait IntoInputs<'a, F: Scalar> {
     /// As the model takes them, in order.
-    fn into_inputs(self) -> Several<'a, F>;
+    fn into_inputs(self) -> ArrayInputs<'a, F>;
 }
 
 impl<'a, F, T, S, D> IntoInputs<'a, F> for &'a ArrayBase<S, D>
@@ -178,20 +178,20 @@ where
     S: Data<Elem = T>,
     D: Dimension,
 {
-    fn into_inputs(self) -> Several<'a, F> {
-        Several::One([self.into_tensor()])
+    fn into_inputs(self) -> ArrayInputs<'a, F> {
+        ArrayInputs::One([self.into_tensor()])
     }
 }
 
-impl<'a, F: Scalar> IntoInputs<'a, F> for Several<'a, F> {
+impl<'a, F: Scalar> IntoInputs<'a, F> for ArrayInputs<'a, F> {
     fn into_inputs(self) -> Self {
         self
     }
 }
 
 impl<'a, F: Scalar> IntoInputs<'a, F> for crate::View<'a, F> {
-    fn into_inputs(self) -> Several<'a, F> {
-        Several::One([self.into_tensor()])
+    fn into_inputs(self) -> ArrayInputs<'a, F> {
+        ArrayInputs::One([self.into_tensor()])
     }
 }
 
@@ -199,9 +199,9 @@ macro_rules! tuples {
     ($count:ident: $($name:ident)+) => {
         impl<'a, F: Scalar, $($name: IntoTensor<'a, F>),+> IntoInputs<'a, F> for ($($name,)+) {
             #[allow(non_snake_case)]
-            fn into_inputs(self) -> Several<'a, F> {
+            fn into_inputs(self) -> ArrayInputs<'a, F> {
                 let ($($name,)+) = self;
-                Several::$count([$($name.into_tensor()),+])
+                ArrayInputs::$count([$($name.into_tensor()),+])
             }
         }
     };
@@ -215,8 +215,8 @@ impl<'a, F: Scalar, T> IntoInputs<'a, F> for &'a [T]
 where
     &'a T: IntoTensor<'a, F>,
 {
-    fn into_inputs(self) -> Several<'a, F> {
-        Several::Many(self.iter().map(IntoTensor::into_tensor).collect())
+    fn into_inputs(self) -> ArrayInputs<'a, F> {
+        ArrayInputs::Many(self.iter().map(IntoTensor::into_tensor).collect())
     }
 }
 

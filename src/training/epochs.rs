@@ -1,14 +1,14 @@
 //! The one training loop: epochs of any learner.
 
 use super::callbacks::{Callback, EpochState};
-use super::course::Course;
+use super::epoch_options::EpochOptions;
 use super::feed::{Feed, Step, each_batch};
 use super::fit::Fit;
 use super::history::{History, Logs};
 use super::learner::{GatheredBatch, Learner, Running, StepBatch};
 use super::progress::Progress;
 use crate::data::{Dataset, IntoSource, Source};
-use crate::tensor::inputs::Given;
+use crate::tensor::inputs::ArrayInput;
 use crate::{Error, Result, Scalar};
 
 /// Trains a learner for a number of epochs: data, progress, history, callbacks, validation.
@@ -32,10 +32,10 @@ pub fn train<'a, F: Scalar, M>(
     if let Some(validation) = &validation {
         check_source(learner, "fit, validation", validation)?;
     }
-    let course = options.course();
+    let epoch_options = options.epoch_options();
     let sized = !matches!(source, Source::Stream(_));
-    if let Some(batch) = learner.batch_size().filter(|&batch| sized && batch != course.batch_size) {
-        return Err(Error::option("batch_size", format!("{batch}, which an input fixes"), course.batch_size));
+    if let Some(batch) = learner.batch_size().filter(|&batch| sized && batch != epoch_options.batch_size) {
+        return Err(Error::option("batch_size", format!("{batch}, which an input fixes"), epoch_options.batch_size));
     }
     let mut threads = None;
     learner.parts(&mut |part| {
@@ -45,7 +45,7 @@ pub fn train<'a, F: Scalar, M>(
     let (validation_freq, validation_batch) = options.validation_steps();
     let mut epochs = Epochs {
         learner,
-        course,
+        options: epoch_options,
         callbacks: options.callbacks,
         class_weights,
         validation: validation.as_ref().map(|source| (source, validation_freq, validation_batch)),
@@ -59,7 +59,7 @@ pub fn train<'a, F: Scalar, M>(
 pub(super) fn check_source<F: Scalar>(learner: &dyn Learner<F>, call: &str, source: &Source<'_, F>) -> Result<()> {
     match source {
         Source::Arrays(arrays) => {
-            let rows = arrays.inputs.first().map_or(0, Given::rows);
+            let rows = arrays.inputs.first().map_or(0, ArrayInput::rows);
             if let Some(other) = arrays.inputs.iter().find(|given| given.rows() != rows) {
                 return Err(Error::data(call, format!("{rows} rows in every input"), format!("{} rows", other.rows())));
             }
@@ -68,7 +68,7 @@ pub(super) fn check_source<F: Scalar>(learner: &dyn Learner<F>, call: &str, sour
                 return Err(Error::data(call, "at least one row", "none"));
             }
             let mut all = arrays.inputs.iter().chain(&arrays.targets).chain(&arrays.weights);
-            if let Some((row, value)) = all.find_map(Given::not_finite) {
+            if let Some((row, value)) = all.find_map(ArrayInput::not_finite) {
                 return Err(Error::data(call, "finite numbers", format!("{value} at row {row}")));
             }
             Ok(())
@@ -97,7 +97,7 @@ pub(super) fn class_weights<F: Scalar>(
 /// A training under way.
 struct Epochs<'l, 'a, F: Scalar> {
     learner: &'l mut dyn Learner<F>,
-    course: Course,
+    options: EpochOptions,
     callbacks: Vec<Box<dyn Callback<F> + 'a>>,
     class_weights: Option<Vec<F>>,
     /// What to validate with, after every how many epochs, and how many rows at a time.
@@ -109,13 +109,13 @@ struct Epochs<'l, 'a, F: Scalar> {
 impl<F: Scalar> Epochs<'_, '_, F> {
     fn run(&mut self, source: &Source<'_, F>) -> Result<History> {
         let mut history = History::default();
-        let Course { initial_epoch, epochs, verbose, .. } = self.course;
+        let EpochOptions { initial_epoch, epochs, verbose, .. } = self.options;
         self.tell(initial_epoch, |callback, state| callback.on_train_begin(state))?;
-        let mut feed = Feed::of(source, self.course.batch_size);
+        let mut feed = Feed::of(source, self.options.batch_size);
         let mut running = Running::default();
         for epoch in initial_epoch..epochs {
             self.tell(epoch, |callback, state| callback.on_epoch_begin(state))?;
-            let steps = feed.begin(&self.course, self.learner.seed(), epoch)?;
+            let steps = feed.begin(&self.options, self.learner.seed(), epoch)?;
             let mut progress = Progress::new(verbose, epoch, epochs, steps);
             if self.epoch(&mut feed, &mut running, epoch, steps, &mut progress)?.is_break() {
                 break;
@@ -201,7 +201,7 @@ impl<F: Scalar> Epochs<'_, '_, F> {
         mut what: impl FnMut(&mut dyn Callback<F>, &mut EpochState<'_, F>) -> Result<()>,
     ) -> Result<()> {
         for callback in &mut self.callbacks {
-            let mut state = EpochState::new(epoch, self.course.epochs, self.learner, &mut self.stop);
+            let mut state = EpochState::new(epoch, self.options.epochs, self.learner, &mut self.stop);
             what(callback.as_mut(), &mut state)?;
         }
         Ok(())

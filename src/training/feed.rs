@@ -1,6 +1,6 @@
 //! Where the steps of an epoch get their rows from: a data set by its row numbers, or a stream as it comes.
 
-use super::course::Course;
+use super::epoch_options::EpochOptions;
 use crate::data::{Dataset, Items, Sample, SampleBatch, Source, Stream};
 use crate::{Error, Result, Scalar};
 
@@ -69,16 +69,16 @@ impl<'a, F: Scalar> Feed<'a, F> {
 
 impl<F: Scalar> Feed<'_, F> {
     /// Begins an epoch, and returns how many steps it has, if that is known.
-    pub fn begin(&mut self, course: &Course, seed: u64, epoch: usize) -> Result<Option<usize>> {
+    pub fn begin(&mut self, options: &EpochOptions, seed: u64, epoch: usize) -> Result<Option<usize>> {
         match self {
             Self::Set { order, given, .. } => {
                 *given = 0;
-                course.arrange(order, seed, epoch);
-                Ok(Some(course.steps(order.len())))
+                options.arrange(order, seed, epoch);
+                Ok(Some(options.steps(order.len())))
             }
             Self::Stream(streamed) => {
-                if let Some(steps) = course.steps_per_epoch {
-                    streamed.go_on(steps, course.initial_epoch, epoch)?;
+                if let Some(steps) = options.steps_per_epoch {
+                    streamed.go_on(steps, options.initial_epoch, epoch)?;
                     return Ok(Some(steps));
                 }
                 streamed.open(epoch)?;
@@ -161,7 +161,7 @@ pub(crate) fn each_batch<F: Scalar, S>(
     check: &dyn Fn(&S, &dyn Dataset<F>) -> Result<()>,
     mut work: impl FnMut(&mut S, Step<'_, F>) -> Result<()>,
 ) -> Result<()> {
-    feed.begin(&Course { shuffle: false, ..Course::default() }, 0, 0)?;
+    feed.begin(&EpochOptions { shuffle: false, ..EpochOptions::default() }, 0, 0)?;
     let mut seen = 0;
     while let Some(next) = feed.next("evaluate", &|data| check(state, data))? {
         seen += next.rows.len();

@@ -1,10 +1,10 @@
 //! The options of a training.
 
 use super::callbacks::{AtEpochEnd, Callback, EpochState};
-use super::course::{Course, at_least_one};
+use super::epoch_options::{EpochOptions, at_least_one};
 use super::history::Logs;
 use crate::data::{Arrays, Dataset, IntoSource, Source, split::validation_split};
-use crate::tensor::inputs::{Given, IntoInputs, IntoTensor};
+use crate::tensor::inputs::{ArrayInput, IntoInputs, IntoTensor};
 use crate::{Error, Result, Scalar};
 
 /// The options of [`Model::fit`](crate::Model::fit), and of [`train`](super::train) for any learner. An option that does
@@ -27,7 +27,7 @@ pub struct Fit<'a, F: Scalar> {
     validation_batch_size: Option<usize>,
     validation_freq: Option<usize>,
     pub(super) class_weight: Vec<(usize, f64)>,
-    pub(super) sample_weight: Vec<Given<'a, F>>,
+    pub(super) sample_weight: Vec<ArrayInput<'a, F>>,
     pub(super) callbacks: Vec<Box<dyn Callback<F> + 'a>>,
 }
 
@@ -168,8 +168,8 @@ impl<'a, F: Scalar> Fit<'a, F> {
         self.callback(AtEpochEnd(closure))
     }
 
-    pub(super) fn course(&self) -> Course {
-        Course {
+    pub(super) fn epoch_options(&self) -> EpochOptions {
+        EpochOptions {
             batch_size: self.batch_size.unwrap_or(32),
             epochs: self.epochs,
             verbose: self.verbose,
@@ -187,7 +187,7 @@ impl<'a, F: Scalar> Fit<'a, F> {
 
     /// Refuses options outside their ranges, and those that do not apply to a source.
     pub(super) fn check(&self, source: &Source<'_, F>) -> Result<()> {
-        self.course().check("fit")?;
+        self.epoch_options().check("fit")?;
         at_least_one("fit", "validation_batch_size", self.validation_batch_size.unwrap_or(1))?;
         at_least_one("fit", "validation_freq", self.validation_freq.unwrap_or(1))?;
         if !(0.0..1.0).contains(&self.validation_split) {

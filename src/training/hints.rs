@@ -1,4 +1,4 @@
-//! What the course of a training suggests.
+//! What the options of a training suggests.
 
 use std::fmt;
 
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn courses_are_told_apart() {
+    fn trainings_are_told_apart() {
         let well = [1.0, 0.5, 0.3, 0.25, 0.24, 0.235, 0.233, 0.232];
         assert_eq!(hints(&well, &[]), []);
         assert_eq!(hints(&well, &well.map(|loss| loss + 0.1)), []);
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn short_or_strange_courses_tell_nothing() {
+    fn short_or_strange_trainings_tell_nothing() {
         assert_eq!(hints(&[1.0, 1.0, 1.0, 1.0], &[]), []);
         assert_eq!(hints(&[1.0, 1.0, f64::NAN, 1.0, 1.0], &[]), []);
         assert_eq!(hints(&[-1.0, -2.0, -3.0, -4.0, -5.0], &[]), []);

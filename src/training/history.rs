@@ -3,17 +3,17 @@
 use std::fmt;
 use std::ops::Index;
 
-/// Figures by name: `loss`, `accuracy`, `val_loss` …
+/// Metrics by name: `loss`, `accuracy`, `val_loss` …
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Logs(Vec<(String, f64)>);
 
 impl Logs {
-    /// The figure called `name`.
+    /// The metric called `name`.
     pub fn get(&self, name: &str) -> Option<f64> {
         self.0.iter().find(|(known, _)| known == name).map(|&(_, value)| value)
     }
 
-    /// Adds a figure, or replaces the one of that name.
+    /// Adds a metric, or replaces the one of that name.
     pub fn insert(&mut self, name: impl Into<String>, value: f64) {
         let name = name.into();
         match self.0.iter_mut().find(|(known, _)| *known == name) {
@@ -41,12 +41,12 @@ impl Logs {
         Self(self.0.into_iter().map(|(name, value)| (format!("{prefix}{name}"), value)).collect())
     }
 
-    /// Names and figures, in order.
+    /// Names and metrics, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, f64)> {
         self.0.iter().map(|(name, value)| (name.as_str(), *value))
     }
 
-    /// The names of all figures.
+    /// The names of all metrics.
     pub fn names(&self) -> Vec<String> {
         self.0.iter().map(|(name, _)| name.clone()).collect()
     }
@@ -56,12 +56,12 @@ impl Index<&str> for Logs {
     type Output = f64;
 
     /// # Panics
-    /// If there is no figure of that name.
+    /// If there is no metric of that name.
     fn index(&self, name: &str) -> &f64 {
         let known = || self.0.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
         match self.0.iter().find(|(known, _)| known == name) {
             Some((_, value)) => value,
-            None => panic!("there is no figure `{name}`, only {}", known()),
+            None => panic!("there is no metric `{name}`, only {}", known()),
         }
     }
 }
@@ -70,7 +70,7 @@ impl fmt::Display for Logs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, (name, value)) in self.iter().enumerate() {
             let gap = if i == 0 { "" } else { " - " };
-            // As Keras: four digits, and small figures in scientific form.
+            // As Keras: four digits, and small metrics in scientific form.
             if value != 0.0 && value.abs() < 1e-3 {
                 write!(f, "{gap}{name}: {value:.4e}")?;
             } else {
@@ -81,7 +81,7 @@ impl fmt::Display for Logs {
     }
 }
 
-/// The figures of every epoch of a training, in order.
+/// The metrics of every epoch of a training, in order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct History {
     epochs: Vec<usize>,
@@ -99,22 +99,22 @@ impl History {
         &self.epochs
     }
 
-    /// A figure over the epochs, as in Keras's `history.history["loss"]`; empty if there is none of that name.
+    /// A metric over the epochs, as in Keras's `history.history["loss"]`; empty if there is none of that name.
     pub fn get(&self, name: &str) -> Vec<f64> {
         self.logs.iter().filter_map(|logs| logs.get(name)).collect()
     }
 
-    /// The names of the figures.
+    /// The names of the metrics.
     pub fn names(&self) -> Vec<String> {
         self.logs.first().map(Logs::names).unwrap_or_default()
     }
 
-    /// The figures of the last epoch.
+    /// The metrics of the last epoch.
     pub fn last(&self) -> Option<&Logs> {
         self.logs.last()
     }
 
-    /// All figures as CSV: a line of names, then a line an epoch.
+    /// All metrics as CSV: a line of names, then a line an epoch.
     ///
     /// ```
     /// # use gradus::prelude::*;

@@ -3,8 +3,8 @@
 mod callbacks;
 mod checkpoint;
 mod checks;
-mod course;
 mod diagnosis;
+mod epoch_options;
 mod epochs;
 mod feed;
 mod fit;

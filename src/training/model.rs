@@ -24,7 +24,7 @@ use crate::{Error, Result, Scalar};
 /// Rows of a step where the caller does not say.
 const BATCH: usize = 256;
 
-/// What [`Model::evaluate`] found: the loss, and every figure by name: `score["accuracy"]`.
+/// What [`Model::evaluate`] found: the loss, and every metric by name: `score["accuracy"]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Score {
     /// The loss, penalties included.

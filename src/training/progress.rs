@@ -55,7 +55,7 @@ impl Progress {
         Shown::Line
     }
 
-    /// After `step` steps, with the figures as they stand.
+    /// After `step` steps, with the metrics as they stand.
     #[cfg_attr(not(feature = "progress"), allow(unused_variables))]
     pub fn step(&mut self, step: usize, logs: impl FnOnce() -> Logs) {
         self.steps = step;

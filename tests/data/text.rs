@@ -39,7 +39,7 @@ fn functions_of_ones_own_standardize_and_split() -> gradus::Result<()> {
         .adapt(&["a-b b"])?;
     assert_eq!(text.vocabulary(), ["", "[UNK]", "B", "A"]);
     assert_eq!(text.ids("b-c"), [2, 1]);
-    assert!(message(text.to_config()).contains("function of one's own"));
+    assert!(message(text.to_config()).contains("custom function"));
     Ok(())
 }
 

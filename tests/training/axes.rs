@@ -44,7 +44,7 @@ fn cases<F: Scalar>() -> Vec<Case<F>> {
         case("global pools 1d", sequence(), |x| {
             call(Concatenate::new(), [&x.apply(GlobalMaxPool1D::new()), &x.apply(GlobalAvgPool1D::new())])
         }),
-        case("framing 1d", sequence(), |x| {
+        case("padding and cropping 1d", sequence(), |x| {
             x.apply(ZeroPadding1D::new().padding(2))
                 .apply(Cropping1D::new().cropping(1))
                 .apply(UpSampling1D::new().size(2))
@@ -108,7 +108,7 @@ fn images<F: Scalar>() -> Vec<Case<F>> {
         case("global pools", image(), |x| {
             call(Average::new(), [&x.apply(GlobalMaxPool2D::new()), &x.apply(GlobalAvgPool2D::new())])
         }),
-        case("framing", image(), |x| {
+        case("padding and cropping", image(), |x| {
             x.apply(ZeroPadding2D::new().padding(1)).apply(Cropping2D::new().cropping([1, 0]))
         }),
         case("up-sampling", image(), |x| {

@@ -216,7 +216,7 @@ fn layers_have_rates_of_their_own() -> gradus::Result<()> {
         let near = plain.iter().zip(slowed).all(|(plain, slowed)| (plain * multiplier - slowed).abs() < 1e-15);
         assert!(near, "{path}: {plain} times {multiplier} is not {slowed}");
     }
-    // A loop of one's own, and an optimizer made from its configuration.
+    // A custom loop, and an optimizer made from its configuration.
     let options = gradus::config::Configured::to_config(&optimizer());
     assert_eq!(options["learning_rate_multipliers"]["encoder"], 0.5);
     let made = Registry::<f64>::standard().make_optimizer("SGD", &options)?;

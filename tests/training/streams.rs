@@ -224,7 +224,10 @@ fn streams_that_do_not_fit_are_refused_before_the_step() {
     let samples =
         |x: Array2<f64>, y: Vec<Array1<f64>>| numbers(x.nrows()).map(move |i| Ok(Sample::new(&x.row(i), &y[i])));
     let good: Vec<_> = (0..4).map(|_| array![1.0]).collect();
-    with(samples(rows(4, 2), good.clone()), &["fit", "batch 0 of the stream", "[[3]]", "[[2]]"]);
+    with(
+        samples(rows(4, 2), good.clone()),
+        &["fit", "batch 0 of the stream", "input rows of shapes (3)", "received (2)"],
+    );
     with(samples(x.clone(), vec![array![1.0, 2.0]; 4]), &["fit", "batch 0", "a target"]);
     let mut uneven = good.clone();
     uneven[2] = array![1.0, 2.0];

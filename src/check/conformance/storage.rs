@@ -20,7 +20,7 @@ impl Subject<'_> {
         let serde_json::Value::Object(mut options) = read else { return Err(format!("{written} is no object")) };
         options.insert("trainable".into(), description.trainable.into());
         let again = self.check.registry.make_layer(&description.class, &options).map_err(|error| {
-            format!("from its configuration {written}: {error} (`LayerCheck::registry` takes classes of one's own)")
+            format!("from its configuration {written}: {error} (`LayerCheck::registry` takes custom classes)")
         })?;
         let LayerKind::Operation(operation) = &again.kind else { return Err("its class makes a whole model".into()) };
         let said = operation.describe();
@@ -70,7 +70,7 @@ impl Subject<'_> {
         let path = std::env::temp_dir().join(name);
         let loaded = self.f64.save(&path).and_then(|()| Model::load_with(&path, &self.check.registry));
         std::fs::remove_file(&path).ok();
-        let loaded = loaded.map_err(|error| format!("{error} (`LayerCheck::registry` takes classes of one's own)"))?;
+        let loaded = loaded.map_err(|error| format!("{error} (`LayerCheck::registry` takes custom classes)"))?;
         let x = self.check.batch::<f64>(3, 17);
         let (a, b) = (self.f64.predict_all(&x[..]).map_err(text)?, loaded.predict_all(&x[..]).map_err(text)?);
         if a.iter().zip(&b).all(|(a, b)| same_arrays(a, b)) { Ok(()) } else { Err("the outputs are others".into()) }

@@ -21,7 +21,7 @@ pub enum Window {
     Hamming,
     /// None: all `fft_length` samples of a piece as they are.
     Rectangular,
-    /// Values of one's own, as many as `sequence_length`.
+    /// Custom values, as many as `sequence_length`.
     Custom(Vec<f64>),
 }
 

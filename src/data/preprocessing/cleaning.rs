@@ -159,7 +159,7 @@ fn filter<F: Scalar>(
     call: &str,
     series: &ArrayRef<F, Ix1>,
     window: usize,
-    figure: impl Fn(Vec<f64>) -> f64,
+    statistic: impl Fn(Vec<f64>) -> f64,
 ) -> Result<Array1<F>> {
     if window.is_multiple_of(2) {
         return Err(Error::option("window", "odd, so that it has a middle", window).within(call));
@@ -170,7 +170,7 @@ fn filter<F: Scalar>(
     }
     let half = window / 2;
     let around = |at: usize| at.saturating_sub(half)..(at + half + 1).min(series.len());
-    Ok(Array1::from_shape_fn(series.len(), |at| F::of(figure(around(at).map(|i| series[i].f64()).collect()))))
+    Ok(Array1::from_shape_fn(series.len(), |at| F::of(statistic(around(at).map(|i| series[i].f64()).collect()))))
 }
 
 /// Weights by which every class counts alike: rows / (classes · rows of the class), for

@@ -15,7 +15,7 @@ pub enum Fill {
     Median,
     /// The value that the column has most often; of several the least.
     MostFrequent,
-    /// A number of one's own.
+    /// A fixed number.
     Constant,
 }
 

@@ -14,7 +14,7 @@ pub enum Standardize {
     Lower,
     /// Without the 32 ASCII characters of punctuation.
     StripPunctuation,
-    /// By a function of one's own.
+    /// By a custom function.
     Custom(fn(&str) -> String),
 }
 
@@ -49,7 +49,7 @@ impl Setting for Standardize {
         }
     }
 
-    fn has_words(&self) -> bool {
+    fn has_config(&self) -> bool {
         !matches!(self, Self::Custom(_))
     }
 }
@@ -61,7 +61,7 @@ pub enum Split {
     Whitespace,
     /// A Unicode character.
     Character,
-    /// What a function of one's own makes of a text.
+    /// What a custom function makes of a text.
     Custom(fn(&str) -> Vec<String>),
 }
 
@@ -94,7 +94,7 @@ impl Setting for Split {
         }
     }
 
-    fn has_words(&self) -> bool {
+    fn has_config(&self) -> bool {
         !matches!(self, Self::Custom(_))
     }
 }

@@ -279,11 +279,11 @@ impl Vectorizer {
     /// Options and vocabulary in Keras's words.
     ///
     /// # Errors
-    /// If a function of one's own standardizes or splits: it has no words.
+    /// If a custom function standardizes or splits: it has no configuration.
     pub fn to_config(&self) -> Result<Config> {
-        if !self.options.has_words() {
+        if !self.options.has_config() {
             let advice = "save the vocabulary alone and give it to `with_vocabulary`";
-            return Err(Error::option("standardize and split", "no function of one's own", advice));
+            return Err(Error::option("standardize and split", "no custom function", advice));
         }
         let mut config = self.options.to_config();
         config.insert("vocabulary".into(), self.vocabulary.to_value());

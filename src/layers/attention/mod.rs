@@ -18,14 +18,14 @@ fn roles(inputs: usize) -> [usize; 3] {
 
 /// Which values a query may look at.
 #[derive(Clone, Copy)]
-struct Looks<'a> {
+struct Visible<'a> {
     query: Option<&'a [bool]>,
     values: [Option<&'a [bool]>; 2],
     causal: bool,
     window: Option<usize>,
 }
 
-impl<'a> Looks<'a> {
+impl<'a> Visible<'a> {
     /// The masks of row `row` of all.
     fn of_row(self, row: usize, queries: usize, values: usize) -> Self {
         let part = |mask: Option<&'a [bool]>, len: usize| mask.map(|mask| &mask[row * len..][..len]);

@@ -1,7 +1,7 @@
 //! Attention with several heads.
 
 use super::folding::Folding;
-use super::{Looks, drop_weights, roles, write_gradients};
+use super::{Visible, drop_weights, roles, write_gradients};
 use crate::config::layer_options;
 use crate::initializers::Initializer;
 use crate::kernels::attention::{Masked, weigh, weigh_backward};
@@ -173,13 +173,13 @@ impl MultiHeadAttention {
     }
 
     /// `folded`: the masks by place, where a place is not a timestep.
-    fn looks<'a, F: Scalar>(&self, inputs: Inputs<'a, F>, folded: &'a [Vec<bool>; 3]) -> Looks<'a> {
+    fn visible<'a, F: Scalar>(&self, inputs: Inputs<'a, F>, folded: &'a [Vec<bool>; 3]) -> Visible<'a> {
         let mask = |i: usize| {
             let mask = if i < self.tensors(inputs.len()) { inputs.mask(i) } else { None };
             mask.map(|mask| if inputs.get(i).shape().len() > 3 { &folded[i] } else { mask })
         };
         let value = if self.tensors(inputs.len()) > 1 { mask(1) } else { mask(0) };
-        Looks { query: mask(0), values: [value, mask(2)], causal: self.use_causal_mask, window: self.sliding_window }
+        Visible { query: mask(0), values: [value, mask(2)], causal: self.use_causal_mask, window: self.sliding_window }
     }
 
     fn add_projection<F: Scalar>(
@@ -250,9 +250,9 @@ impl<F: Scalar> MultiLayer<F> for MultiHeadAttention {
             let received = format!("{} attended axes", folding.attended_axes());
             return Err(Error::option(option, "one attended axis, along which places are counted", received));
         }
-        let looks: Vec<usize> = folding.attended(&query).chain(folding.attended(&value)).collect();
-        if self.attention_mask && *inputs[tensors] != looks && *inputs[tensors] != [&others[..], &looks].concat() {
-            let expected = format!("a mask {}", crate::error::show(&looks));
+        let visible: Vec<usize> = folding.attended(&query).chain(folding.attended(&value)).collect();
+        if self.attention_mask && *inputs[tensors] != visible && *inputs[tensors] != [&others[..], &visible].concat() {
+            let expected = format!("a mask {}", crate::error::show(&visible));
             return Err(Error::shape(expected, inputs[tensors]));
         }
         for &role in self.order() {
@@ -265,7 +265,7 @@ impl<F: Scalar> MultiLayer<F> for MultiHeadAttention {
         self.add_projection("attention_output", &[self.num_heads, self.value_size(), output], &[output], params)?;
         let mut shapes = vec![[&query[1..query.len() - 1], &[output]].concat()];
         if self.return_attention_scores {
-            shapes.push([&others[..], &[self.num_heads], &looks].concat());
+            shapes.push([&others[..], &[self.num_heads], &visible].concat());
         }
         Ok(shapes)
     }
@@ -299,7 +299,7 @@ impl<F: Scalar> MultiLayer<F> for MultiHeadAttention {
         let [q, v, k, gate] = &mut cache.projected;
         let block = queries * values;
         cache.w.resize(rows * heads * block, F::zero());
-        let looks = self.looks(inputs, &cache.masks);
+        let visible = self.visible(inputs, &cache.masks);
         let given = self.attention_mask.then(|| inputs.get(inputs.len() - 1).data());
         let scale = F::of(1.0 / (key as f64).sqrt());
         for (at, s) in cache.w.chunks_exact_mut(block).enumerate() {
@@ -308,7 +308,7 @@ impl<F: Scalar> MultiLayer<F> for MultiHeadAttention {
             let of_k = Matrix::with_row_stride(&k[(row * values * heads + head) * key..], values, key, heads * key);
             gemm(of_q, of_k.t(), Start::Zero, s, values);
             elementwise::scale(scale, s);
-            weigh(s, values, Masked::Lowest, allowed(looks, given, row, [rows, queries, values]));
+            weigh(s, values, Masked::Lowest, allowed(visible, given, row, [rows, queries, values]));
         }
         let dropping = cx.training() && self.dropout > 0.0;
         if dropping {
@@ -408,12 +408,12 @@ impl<F: Scalar> MultiLayer<F> for MultiHeadAttention {
         if self.return_attention_scores {
             elementwise::axpy(F::one(), grad_outputs[1].data(), grad_w);
         }
-        let looks = self.looks(inputs, &cache.masks);
+        let visible = self.visible(inputs, &cache.masks);
         let given = self.attention_mask.then(|| inputs.get(inputs.len() - 1).data());
         let scale = F::of(1.0 / (key as f64).sqrt());
         for (at, (w, grad_s)) in w.chunks_exact(block).zip(grad_w.chunks_exact_mut(block)).enumerate() {
             let (row, head) = (at / heads, at % heads);
-            weigh_backward(w, grad_s, values, Masked::Lowest, allowed(looks, given, row, [rows, queries, values]));
+            weigh_backward(w, grad_s, values, Masked::Lowest, allowed(visible, given, row, [rows, queries, values]));
             elementwise::scale(scale, grad_s);
             let (from_q, from_k) = ((row * queries * heads + head) * key, (row * values * heads + head) * key);
             let grad_s = Matrix::new(grad_s, queries, values);
@@ -487,15 +487,15 @@ impl MultiHeadAttention {
 
 /// Which values the queries of row `row` of `rows` may look at. A mask that is given may be one for several rows.
 fn allowed<'a, F: Scalar>(
-    looks: Looks<'a>,
+    visible: Visible<'a>,
     given: Option<&'a [F]>,
     row: usize,
     [rows, queries, values]: [usize; 3],
 ) -> impl Fn(usize, usize) -> bool {
-    let looks = looks.of_row(row, queries, values);
+    let visible = visible.of_row(row, queries, values);
     let given = given.map(|mask| {
         let block = queries * values;
         &mask[row * (mask.len() / block) / rows * block..][..block]
     });
-    move |i, j| looks.at(i, j) && given.is_none_or(|mask| mask[i * values + j] > F::of(0.5))
+    move |i, j| visible.at(i, j) && given.is_none_or(|mask| mask[i * values + j] > F::of(0.5))
 }

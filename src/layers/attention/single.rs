@@ -1,6 +1,6 @@
 //! Attention with one set of scores.
 
-use super::{Looks, drop_weights, roles, write_gradients};
+use super::{Visible, drop_weights, roles, write_gradients};
 use crate::config::layer_options;
 use crate::initializers::Initializer;
 use crate::kernels::attention::{Masked, additive_scores, additive_scores_backward, weigh, weigh_backward};
@@ -176,9 +176,9 @@ impl Plan {
         Ok(shapes)
     }
 
-    fn looks<'a, F: Scalar>(&self, inputs: Inputs<'a, F>) -> Looks<'a> {
+    fn visible<'a, F: Scalar>(&self, inputs: Inputs<'a, F>) -> Visible<'a> {
         let value = if inputs.len() > 1 { inputs.mask(1) } else { inputs.mask(0) };
-        Looks { query: None, values: [value, None], causal: self.causal, window: None }
+        Visible { query: None, values: [value, None], causal: self.causal, window: None }
     }
 
     /// The vector a and the factor c of additive scores.
@@ -202,7 +202,7 @@ impl Plan {
     ) {
         let Sizes { rows, queries, values, features, width } = Sizes::of(inputs);
         let [q, v, k] = roles(inputs.len()).map(|i| inputs.get(i).data());
-        let looks = self.looks(inputs);
+        let visible = self.visible(inputs);
         let block = queries * values;
         cache.w.resize(rows * block, F::zero());
         let c = self.additive(features, cx, &mut cache.a);
@@ -217,8 +217,8 @@ impl Plan {
             } else {
                 additive_scores(q, k, &cache.a, c, s);
             }
-            let looks = looks.of_row(row, queries, values);
-            weigh(s, values, Masked::Lowered, |i, j| looks.at(i, j));
+            let visible = visible.of_row(row, queries, values);
+            weigh(s, values, Masked::Lowered, |i, j| visible.at(i, j));
         }
         let dropping = cx.training() && self.dropout > 0.0;
         if dropping {
@@ -246,7 +246,7 @@ impl Plan {
     ) {
         let Sizes { rows, queries, values, features, width } = Sizes::of(inputs);
         let [q, v, k] = roles(inputs.len()).map(|i| inputs.get(i).data());
-        let looks = self.looks(inputs);
+        let visible = self.visible(inputs);
         let block = queries * values;
         let dropping = cx.training() && self.dropout > 0.0;
         zero_masked(inputs.mask(0), width, grad_outputs[0].data_mut());
@@ -281,9 +281,9 @@ impl Plan {
             let (of_q, of_k) = (row * queries * features, row * values * features);
             let (q, k) = (&q[of_q..][..queries * features], &k[of_k..][..values * features]);
             let (grad_q, grad_k) = (&mut grad_q[of_q..][..q.len()], &mut grad_k[of_k..][..k.len()]);
-            let looks = looks.of_row(row, queries, values);
+            let visible = visible.of_row(row, queries, values);
             let grad_s = &mut grad_w[of_w.clone()];
-            weigh_backward(&w[of_w], grad_s, values, Masked::Lowered, |i, j| looks.at(i, j));
+            weigh_backward(&w[of_w], grad_s, values, Masked::Lowered, |i, j| visible.at(i, j));
             if let Scores::Dot { scale } = self.scores {
                 let matrix = Matrix::new(grad_s, queries, values);
                 gemm(matrix, Matrix::new(k, values, features), Start::Zero, grad_q, features);

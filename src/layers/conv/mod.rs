@@ -219,7 +219,7 @@ macro_rules! conv_options {
                 $($own)*
                 /// Where the channels are. Default, and all there is: last.
                 data_format: DataFormat = DataFormat::ChannelsLast,
-                /// What the sums go through. Default: linear.
+                /// The activation function. Default: linear.
                 activation: Activation = Activation::Linear => |activation: impl Into<Activation>| activation.into(),
                 /// Whether a bias is added, one a channel of the output. Default: true.
                 use_bias: bool = true,

@@ -84,7 +84,7 @@ pub struct Statistics<F> {
     sums: Vec<F>,
     pqs: Vec<F>,
     /// Whether mean and variance are those of the batch, by which the moving ones are to be moved.
-    of_batch: bool,
+    couples_batch: bool,
 }
 
 impl BatchNormalization {
@@ -100,13 +100,13 @@ impl BatchNormalization {
 
     fn work_out<F: Scalar>(&self, count: usize, masked: bool, kept: &mut Statistics<F>, cx: &Context<'_, F>) {
         let epsilon = F::of(self.epsilon);
-        kept.of_batch = !cx.totals.is_empty();
+        kept.couples_batch = !cx.totals.is_empty();
         for values in
             [&mut kept.mean, &mut kept.variance, &mut kept.r, &mut kept.scale, &mut kept.shift, &mut kept.divisors]
         {
             zeros(values, count);
         }
-        if kept.of_batch {
+        if kept.couples_batch {
             let moments = cx.totals;
             for ch in 0..count {
                 let (n, mean, squares) = (moments[ch], moments[count + ch], moments[2 * count + ch]);
@@ -183,7 +183,7 @@ impl<F: Scalar> Layer<F> for BatchNormalization {
         let channels = self.channels(x.shape());
         let count = channels.count;
         if grads.wanted() {
-            if !kept.of_batch {
+            if !kept.couples_batch {
                 let sums = zeros(&mut kept.sums, 2 * count);
                 normalization::add_gradient_sums(channels, &kept.mean, &kept.r, &x, &grad_y, sums);
             }
@@ -200,7 +200,7 @@ impl<F: Scalar> Layer<F> for BatchNormalization {
         let mask = step_mask(x.shape(), cx);
         let pqs = zeros(&mut kept.pqs, 3 * count);
         pqs[..count].copy_from_slice(&kept.scale);
-        if kept.of_batch {
+        if kept.couples_batch {
             let (a, b) = (&cx.totals[..count], &cx.totals[count..]);
             for ch in 0..count {
                 let (divisor, r) = (kept.divisors[ch], kept.r[ch]);
@@ -278,7 +278,7 @@ impl<F: Scalar> CouplesSamples<F, Statistics<F>> for BatchNormalization {
 impl<F: Scalar> KeepsState<F, Statistics<F>> for BatchNormalization {
     /// Once a step: all shards have worked out the same statistics.
     fn update_state(&self, state: &mut Grads<'_, F>, kept: &Statistics<F>, cx: &Context<'_, F>) {
-        if !kept.of_batch || cx.shard() > 0 {
+        if !kept.couples_batch || cx.shard() > 0 {
             return;
         }
         let (stays, comes) = (F::of(self.momentum), F::of(1.0 - self.momentum));

@@ -416,8 +416,8 @@ impl<C: LayerCell> Configured for Recurrent<C> {
         Ok(Self { cell, options, whole: Some(C::LAYER) })
     }
 
-    fn has_words(&self) -> bool {
-        self.cell.has_words() && self.options.has_words()
+    fn has_config(&self) -> bool {
+        self.cell.has_config() && self.options.has_config()
     }
 }
 

@@ -76,13 +76,13 @@ pub fn hamming_loss<L: ClassLabel, P: ClassLabel, D: Dimension>(
     share_of_rows("hamming_loss", y_true, y_pred, options, |(labels, wrong)| wrong as f64 / labels as f64)
 }
 
-/// The mean over the rows of a figure of (how many labels a row has, how many of them are wrong).
+/// The mean over the rows of a measure of (how many labels a row has, how many of them are wrong).
 fn share_of_rows<L: ClassLabel, P: ClassLabel, D: Dimension>(
     call: &str,
     y_true: &ArrayRef<L, D>,
     y_pred: &ArrayRef<P, D>,
     options: &Classification,
-    figure: impl Fn((usize, usize)) -> f64,
+    measure: impl Fn((usize, usize)) -> f64,
 ) -> Result<f64> {
     refuse_others(call, crate::config::Configured::to_config(options), &[])?;
     let pair = Pair::read(call, y_true, y_pred, options.sample_weight.as_ref())?;
@@ -91,10 +91,10 @@ fn share_of_rows<L: ClassLabel, P: ClassLabel, D: Dimension>(
     {
         let wrong = |(t, p): (&[bool], &[bool])| t.iter().zip(p).filter(|(t, p)| t != p).count();
         let rows = marks.chunks(*columns).zip(predicted.chunks(*columns));
-        return Ok(mean(rows.map(|row| figure((*columns, wrong(row)))), pair.weights));
+        return Ok(mean(rows.map(|row| measure((*columns, wrong(row)))), pair.weights));
     }
     let (truth, predicted) = pair.classes(call)?;
-    Ok(mean(truth.iter().zip(predicted).map(|(t, p)| figure((1, usize::from(t != p)))), pair.weights))
+    Ok(mean(truth.iter().zip(predicted).map(|(t, p)| measure((1, usize::from(t != p)))), pair.weights))
 }
 
 /// The mean over the classes that occur of the share of their rows that is recognized; 1/classes by guessing.

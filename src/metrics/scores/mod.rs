@@ -1,4 +1,4 @@
-//! scikit-learn's scores: figures of whole predictions, worked out at once.
+//! scikit-learn's scores: measures of whole predictions, worked out at once.
 //!
 //! The metrics of [`metrics`](crate::metrics) are gathered batch by batch while a model trains; these judge it when it
 //! is done. Their names are scikit-learn's, and their numbers too, with ties and absent classes.
@@ -66,7 +66,7 @@ pub use targets::ClassLabel;
 use crate::config::{options, words};
 use crate::{Error, Result};
 
-/// How the figures of several classes become one.
+/// How the measures of several classes become one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Average {
     /// That of one class, [`pos_label`](Classification::pos_label), where there are two.

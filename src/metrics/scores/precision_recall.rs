@@ -121,7 +121,7 @@ impl Tally {
     }
 }
 
-/// Figures of each class. Made by [`precision_recall_fscore_support`].
+/// Measures of each class. Made by [`precision_recall_fscore_support`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClassScores {
     /// The classes.
@@ -156,16 +156,16 @@ impl ClassScores {
     }
 
     fn average(&self, weights: Option<&[f64]>) -> [f64; 3] {
-        [&self.precision, &self.recall, &self.f_score].map(|figure| average_of_numbers(figure, weights))
+        [&self.precision, &self.recall, &self.f_score].map(|measure| average_of_numbers(measure, weights))
     }
 }
 
 /// The weighted mean of those that are numbers; weights that are all 0 count alike.
-fn average_of_numbers(figures: &Array1<f64>, weights: Option<&[f64]>) -> f64 {
-    let there = || figures.iter().enumerate().filter(|(_, figure)| !figure.is_nan());
+fn average_of_numbers(measures: &Array1<f64>, weights: Option<&[f64]>) -> f64 {
+    let there = || measures.iter().enumerate().filter(|(_, measure)| !measure.is_nan());
     let weighted = |weights: Option<&[f64]>| {
         let all: f64 = there().map(|(i, _)| weight(weights, i)).sum();
-        there().map(|(i, figure)| figure * weight(weights, i)).sum::<f64>() / all
+        there().map(|(i, measure)| measure * weight(weights, i)).sum::<f64>() / all
     };
     let nothing = there().all(|(i, _)| weight(weights, i) == 0.0);
     weighted(weights.filter(|_| !nothing))
@@ -281,9 +281,9 @@ pub(super) fn averaged<L: ClassLabel, P: ClassLabel, D: Dimension>(
     Ok(scores.average(average_weights(average, &actual, pair.weights)))
 }
 
-/// Declares a score that is one of the three averaged figures.
+/// Declares a score that is one of the three averaged measures.
 macro_rules! averaged_score {
-    ($(#[$meta:meta])* $name:ident, $figure:literal $(, $beta:ident)?) => {
+    ($(#[$meta:meta])* $name:ident, $measure:literal $(, $beta:ident)?) => {
         $(#[$meta])*
         pub fn $name<L: ClassLabel, P: ClassLabel, D: Dimension>(
             y_true: &ArrayRef<L, D>,
@@ -292,7 +292,7 @@ macro_rules! averaged_score {
             options: &Classification,
         ) -> Result<f64> {
             let beta = 1.0 $(* $beta)?;
-            averaged(stringify!($name), y_true, y_pred, beta, options).map(|figures| figures[$figure])
+            averaged(stringify!($name), y_true, y_pred, beta, options).map(|measures| measures[$measure])
         }
     };
 }

@@ -82,7 +82,7 @@ impl Steps {
         if positives == 0.0 { 0.0 } else { area / positives }
     }
 
-    /// Keeps the points for which `needed(before, at, after)` holds of the figure of either curve, and both ends.
+    /// Keeps the points for which `needed(before, at, after)` holds of the measure of either curve, and both ends.
     fn keep(&mut self, needed: impl Fn(f64, f64, f64) -> bool, by_hits_alone: bool) {
         let n = self.hits.len();
         if n <= 2 {

@@ -38,10 +38,10 @@ impl<'w> Outputs<'w> {
         Ok(Self { truth, predicted, weights })
     }
 
-    /// The weighted mean over the rows of a figure of each error, for each output.
-    fn means(&self, figure: impl Fn(f64, f64) -> f64) -> Array1<f64> {
+    /// The weighted mean over the rows of a measure of each error, for each output.
+    fn means(&self, measure: impl Fn(f64, f64) -> f64) -> Array1<f64> {
         let column = |(t, p): (ndarray::ArrayView1<'_, f64>, ndarray::ArrayView1<'_, f64>)| {
-            super::mean(t.iter().zip(p).map(|(&t, &p)| figure(t, p)), self.weights)
+            super::mean(t.iter().zip(p).map(|(&t, &p)| measure(t, p)), self.weights)
         };
         self.truth.columns().into_iter().zip(self.predicted.columns()).map(column).collect()
     }

@@ -13,7 +13,7 @@ use crate::{Error, Result};
 /// Precision, recall and F1 of every class and on average. Made by [`classification_report`]; prints as a table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClassificationReport {
-    /// The figures of each class.
+    /// The measures of each class.
     pub classes: ClassScores,
     /// The names of the classes.
     pub names: Vec<String>,
@@ -123,6 +123,6 @@ impl fmt::Display for ClassificationReport {
         if let Some(accuracy) = self.accuracy {
             writeln!(f, "{:>width$}  {:>9} {:>9} {accuracy:>9.digits$} {all:>9}", "accuracy", "", "")?;
         }
-        self.averages.iter().try_for_each(|&(name, figures)| row(f, name, figures, all))
+        self.averages.iter().try_for_each(|&(name, measures)| row(f, name, measures, all))
     }
 }

@@ -263,22 +263,22 @@ impl<'w> Problem<'w> {
         (0..self.rows()).map(|row| (self.scores[pick(row)], self.marks[pick(row)])).unzip()
     }
 
-    /// A figure of each column; an undefined one refuses.
-    fn per_class(&self, call: &str, figure: impl Fn(&Steps) -> Option<f64>) -> Result<Array1<f64>> {
+    /// A measure of each column; an undefined one refuses.
+    fn per_class(&self, call: &str, measure: impl Fn(&Steps) -> Option<f64>) -> Result<Array1<f64>> {
         if self.kind == Kind::Two {
             return Err(Error::data(call, "scores of several classes or labels", "one column"));
         }
         let of_column = |column| {
             let (scores, marks) = self.column(column);
             let undefined = || Error::undefined(call, format!("column {column} of y_true has one class only"));
-            figure(&Steps::count(&scores, |row| marks[row], self.weights)).ok_or_else(undefined)
+            measure(&Steps::count(&scores, |row| marks[row], self.weights)).ok_or_else(undefined)
         };
         (0..self.columns).map(of_column).collect()
     }
 
-    fn averaged(&self, call: &str, average: Average, figure: impl Fn(&Steps) -> Option<f64>) -> Result<f64> {
+    fn averaged(&self, call: &str, average: Average, measure: impl Fn(&Steps) -> Option<f64>) -> Result<f64> {
         match average {
-            Average::Macro => self.per_class(call, figure).map(|each| each.mean().unwrap_or(f64::NAN)),
+            Average::Macro => self.per_class(call, measure).map(|each| each.mean().unwrap_or(f64::NAN)),
             Average::Weighted => {
                 let weigh = |column| {
                     let (_, marks) = self.column(column);
@@ -295,14 +295,14 @@ impl<'w> Problem<'w> {
                 }
                 // A column without rows counts nothing, defined or not.
                 let each =
-                    self.per_class(call, |steps| if steps.positives() == 0.0 { Some(0.0) } else { figure(steps) })?;
-                Ok(each.iter().zip(&weights).map(|(figure, w)| figure * w).sum::<f64>() / all)
+                    self.per_class(call, |steps| if steps.positives() == 0.0 { Some(0.0) } else { measure(steps) })?;
+                Ok(each.iter().zip(&weights).map(|(measure, w)| measure * w).sum::<f64>() / all)
             }
             Average::Micro => {
                 let repeated: Option<Vec<f64>> = self
                     .weights
                     .map(|weights| weights.iter().flat_map(|&w| std::iter::repeat_n(w, self.columns)).collect());
-                figure(&Steps::count(&self.scores, |at| self.marks[at], repeated.as_deref()))
+                measure(&Steps::count(&self.scores, |at| self.marks[at], repeated.as_deref()))
                     .ok_or_else(|| Error::undefined(call, "y_true has one class only"))
             }
             Average::Samples if self.kind == Kind::Labels => {
@@ -310,7 +310,7 @@ impl<'w> Problem<'w> {
                     let run = row * self.columns..(row + 1) * self.columns;
                     let (scores, marks) = (&self.scores[run.clone()], &self.marks[run]);
                     let undefined = || Error::undefined(call, format!("row {row} of y_true has one class only"));
-                    figure(&Steps::count(scores, |column| marks[column], None)).ok_or_else(undefined)
+                    measure(&Steps::count(scores, |column| marks[column], None)).ok_or_else(undefined)
                 };
                 let each: Vec<f64> = (0..self.rows()).map(of_row).collect::<Result<_>>()?;
                 Ok(super::mean(each.into_iter(), self.weights))

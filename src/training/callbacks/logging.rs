@@ -8,9 +8,9 @@ use super::{Callback, EpochState};
 use crate::training::Logs;
 use crate::{Error, Result, Scalar};
 
-/// Writes the figures of every epoch to a CSV file, a line an epoch as soon as it is over.
+/// Writes the metrics of every epoch to a CSV file, a line an epoch as soon as it is over.
 ///
-/// The first line names the columns: `epoch`, then the figures in alphabetical order. A figure that an epoch does not
+/// The first line names the columns: `epoch`, then the metrics in alphabetical order. A metric that an epoch does not
 /// have is `NA`.
 ///
 /// # Defaults

@@ -106,7 +106,7 @@ impl<'a, F: Scalar> EpochState<'a, F> {
         *self.stop = true;
     }
 
-    /// Whether more of a figure is better, as its metric says.
+    /// Whether more of a metric is better, as its metric says.
     fn higher_is_better(&self, name: &str) -> bool {
         self.learner.higher_is_better(name.strip_prefix("val_").unwrap_or(name))
     }
@@ -243,7 +243,7 @@ impl<F: Scalar, C: FnMut(&mut EpochState<'_, F>, &Logs) -> Result<()> + Send> Ca
     }
 }
 
-/// Whether less or more of a monitored figure is better.
+/// Whether less or more of a monitored metric is better.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Monitor {
     /// As the metric says; losses are to be small.
@@ -270,13 +270,13 @@ fn beats(value: f64, reference: f64, min_delta: f64, higher: bool) -> bool {
     if higher { value - min_delta > reference } else { value + min_delta < reference }
 }
 
-/// The monitored figure of an epoch; its absence is the user's slip.
+/// The monitored metric of an epoch; its absence is the user's slip.
 fn monitored(callback: &'static str, monitor: &str, logs: &Logs) -> Result<f64> {
     logs.get(monitor)
-        .ok_or_else(|| Error::unknown("figure", monitor, logs.names()).within(format!("{callback}: `monitor`")))
+        .ok_or_else(|| Error::unknown("metric", monitor, logs.names()).within(format!("{callback}: `monitor`")))
 }
 
-/// Ends a training when a figure has stopped getting better.
+/// Ends a training when a metric has stopped getting better.
 ///
 /// # Defaults
 /// `monitor` `val_loss`, `min_delta` 0, `patience` 0, mode by the metric, no `baseline`, `restore_best_weights` false,
@@ -337,17 +337,17 @@ impl EarlyStopping<f32> {
 }
 
 impl<F: Scalar> EarlyStopping<F> {
-    /// The figure to watch. Default: `val_loss`.
+    /// The metric to watch. Default: `val_loss`.
     pub fn monitor(mut self, monitor: impl Into<String>) -> Self {
         self.monitor = monitor.into();
         self
     }
-    /// By how much a figure must get better to count. Default: 0.
+    /// By how much a metric must get better to count. Default: 0.
     pub fn min_delta(mut self, delta: f64) -> Self {
         self.min_delta = delta.abs();
         self
     }
-    /// How many epochs without a better figure are borne. Default: 0.
+    /// How many epochs without a better metric are borne. Default: 0.
     pub fn patience(mut self, epochs: usize) -> Self {
         self.patience = epochs;
         self
@@ -357,7 +357,7 @@ impl<F: Scalar> EarlyStopping<F> {
         self.mode = mode;
         self
     }
-    /// What a figure must be better than to renew the patience. Default: none.
+    /// What a metric must be better than to renew the patience. Default: none.
     pub fn baseline(mut self, baseline: f64) -> Self {
         self.baseline = Some(baseline);
         self
@@ -376,11 +376,11 @@ impl<F: Scalar> EarlyStopping<F> {
     pub fn stopped_epoch(&self) -> Option<usize> {
         self.stopped_epoch
     }
-    /// The best figure, if an epoch has been watched.
+    /// The best metric, if an epoch has been watched.
     pub fn best(&self) -> Option<f64> {
         self.best
     }
-    /// The epoch of the best figure.
+    /// The epoch of the best metric.
     pub fn best_epoch(&self) -> usize {
         self.best_epoch
     }
@@ -459,7 +459,7 @@ impl ModelCheckpoint {
         let monitor = "val_loss".into();
         Self { path: path.as_ref().into(), monitor, save_best_only: false, mode: Monitor::Auto, best: None }
     }
-    /// The figure that tells which epoch is best. Default: `val_loss`.
+    /// The metric that tells which epoch is best. Default: `val_loss`.
     pub fn monitor(mut self, monitor: impl Into<String>) -> Self {
         self.monitor = monitor.into();
         self
@@ -474,7 +474,7 @@ impl ModelCheckpoint {
         self.mode = mode;
         self
     }
-    /// The figure of the epoch that was saved last as the best.
+    /// The metric of the epoch that was saved last as the best.
     pub fn best(&self) -> Option<f64> {
         self.best
     }

@@ -5,16 +5,16 @@ use crate::kernels::aligned::Aligned;
 use crate::training::Logs;
 use crate::{Error, Result, Scalar};
 
-/// Lowers the learning rate when a figure has stopped getting better: rate ← max(rate · `factor`, `min_lr`).
+/// Lowers the learning rate when a metric has stopped getting better: rate ← max(rate · `factor`, `min_lr`).
 ///
-/// A figure is better if it beats the best so far by more than `min_delta`. After a reduction `cooldown` epochs pass
-/// before epochs without a better figure count again. The rate that is lowered is the one at the end of the epoch, also
+/// A metric is better if it beats the best so far by more than `min_delta`. After a reduction `cooldown` epochs pass
+/// before epochs without a better metric count again. The rate that is lowered is the one at the end of the epoch, also
 /// where a schedule gave it.
 ///
 /// # Defaults
 /// `monitor` `val_loss`, `factor` 0.1, `patience` 10, mode by the metric, `min_delta` 10⁻⁴, `cooldown` 0, `min_lr` 0.
 /// # Errors
-/// When training begins: a factor outside [0, 1), a negative `min_lr`. After an epoch: a figure that does not exist.
+/// When training begins: a factor outside [0, 1), a negative `min_lr`. After an epoch: a metric that does not exist.
 /// # Example
 /// ```
 /// use gradus::prelude::*;
@@ -58,7 +58,7 @@ impl ReduceLROnPlateau {
             cooling: 0,
         }
     }
-    /// The figure to watch. Default: `val_loss`.
+    /// The metric to watch. Default: `val_loss`.
     pub fn monitor(mut self, monitor: impl Into<String>) -> Self {
         self.monitor = monitor.into();
         self
@@ -68,7 +68,7 @@ impl ReduceLROnPlateau {
         self.factor = factor;
         self
     }
-    /// After how many epochs without a better figure the rate is lowered. Default: 10.
+    /// After how many epochs without a better metric the rate is lowered. Default: 10.
     pub fn patience(mut self, epochs: usize) -> Self {
         self.patience = epochs;
         self
@@ -78,7 +78,7 @@ impl ReduceLROnPlateau {
         self.mode = mode;
         self
     }
-    /// By how much a figure must get better to count. Default: 10⁻⁴.
+    /// By how much a metric must get better to count. Default: 10⁻⁴.
     pub fn min_delta(mut self, delta: f64) -> Self {
         self.min_delta = delta.abs();
         self

@@ -8,10 +8,10 @@ use crate::formats::events::EventFile;
 use crate::training::Logs;
 use crate::{Error, Result, Scalar};
 
-/// Writes the figures of a training as event files, which TensorBoard shows as curves while it goes on:
+/// Writes the metrics of a training as event files, which TensorBoard shows as curves while it goes on:
 /// `tensorboard --logdir logs`.
 ///
-/// | run | figure | over |
+/// | run | metric | over |
 /// | --- | --- | --- |
 /// | `train` | `epoch_loss`, `epoch_accuracy` …, `epoch_learning_rate` | epochs, from 0 |
 /// | `validation` | `epoch_loss`, `epoch_accuracy` … | epochs |
@@ -19,7 +19,7 @@ use crate::{Error, Result, Scalar};
 /// | `train` | with `update_freq`: `batch_loss`, the loss of the batch itself | batches, from 1 |
 /// | `train` | with `write_steps_per_second`: `epoch_steps_per_second` | epochs |
 ///
-/// Of a [game](crate::gan::Gan::fit) the run `train` has the figures of both networks and their rates instead:
+/// Of a [game](crate::gan::Gan::fit) the run `train` has the metrics of both networks and their rates instead:
 /// `epoch_d_loss`, `epoch_g_loss`, `epoch_d_real`, `epoch_d_fake`, `epoch_generator_learning_rate`,
 /// `epoch_discriminator_learning_rate`, and with `update_freq` `batch_d_loss` ….
 ///
@@ -27,7 +27,7 @@ use crate::{Error, Result, Scalar};
 /// curve. A folder for each training below one folder sets them side by side.
 ///
 /// # Defaults
-/// No figures of batches; `write_steps_per_second` false.
+/// No metrics of batches; `write_steps_per_second` false.
 /// # Errors
 /// [`Io`](Error::Io) if a file cannot be written; when training begins: an `update_freq` of 0.
 /// # Example
@@ -67,7 +67,7 @@ impl TensorBoard {
             epoch_began: None,
         }
     }
-    /// After how many batches the loss of one is written. Default: never, figures are those of epochs.
+    /// After how many batches the loss of one is written. Default: never, metrics are those of epochs.
     pub fn update_freq(mut self, batches: impl Into<Option<u64>>) -> Self {
         self.update_freq = batches.into();
         self
@@ -92,22 +92,22 @@ impl TensorBoard {
         self.epoch_began = Some((Instant::now(), self.batches));
     }
 
-    /// Counts a batch, and writes its figures if it is one of those to be written.
-    fn batch(&mut self, figures: impl FnOnce() -> Vec<(String, f64)>) -> Result<()> {
+    /// Counts a batch, and writes its metrics if it is one of those to be written.
+    fn batch(&mut self, metrics: impl FnOnce() -> Vec<(String, f64)>) -> Result<()> {
         self.batches += 1;
         if self.update_freq.is_some_and(|batches| self.batches.is_multiple_of(batches)) {
-            Self::run(&mut self.train, &self.log_dir, "train")?.scalars(self.batches, &figures())?;
+            Self::run(&mut self.train, &self.log_dir, "train")?.scalars(self.batches, &metrics())?;
         }
         Ok(())
     }
 
-    /// Writes an epoch's figures of training.
-    fn trained(&mut self, epoch: usize, mut figures: Vec<(String, f64)>) -> Result<()> {
+    /// Writes an epoch's metrics of training.
+    fn trained(&mut self, epoch: usize, mut metrics: Vec<(String, f64)>) -> Result<()> {
         if let Some((began, batches)) = self.epoch_began.filter(|_| self.write_steps_per_second) {
             let rate = (self.batches - batches) as f64 / began.elapsed().as_secs_f64();
-            figures.push(("epoch_steps_per_second".into(), rate));
+            metrics.push(("epoch_steps_per_second".into(), rate));
         }
-        Self::run(&mut self.train, &self.log_dir, "train")?.scalars(epoch as u64, &figures)
+        Self::run(&mut self.train, &self.log_dir, "train")?.scalars(epoch as u64, &metrics)
     }
 
     /// Lets go of the files.

@@ -1,4 +1,4 @@
-//! Layers of one's own in a crate that depends on gradus alone, and MNIST through one of them. Prints as its last line
+//! Custom layers in a crate that depends on gradus alone, and MNIST through one of them. Prints as its last line
 //! how many seconds an epoch takes.
 
 use std::time::Instant;

@@ -220,7 +220,7 @@ fn options_of_fit() {
         (Fit::new().verbose(3), &["`verbose` must be 0, 1 or 2, got 3"]),
         (
             silent().callback(EarlyStopping::new()),
-            &["EarlyStopping: `monitor`", "no figure `val_loss`", "`loss`", "`accuracy`"],
+            &["EarlyStopping: `monitor`", "no metric `val_loss`", "`loss`", "`accuracy`"],
         ),
     ] {
         let callback = parts[0].starts_with("EarlyStopping");
@@ -293,7 +293,10 @@ fn a_data_set_that_fails() {
     );
     let mut model = Sequential::new().input([4]).add(Dense::new(1)).build().expect("a good model");
     model.compile(Compile::new(SGD::new()).loss(MeanSquaredError::new())).expect("a good loss");
-    refuses(model.fit_data(&Failing { at: 99, label: 1.0 }, silent()), &["fit: ", "[[4]]", "[[3]]"]);
+    refuses(
+        model.fit_data(&Failing { at: 99, label: 1.0 }, silent()),
+        &["fit: ", "input rows of shapes (4)", "received (3)"],
+    );
 }
 
 #[test]

@@ -38,12 +38,12 @@ enum Way {
 }
 
 /// A layer that pads or crops N axes.
-struct Framing<const N: usize> {
+struct PaddingOrCropping<const N: usize> {
     way: Way,
     border: Border<N>,
 }
 
-impl<const N: usize> Framing<N> {
+impl<const N: usize> PaddingOrCropping<N> {
     /// The frame for samples of the shape `sample`, and how many channels they have.
     fn frame(&self, sample: &[usize]) -> Result<(Frame, usize)> {
         let (sizes, channels) = spatial::axes::<N>(sample)?;
@@ -56,7 +56,7 @@ impl<const N: usize> Framing<N> {
     }
 }
 
-impl<F: Scalar, const N: usize> Layer<F> for Framing<N> {
+impl<F: Scalar, const N: usize> Layer<F> for PaddingOrCropping<N> {
     type Cache = ();
 
     fn build(&self, input: &[usize], _: &mut ParamBuilder<'_, F>) -> Result<Vec<usize>> {
@@ -102,7 +102,7 @@ impl<F: Scalar, const N: usize> Layer<F> for Framing<N> {
 }
 
 /// The options of such a layer.
-macro_rules! framing {
+macro_rules! padding_or_cropping {
     (
         $(#[$meta:meta])* $name:ident, $rank:literal, $way:ident,
         $(#[$option_meta:meta])* $option:ident = $default:literal $(, $data_format:ident)?
@@ -120,8 +120,8 @@ macro_rules! framing {
         }
 
         impl $name {
-            fn acting(&self) -> Framing<$rank> {
-                Framing { way: Way::$way, border: self.$option }
+            fn acting(&self) -> PaddingOrCropping<$rank> {
+                PaddingOrCropping { way: Way::$way, border: self.$option }
             }
         }
 
@@ -129,7 +129,7 @@ macro_rules! framing {
     };
 }
 
-framing! {
+padding_or_cropping! {
     /// Zeros before and behind a sequence.
     ///
     /// # Shapes
@@ -153,7 +153,7 @@ framing! {
     padding = 1, data_format
 }
 
-framing! {
+padding_or_cropping! {
     /// Zeros before and behind images.
     ///
     /// # Shapes
@@ -177,7 +177,7 @@ framing! {
     padding = 1, data_format
 }
 
-framing! {
+padding_or_cropping! {
     /// Zeros before and behind volumes.
     ///
     /// # Shapes
@@ -201,7 +201,7 @@ framing! {
     padding = 1, data_format
 }
 
-framing! {
+padding_or_cropping! {
     /// What is left of a sequence without its border.
     ///
     /// # Shapes
@@ -226,7 +226,7 @@ framing! {
     cropping = 1
 }
 
-framing! {
+padding_or_cropping! {
     /// What is left of images without their border.
     ///
     /// # Shapes
@@ -250,7 +250,7 @@ framing! {
     cropping = 0, data_format
 }
 
-framing! {
+padding_or_cropping! {
     /// What is left of volumes without their border.
     ///
     /// # Shapes

@@ -4,7 +4,7 @@ use crate::{Error, Result, random};
 
 /// The options of [`Fit`](super::Fit) that say how epochs run.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Course {
+pub(crate) struct EpochOptions {
     pub batch_size: usize,
     pub epochs: usize,
     pub verbose: u8,
@@ -13,13 +13,13 @@ pub(crate) struct Course {
     pub steps_per_epoch: Option<usize>,
 }
 
-impl Default for Course {
+impl Default for EpochOptions {
     fn default() -> Self {
         Self { batch_size: 32, epochs: 1, verbose: 1, shuffle: true, initial_epoch: 0, steps_per_epoch: None }
     }
 }
 
-impl Course {
+impl EpochOptions {
     /// Refuses options outside their ranges.
     pub fn check(&self, call: &str) -> Result<()> {
         at_least_one(call, "batch_size", self.batch_size)?;
