@@ -115,6 +115,7 @@ pub enum Initializer {
 
 /// Which fan of a shape [`VarianceScaling`](Initializer::VarianceScaling) divides by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum FanMode {
     /// The inputs per output: `fan_in`.
     FanIn,
@@ -126,6 +127,7 @@ pub enum FanMode {
 
 /// What [`VarianceScaling`](Initializer::VarianceScaling) draws from; the variance σ² is the same for all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Distribution {
     /// Normal within two of its standard deviations, which are σ / 0.8796…, so that σ remains after truncation.
     TruncatedNormal,

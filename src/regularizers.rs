@@ -31,6 +31,8 @@ use crate::{Error, Result, Scalar};
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
+#[doc(alias = "weight decay")]
+#[doc(alias = "penalty")]
 pub enum Regularizer {
     /// l1 · Σ |x|, by its factor.
     L1(f64),
@@ -57,6 +59,7 @@ pub enum Regularizer {
 
 /// Which vectors of a matrix [`OrthogonalRegularizer`](Regularizer::OrthogonalRegularizer) takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum OrthogonalMode {
     /// The rows: for a Dense kernel (inputs, units), a vector an input.
     Rows,

@@ -304,7 +304,7 @@ macro_rules! words {
 ///         /// What the option does, and its default.
 ///         use_bias: bool = true,
 ///         /// An option whose setter takes something more convenient.
-///         activation: Activation = Activation::Linear => |value: impl Into<Activation>| value.into(),
+///         activation: Activation = Activation::Linear,
 ///     }
 ///     weights {                                 // of a layer: a `Weight` each, and the setters of its three options
 ///         kernel: "the kernel" = Initializer::GlorotUniform => "Glorot uniform",

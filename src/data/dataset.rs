@@ -44,6 +44,8 @@ use crate::{Result, Scalar, Tensor};
 /// model.fit_data(&Squares, Fit::new().epochs(2).verbose(0))?;
 /// # Ok::<(), gradus::Error>(())
 /// ```
+#[doc(alias = "custom data set")]
+#[doc(alias = "data loader")]
 pub trait Dataset<F: Scalar>: Sync {
     /// How many rows there are.
     fn len(&self) -> usize;

@@ -19,6 +19,7 @@ use crate::{Error, Result, Scalar};
 /// Goodfellow et al. (2014), "Generative Adversarial Networks", for the first two; Mao et al. (2017), "Least Squares
 /// Generative Adversarial Networks"; Lim & Ye (2017), "Geometric GAN"; Arjovsky et al. (2017), "Wasserstein GAN".
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum GanLoss {
     /// The game as first written down: the generator lowers ln(1 − D(G(z))), whose derivative vanishes while it is bad.
     Minimax,

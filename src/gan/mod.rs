@@ -39,6 +39,7 @@ use crate::{Error, Result, Scalar, Tensor, random};
 
 /// How noise is distributed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Noise {
     /// Standard normal.
     #[default]

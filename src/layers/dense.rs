@@ -36,7 +36,7 @@ layer_options! {
         units: usize,
     ) {
         /// The activation function. Default: linear.
-        activation: Activation = Activation::Linear => |activation: impl Into<Activation>| activation.into(),
+        activation: Activation = Activation::Linear,
         /// Whether a bias is added. Default: true.
         use_bias: bool = true,
         /// A penalty on the output, divided by the batch size. Default: none.

@@ -131,6 +131,7 @@ impl Description {
 
 /// What becomes of the mask (batch, time) that may travel beside a layer's input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum MaskRule {
     /// The output has the first input's mask.
     #[default]
@@ -210,6 +211,7 @@ pub struct Coupling {
     message = "`{Self}` is no layer",
     note = "an activation is given as `Relu`, not as a string; a whole model is added with `add` or `apply`"
 )]
+#[doc(alias = "custom layer")]
 pub trait Layer<F: Scalar>: Send + Sync {
     /// What the backward pass needs of a forward pass beyond its input, output and parameters.
     type Cache: Default + Send + Sync + 'static;

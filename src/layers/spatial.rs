@@ -8,6 +8,7 @@ use crate::{Error, Result};
 
 /// What becomes of windows at the border.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Padding {
     /// Windows lie wholly inside the input: ⌊(size − window) / stride⌋ + 1 of them.
     #[default]
@@ -45,6 +46,7 @@ impl Setting for Padding {
 
 /// Where an image has its channels. Gradus has them last; the option is there for configurations that say so.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum DataFormat {
     /// (batch, height, width, channels).
     #[default]

@@ -11,6 +11,7 @@ use crate::{Error, Result, Scalar, View, ViewMut};
 
 /// How an enlarged image is filled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Interpolation {
     /// Every pixel is repeated.
     #[default]

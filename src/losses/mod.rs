@@ -99,6 +99,8 @@ pub struct LossContext<'a, F> {
 /// # Ok::<(), gradus::Error>(())
 /// ```
 #[allow(unused_variables)]
+#[doc(alias = "custom loss")]
+#[doc(alias = "loss function")]
 pub trait Loss<F: Scalar>: Send + Sync {
     /// The value of every row: `values` has the shape of [`values_shape`](Self::values_shape).
     fn values(&self, prediction: View<'_, F>, target: View<'_, F>, values: &mut [F], cx: &LossContext<'_, F>);

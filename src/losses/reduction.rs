@@ -23,6 +23,7 @@ use crate::{Error, Result, Scalar, View};
 /// # Source
 /// Keras `losses.Loss`, argument `reduction`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Reduction {
     /// The mean over all values; the sum of weights plays no part.
     #[default]

@@ -7,6 +7,7 @@ use crate::{Error, Result, Scalar, View};
 
 /// The curve that [`AUC`] measures the area under.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Curve {
     /// Recall over the false positive rate.
     Roc,
@@ -20,6 +21,7 @@ words!(Curve: Roc = "ROC", PrecisionRecall = "PR", PrecisionRecallGain = "PRGAIN
 
 /// How [`AUC`] fills in between two thresholds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Summation {
     /// By trapezoids; under the curve of precision and recall by Davis and Goadrich's formula.
     Interpolation,

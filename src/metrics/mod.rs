@@ -49,6 +49,7 @@ use crate::{Result, Scalar, View};
 /// accuracy.update(&mut state, View::new(&[2, 2], &p), View::new(&[2, 2], &t), None);
 /// assert_eq!(Metric::<f32>::result(&accuracy, &state), 0.5);
 /// ```
+#[doc(alias = "custom metric")]
 pub trait Metric<F: Scalar>: Send + Sync {
     /// What has been gathered.
     type State: MetricState + 'static;

@@ -40,6 +40,7 @@ impl<F: Scalar> Metric<F> for RootMeanSquaredError {
 
 /// How the outputs' R² become one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ClassAggregation {
     /// Their mean.
     UniformAverage,

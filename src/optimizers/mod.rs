@@ -108,6 +108,7 @@ pub enum ZeroGradient {
 ///     }
 /// }
 /// ```
+#[doc(alias = "custom optimizer")]
 pub trait Optimizer<F: Scalar>: Send + Sync {
     /// The options that all optimizers share.
     fn options(&self) -> OptimizerOptions;

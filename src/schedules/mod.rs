@@ -35,6 +35,7 @@ pub trait Schedule: fmt::Debug + Send + Sync {
 
 /// What stands where an optimizer takes its learning rate: a number or a schedule.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum LearningRate {
     /// The same rate at every step.
     Constant(f64),

@@ -6,6 +6,7 @@ use super::history::History;
 
 /// Something that a [`History`] suggests; its `Display` says what to try.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Hint {
     /// The validation loss was best after this epoch, counted from 0, and has risen since, though the loss went on falling.
     Overfitting {

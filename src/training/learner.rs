@@ -55,6 +55,8 @@ use crate::{Error, Result, Scalar, Tensor, View};
 /// assert_eq!(history.names(), ["loss"]);
 /// # Ok::<(), gradus::Error>(())
 /// ```
+#[doc(alias = "custom training loop")]
+#[doc(alias = "train_step")]
 pub trait Learner<F: Scalar> {
     /// One step of training on a batch. What it tells `logs` is averaged over the epoch.
     ///

@@ -116,6 +116,18 @@ fn a_layer_on_timesteps_and_by_itself_has_one_set_of_weights() -> gradus::Result
 }
 
 #[test]
+fn both_directions_of_a_layer_used_twice_have_one_set_of_weights() -> gradus::Result<()> {
+    let both: AnyLayer<f64> = shared(Bidirectional::new(RNN::new(2)));
+    let a = Input::f64([3, 5]);
+    let inner = ModelBuilder::new([&a], [&a.apply(&both)]).build()?;
+    let (p, q) = (Input::f64([3, 5]), Input::f64([3, 5]));
+    let mut model = ModelBuilder::new([&p, &q], [&p.apply(&both), &q.apply(inner)]).build()?;
+    // Each direction: 5·2 + 2·2 + 2.
+    let steps = Array3::from_shape_fn((4, 3, 5), |(i, j, k)| ((5 * i + 3 * j + 2 * k) % 11) as f64 / 5.0 - 1.0);
+    holds(&mut model, 32, (&steps, &steps.mapv(|v| 0.3 - v)))
+}
+
+#[test]
 fn a_shared_normalization_and_table_have_one_set_of_values() -> gradus::Result<()> {
     let (table, norm) =
         (shared(Embedding::new(7, 3).embeddings_regularizer(Regularizer::L2(0.1))), shared(BatchNormalization::new()));

@@ -8,6 +8,7 @@ use crate::{Error, Result, Scalar};
 
 /// Which formula turns frequencies f, in Hertz, into mels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum MelScale {
     /// 2595·log₁₀(1 + f / 700), as in HTK, TensorFlow and Keras.
     #[default]
@@ -50,6 +51,7 @@ impl MelScale {
 
 /// How high the triangles of a filter bank are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum MelNorm {
     /// Their peaks are 1.
     #[default]

@@ -13,6 +13,7 @@ use crate::{Error, Result, Scalar};
 
 /// What a piece of a signal is multiplied by, so that it fades in and out. N is its length.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub enum Window {
     /// 0.5 − 0.5·cos(2πn / N).
     #[default]

@@ -36,6 +36,7 @@ impl Wav {
 
 /// How a sample is stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SampleFormat {
     /// A whole number of 16 bits.
     #[default]

@@ -21,6 +21,7 @@ const JPEG: [u8; 3] = [0xff, 0xd8, 0xff];
 
 /// Which channels an image is read with. Transparency is left away.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ColorMode {
     /// One: the brightness, 0.299 red + 0.587 green + 0.114 blue.
     Grayscale,

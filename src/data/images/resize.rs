@@ -8,6 +8,7 @@ use crate::{Error, Result, Scalar};
 
 /// How pixels between pixels are found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Resampling {
     /// The pixel that lies nearest.
     Nearest,

@@ -8,6 +8,7 @@ use crate::{Error, Result, Scalar};
 
 /// What [`SimpleImputer`] fills in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Fill {
     /// The column's mean.
     Mean,

@@ -7,6 +7,7 @@ use crate::{Error, Result};
 
 /// What is done to a text before it is split.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub enum Standardize {
     /// Lower case, without punctuation.
     LowerAndStripPunctuation,
@@ -56,6 +57,7 @@ impl Setting for Standardize {
 
 /// What a token is.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub enum Split {
     /// What stands between spaces, tabs and line ends.
     Whitespace,
@@ -101,6 +103,7 @@ impl Setting for Split {
 
 /// What a text becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OutputMode {
     /// The ids of its tokens in order.
     Int,

@@ -220,7 +220,7 @@ macro_rules! conv_options {
                 /// Where the channels are. Default, and all there is: last.
                 data_format: DataFormat = DataFormat::ChannelsLast,
                 /// The activation function. Default: linear.
-                activation: Activation = Activation::Linear => |activation: impl Into<Activation>| activation.into(),
+                activation: Activation = Activation::Linear,
                 /// Whether a bias is added, one a channel of the output. Default: true.
                 use_bias: bool = true,
                 /// A regularizer of the output, divided by the batch size. Default: none.

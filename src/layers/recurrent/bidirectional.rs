@@ -17,6 +17,7 @@ use crate::{Error, Result, Scalar, Tensor};
 
 /// How [`Bidirectional`] joins the outputs of its halves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum MergeMode {
     /// Side by side.
     Concat,

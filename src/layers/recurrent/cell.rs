@@ -282,6 +282,8 @@ pub struct CellGradients<'a, F> {
 /// # Ok::<(), gradus::Error>(())
 /// ```
 #[allow(unused_variables)]
+#[doc(alias = "custom cell")]
+#[doc(alias = "recurrent cell")]
 pub trait RecurrentCell<F: Scalar>: Send + Sync {
     /// What the backward pass of a step needs of its forward pass, beyond input, states and parameters.
     type Cache: Default + Send + Sync + 'static;

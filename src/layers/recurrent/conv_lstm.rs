@@ -192,7 +192,7 @@ macro_rules! conv_lstm {
                 /// From one tap of the input's kernel to the next; states have 1. Default: 1.
                 dilation_rate: PerAxis<$axes> = PerAxis([1; $axes]) => |it: impl Into<PerAxis<$axes>>| it.into(),
                 /// What the gates go through. Default: sigmoid.
-                recurrent_activation: Activation = Activation::Sigmoid => |it: impl Into<Activation>| it.into(),
+                recurrent_activation: Activation = Activation::Sigmoid,
                 /// Whether the forget gate's bias starts at 1. Default: true.
                 unit_forget_bias: bool = true,
             }

@@ -72,7 +72,7 @@ cell_options! {
         units: usize,
     ) {
         /// What the gates go through. Default: sigmoid.
-        recurrent_activation: Activation = Activation::Sigmoid => |activation: impl Into<Activation>| activation.into(),
+        recurrent_activation: Activation = Activation::Sigmoid,
         /// Whether r acts after the product with the recurrent kernel. Default: true.
         reset_after: bool = true,
     }

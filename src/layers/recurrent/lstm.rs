@@ -67,7 +67,7 @@ cell_options! {
         units: usize,
     ) {
         /// What the gates go through. Default: sigmoid.
-        recurrent_activation: Activation = Activation::Sigmoid => |activation: impl Into<Activation>| activation.into(),
+        recurrent_activation: Activation = Activation::Sigmoid,
         /// Whether the forget gate's bias starts at 1. Default: true.
         unit_forget_bias: bool = true,
     }

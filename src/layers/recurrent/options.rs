@@ -86,7 +86,7 @@ macro_rules! cell_options {
             pub struct $name($($required)*) {
                 $($(#[$own_meta])* $own: $own_type = $own_default $(=> |$own_value: $own_given| $own_conversion)?,)*
                 /// What new values go through. Default: tanh.
-                activation: Activation = Activation::Tanh => |activation: impl Into<Activation>| activation.into(),
+                activation: Activation = Activation::Tanh,
                 /// Whether a bias is added. Default: true.
                 use_bias: bool = true,
                 /// How much of the inputs is dropped in training: the same values at every step, and for all gates, for

@@ -10,6 +10,7 @@ use crate::{Error, Result};
 
 /// What a disagreement costs in Cohen's kappa.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum KappaWeights {
     /// All disagreements alike.
     #[default]

@@ -17,6 +17,7 @@ pub struct ConfusionMatrix {
 
 /// What the counts of a confusion matrix are divided by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Normalize {
     /// The rows of the true class: each row of the matrix sums to 1.
     True,

@@ -68,6 +68,7 @@ use crate::{Error, Result};
 
 /// How the measures of several classes become one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Average {
     /// That of one class, [`pos_label`](Classification::pos_label), where there are two.
     Binary,

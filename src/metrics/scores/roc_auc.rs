@@ -11,6 +11,7 @@ use crate::{Error, Result, Scalar};
 
 /// How an area for two classes becomes one for many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum MultiClass {
     /// Each class against all others together.
     OneVsRest,

@@ -163,6 +163,7 @@ impl<'a, F: Scalar> EpochState<'a, F> {
 /// # Ok::<(), gradus::Error>(())
 /// ```
 #[allow(unused_variables)]
+#[doc(alias = "custom callback")]
 pub trait Callback<F: Scalar>: Send {
     /// Before the first epoch.
     ///
@@ -245,6 +246,7 @@ impl<F: Scalar, C: FnMut(&mut EpochState<'_, F>, &Logs) -> Result<()> + Send> Ca
 
 /// Whether less or more of a monitored metric is better.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Monitor {
     /// As the metric says; losses are to be small.
     #[default]
