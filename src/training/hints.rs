@@ -78,6 +78,7 @@ impl History {
     /// # Example
     /// ```
     /// use gradus::prelude::*;
+    /// use gradus::training::Hint;
     /// # let mut model = Sequential::new().input([1]).add(Dense::new(1)).compile(MeanSquaredError::new(), SGD::new().learning_rate(1e-5)).build()?;
     /// let (x, y) = (array![[1.0f32], [2.0]], array![[3.0f32], [5.0]]);
     /// let history = model.fit(&x, &y, Fit::new().epochs(6).verbose(0))?;
