@@ -106,7 +106,7 @@ impl<'a, F: Scalar> EpochState<'a, F> {
         *self.stop = true;
     }
 
-    /// Whether more of a metric is better, as its metric says.
+    /// Whether a larger value of this metric is better.
     fn higher_is_better(&self, name: &str) -> bool {
         self.learner.higher_is_better(name.strip_prefix("val_").unwrap_or(name))
     }
