@@ -68,6 +68,7 @@ pub mod initializers;
 pub mod kernels;
 pub mod layers;
 pub mod losses;
+mod memory;
 pub mod metrics;
 pub mod models;
 pub mod optimizers;

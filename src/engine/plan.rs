@@ -7,6 +7,7 @@ use super::in_place::Places;
 use super::shapes::{MOST_KEPT, Shapes};
 use crate::Scalar;
 use crate::layers::{Coupling, InputSlot};
+use crate::memory::bytes_of;
 
 /// The passes of a graph for one choice of its inputs' shapes, of what is trained and what is wanted.
 #[derive(Clone, Debug)]
@@ -25,6 +26,9 @@ pub(crate) struct Plan {
     pub output_gradients: Vec<OutputGradient>,
     /// Where the shards of a batch meet, in running order (training only).
     pub seams: Vec<Seam>,
+    /// Values and gradients that a row of a batch has memory for, those of inputs and of what layers keep for themselves
+    /// left out.
+    row_values: u128,
 }
 
 /// What passes are to bring: gradients, and more values than the model's outputs.
@@ -157,7 +161,16 @@ impl Plan {
             Some(Seam { node: number, sums: coupled.sums(&shapes) })
         };
         let seams = graph.nodes.iter().enumerate().filter_map(seam).collect();
-        Self { shapes, memory, nodes, has_grad, zeros, output_gradients, seams }
+        let values = |slot: usize| bytes_of::<u8>(&shapes.of[slot]);
+        let kept = (graph.inputs.len()..count).filter(|&slot| memory[slot] == slot).map(values);
+        let row_values = kept.chain((0..count).filter(|&slot| has_grad[slot]).map(values));
+        let row_values = row_values.fold(0u128, u128::saturating_add);
+        Self { shapes, memory, nodes, has_grad, zeros, output_gradients, seams, row_values }
+    }
+
+    /// The bytes of the workspaces of so many rows.
+    pub fn bytes<F>(&self, rows: usize) -> u128 {
+        self.row_values.saturating_mul(rows as u128).saturating_mul(size_of::<F>() as u128)
     }
 }
 

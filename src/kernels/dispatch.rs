@@ -110,9 +110,11 @@ pub trait Work {
 #[derive(Clone, Copy)]
 pub struct Portable;
 /// [`Isa::Avx2`] as a type.
+#[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy)]
 pub struct Avx2;
 /// [`Isa::Avx512`] as a type.
+#[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy)]
 pub struct Avx512;
 
@@ -251,6 +253,7 @@ macro_rules! versions {
 }
 
 /// The version for processors with AVX-512.
+#[cfg(target_arch = "x86_64")]
 macro_rules! widest {
     ($F:ident, wide, ($($arg:ident: $ty:ty),*) $(-> $ret:ty)?) => {
         #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
@@ -266,4 +269,6 @@ macro_rules! widest {
     };
 }
 
-pub(crate) use {kernel, versions, widest};
+#[cfg(target_arch = "x86_64")]
+pub(crate) use widest;
+pub(crate) use {kernel, versions};

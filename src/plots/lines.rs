@@ -135,9 +135,17 @@ impl LinePlot {
         let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), value| (l.min(value), h.max(value)));
         let spread = if high > low { high - low } else { (high.abs() * 0.1).max(1e-3) };
         let margin = if high > low { margin * spread } else { spread };
+        // Ticks apart by less than numbers of this size can be are no ticks.
+        let margin = margin.max((low.abs().max(high.abs())) * 1e-12);
         (low - margin, high + margin)
     }
 }
+
+/// Beyond the outermost values, as a share of all that an axis shows.
+const X_MARGIN: f64 = 0.02;
+const Y_MARGIN: f64 = 0.05;
+/// Numbers of this size and more are not drawn: sums of them are infinite.
+const LARGEST: f64 = 1e300;
 
 impl Draw for LinePlot {
     fn check(&self) -> Result<()> {
@@ -148,10 +156,19 @@ impl Draw for LinePlot {
         }
         for (axis, limits, log) in [("x", self.x_limits, self.log_x), ("y", self.y_limits, self.log_y)] {
             if let Some((low, high)) =
-                limits.filter(|&(low, high)| !(low < high && high.is_finite()) || (log && low <= 0.0))
+                limits.filter(|&(low, high)| !(low < high && (high - low).is_finite()) || (log && low <= 0.0))
             {
                 let expected = if log { "finite, above 0 and rising" } else { "finite and rising" };
                 return Err(Error::option(format!("{axis}_limits"), expected, format!("{low}..{high}")));
+            }
+        }
+        for (low, high) in [
+            self.range(self.x_limits, self.log_x, X_MARGIN, |p| p.0),
+            self.range(self.y_limits, self.log_y, Y_MARGIN, |p| p.1),
+        ] {
+            if !(low.abs().max(high.abs()) < LARGEST) {
+                let expected = format!("values below {LARGEST:e} to draw in `{}`", self.title);
+                return Err(Error::data("save", expected, format!("{low:e} to {high:e}")));
             }
         }
         Ok(())
@@ -161,8 +178,8 @@ impl Draw for LinePlot {
         let size = |length: f64| pixels(length * scale);
         let text = |points: f64| (FONT, points * scale).into_font().color(&INK);
         let (x, y) = (
-            self.range(self.x_limits, self.log_x, 0.02, |p| p.0),
-            self.range(self.y_limits, self.log_y, 0.05, |p| p.1),
+            self.range(self.x_limits, self.log_x, X_MARGIN, |p| p.0),
+            self.range(self.y_limits, self.log_y, Y_MARGIN, |p| p.1),
         );
         let mut builder = ChartBuilder::on(area);
         builder.margin(size(14.0)).margin_right(size(24.0)).x_label_area_size(size(48.0)).y_label_area_size(size(66.0));

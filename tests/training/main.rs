@@ -20,6 +20,7 @@ mod graphs;
 mod learner;
 mod masks;
 mod optimizers;
+mod panics;
 mod parts;
 #[cfg(feature = "plots")]
 mod plots;
@@ -28,6 +29,7 @@ mod predictors;
 mod refuses;
 mod scores;
 mod sharing;
+mod sizes;
 mod streams;
 mod tables;
 mod tuning;

@@ -11,12 +11,15 @@ use serde_json::{Value, json};
 use super::options::{Ngrams, OutputMode, Split, Standardize};
 use crate::config::{Config, Configured, Setting, options, take};
 use crate::formats::write_atomically;
+use crate::memory::room;
 use crate::{Error, Result, Scalar};
 
 /// What stands for padding in a vocabulary of mode `Int`; its id is 0.
 const PADDING: &str = "";
 /// What stands for every token that is not in the vocabulary.
 const UNKNOWN: &str = "[UNK]";
+/// For so many texts at least there must be memory.
+const TEXTS: usize = 32;
 
 options! {
     /// How texts become numbers: standardized, split into tokens, looked up in a vocabulary.
@@ -176,6 +179,12 @@ impl TextVectorization {
         }
         if self.pad_to_max_tokens && self.max_tokens.is_none() {
             return Err(Error::option("max_tokens", "given with `pad_to_max_tokens`", "none"));
+        }
+        if let Some(length) = self.output_sequence_length {
+            room::<f64>("output_sequence_length", length, &[TEXTS, length])?;
+        }
+        if let Some(width) = self.max_tokens.filter(|_| self.pad_to_max_tokens) {
+            room::<f64>("max_tokens", width, &[TEXTS, width])?;
         }
         self.ngrams.as_ref().map_or(Ok(()), Ngrams::check)
     }

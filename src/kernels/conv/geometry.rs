@@ -1,5 +1,7 @@
 //! The sizes of a convolution.
 
+use crate::memory::product;
+
 /// The sizes of a convolution, along depth, height and width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
@@ -75,6 +77,8 @@ impl Geometry {
     #[track_caller]
     pub(super) fn samples(&self, input: usize, output: usize) -> usize {
         assert!(self.is_addressable(), "sizes that overflow");
+        let [kd, kh, kw] = self.kernel;
+        assert!(product(&[kd, kh, kw, self.channels, self.filters]).is_some(), "a kernel that fits into memory");
         assert!(!self.kernel.contains(&0) && !self.strides.contains(&0), "a kernel and strides without zeros");
         assert!(
             self.groups > 0 && self.channels.is_multiple_of(self.groups) && self.filters.is_multiple_of(self.groups)

@@ -9,6 +9,7 @@ use crate::kernels::gemm::{Matrix, Start, gemm};
 use crate::kernels::{activation, elementwise, random, reduce};
 use crate::layers::axes::Axes;
 use crate::layers::{Context, Description, Facts, GradInputs, Grads, Inputs, MultiLayer, ParamBuilder};
+use crate::tensor::checked_volume;
 use crate::{Error, Result, Scalar, Tensor};
 
 layer_options! {
@@ -261,6 +262,8 @@ impl<F: Scalar> MultiLayer<F> for MultiHeadAttention {
             let kernel = [input[input.len() - 1], self.num_heads, head];
             self.add_projection(NAMES[role], &kernel, &kernel[1..], params)?;
         }
+        // Of a sample, once for the scores and once for their gradients.
+        checked_volume(&[&[2, self.num_heads], &visible[..]].concat()).map_err(|error| error.within("scores"))?;
         let output = self.output_shape.unwrap_or(query[query.len() - 1]);
         self.add_projection("attention_output", &[self.num_heads, self.value_size(), output], &[output], params)?;
         let mut shapes = vec![[&query[1..query.len() - 1], &[output]].concat()];
