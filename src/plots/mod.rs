@@ -35,6 +35,7 @@ pub use heat_map::HeatMap;
 pub use lines::LinePlot;
 
 use crate::data::images;
+use crate::formats::write_atomically;
 use crate::memory::room;
 use crate::{Error, Result};
 
@@ -185,7 +186,7 @@ impl Figure {
     fn save_svg(&self, path: &Path) -> Result<()> {
         let mut text = String::new();
         self.draw(&SVGBackend::with_string(&mut text, self.pixels()?).into_drawing_area(), 1.0)?;
-        std::fs::write(path, text).map_err(|source| Error::Io { path: path.into(), source })
+        write_atomically(path, |out| std::io::Write::write_all(out, text.as_bytes()))
     }
 
     fn save_png(&self, path: &Path) -> Result<()> {
