@@ -12,8 +12,18 @@
     clippy::unwrap_used
 )]
 
+#[cfg(unix)]
 mod child;
 #[cfg(unix)]
 mod kills;
+#[cfg(all(feature = "audio", feature = "csv", feature = "images", feature = "datasets"))]
+mod memory;
+#[cfg(all(feature = "audio", feature = "csv", feature = "images", feature = "datasets"))]
+mod mutations;
+/// The same as in `fuzz/`.
+#[cfg(all(feature = "audio", feature = "csv", feature = "images", feature = "datasets"))]
+#[allow(dead_code)] // `long.sh` uses more of them
+#[path = "../../fuzz/src/lib.rs"]
+mod readers;
 #[cfg(unix)]
 mod saving;
