@@ -18,6 +18,13 @@ mod child;
 mod kills;
 #[cfg(all(feature = "audio", feature = "csv", feature = "images", feature = "datasets"))]
 mod memory;
+#[cfg(unix)]
+mod misuse;
+/// The same as in `fuzz/`.
+#[cfg(unix)]
+#[allow(dead_code)] // the readers use more of it
+#[path = "../../fuzz/src/mutate.rs"]
+mod mutate;
 #[cfg(all(feature = "audio", feature = "csv", feature = "images", feature = "datasets"))]
 mod mutations;
 /// The same as in `fuzz/`.
