@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// From the ground up; what stands side by side on a floor may not use each other.
 const FLOORS: &[&[&str]] = &[
     &["error"],
-    &["formats"],
+    &["formats", "ids"],
     &["scalar", "config"],
     &["kernels"],
     &["tensor", "random", "parallel"],
