@@ -64,6 +64,7 @@ pub mod engine;
 mod error;
 pub mod formats;
 pub mod gan;
+mod ids;
 pub mod initializers;
 pub mod kernels;
 pub mod layers;

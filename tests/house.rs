@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[&[&str]] = &[
     &["error"],
     &["memory"],
-    &["formats"],
+    &["formats", "ids"],
     &["scalar", "config"],
     &["kernels"],
     &["tensor", "random", "parallel"],

@@ -9,6 +9,7 @@ use super::differences::{Closeness, Variable, compare};
 use crate::data::{Arrays, Dataset};
 use crate::engine::recipe::{Entry, Recipe};
 use crate::error::GradientReport;
+use crate::ids::{EntryId, Id};
 use crate::layers::Mode;
 use crate::models::training_pass::StepData;
 use crate::models::{AnyLayer, IntoInputs, IntoLayer, Pass};
@@ -333,7 +334,8 @@ impl Optimizer<f64> for KeepGradients {
 /// The parameters that training changes: path, shape, place.
 fn trained_params(model: &Model<f64>) -> Vec<(String, Vec<usize>, std::ops::Range<usize>)> {
     let graph = &model.graph;
-    (0..graph.layers.len())
+    graph
+        .layer_ids()
         .filter(|&layer| model.trains[layer])
         .flat_map(|layer| graph.own_specs(layer).iter().map(move |spec| (layer, spec)))
         .filter(|(_, spec)| spec.learned)
@@ -367,9 +369,10 @@ pub(super) fn layer_model_calls<F: Scalar>(
         let first = entries.len();
         entries.extend((0..calls).map(|call| Entry::Call {
             layer: layer.clone(),
-            inputs: (0..count).map(|i| (call * count + i, 0)).collect(),
+            inputs: (0..count).map(|i| (EntryId::new(call * count + i), 0)).collect(),
         }));
-        let outputs = (0..calls).flat_map(|call| (0..outputs).map(move |output| (first + call, output))).collect();
+        let calls = (0..calls).map(|call| EntryId::new(first + call));
+        let outputs = calls.flat_map(|call| (0..outputs).map(move |output| (call, output))).collect();
         Model::from_recipe(Recipe { name: "check".into(), seed: 0, entries, outputs })
     };
     let model = with_outputs(1)?;

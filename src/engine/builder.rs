@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::build_layer::{build_layer, name_layer};
-use super::graph::{Graph, InputEntry, LayerEntry, Node};
+use super::graph::{BuiltEntry, Graph, InputEntry, LayerEntry, Node, Slot};
 use super::identity::Identity;
 use super::infer::{Probed, mask_len, probe};
 use super::network::Network;
@@ -13,6 +13,7 @@ use super::operation::Operation;
 use super::recipe::{AnyLayer, Entry, LayerKind, Recipe};
 use super::shapes::{KnownShapes, Shapes};
 use super::time_distributed::within_each_step;
+use crate::ids::{EntryId, Id, LayerId, SlotId, each, numbered, numbers};
 use crate::kernels::aligned::Aligned;
 use crate::layers::{InputSlot, MaskRule, ParamBuilder, ParamSpec};
 use crate::parallel::Threads;
@@ -41,13 +42,16 @@ impl<F: Scalar> Network<F> {
         let builder = if recipe.entries.iter().any(open) {
             let Probed { size, axes } = probe(|size| Ok(build(recipe, identities, size, true)?.graph))?;
             let mut builder = build(recipe, identities, size, dry)?;
-            (builder.graph.axes, builder.graph.known) = (axes, Arc::default());
+            for (slot, shape) in builder.graph.slots.iter_mut().zip(axes) {
+                slot.shape = shape;
+            }
+            builder.graph.known = Arc::default();
             builder
         } else {
             build(recipe, identities, 0, dry)?
         };
         let Builder { graph, params, identities, .. } = builder;
-        let trains = (0..graph.layers.len()).map(|layer| graph.layers[graph.owner(layer)].description.trainable);
+        let trains = graph.layer_ids().map(|layer| graph.layers[graph.owner(layer)].description.trainable);
         Ok(Self {
             trains: trains.collect(),
             identities,
@@ -65,7 +69,7 @@ impl<F: Scalar> Network<F> {
 fn build<F: Scalar>(recipe: &Recipe<F>, identities: &[Vec<Identity>], size: usize, dry: bool) -> Result<Builder<F>> {
     let mut builder = Builder::new(recipe, size, dry);
     // Inputs first: their numbers are then those of the tensors that the caller feeds in.
-    for (number, entry) in recipe.entries.iter().enumerate() {
+    for (number, entry) in numbered(&recipe.entries) {
         if let Entry::Input { name, shape, batch } = entry {
             builder.add_input(number, name.as_deref(), shape, *batch)?;
         }
@@ -73,10 +77,10 @@ fn build<F: Scalar>(recipe: &Recipe<F>, identities: &[Vec<Identity>], size: usiz
     if builder.graph.inputs.is_empty() {
         return Err(builder.problem("it has no input; give the shape of one sample with `input`"));
     }
-    for (number, entry) in recipe.entries.iter().enumerate() {
+    for (number, entry) in numbered::<EntryId, _>(&recipe.entries) {
         if let Entry::Call { layer, inputs } = entry {
             let inputs = builder.resolve(inputs)?;
-            let identities = identities.get(number).map(Vec::as_slice);
+            let identities = identities.get(number.number()).map(Vec::as_slice);
             let handle = Handle(layer.key(), identities.and_then(|identities| identities.first().copied()));
             let known = builder.built.get(&handle).cloned();
             let (built, outputs) = match &layer.kind {
@@ -87,9 +91,8 @@ fn build<F: Scalar>(recipe: &Recipe<F>, identities: &[Vec<Identity>], size: usiz
                     builder.inline(layer, &model.network, &inputs, Some(&each), known, identities)?
                 }
             };
-            builder.graph.entry_outputs[number] = outputs;
-            builder.graph.entry_names[number].clone_from(&built.name);
-            builder.graph.entry_layers[number] = built.layers.clone();
+            let entry = BuiltEntry { name: built.name.clone(), layers: built.layers.clone(), outputs };
+            builder.graph.entries[number] = entry;
             builder.built.insert(handle, built);
         }
     }
@@ -114,11 +117,11 @@ pub(crate) fn snake_case(class: &str) -> String {
 fn mask_owner<F: Scalar>(
     graph: &Graph<F>,
     rule: MaskRule,
-    inputs: &[usize],
-    slot: usize,
+    inputs: &[SlotId],
+    slot: SlotId,
     steps: Option<&usize>,
-) -> Option<usize> {
-    let masks = || inputs.iter().map(|&input| graph.masks[input]);
+) -> Option<SlotId> {
+    let masks = || inputs.iter().map(|&input| graph.slots[input].mask);
     let made = match rule {
         MaskRule::Stop => return None,
         MaskRule::Pass => return masks().next().flatten(),
@@ -127,8 +130,8 @@ fn mask_owner<F: Scalar>(
         MaskRule::MakeOfAny => masks().any(|mask| mask.is_some()),
     };
     // What all inputs have from one and the same layer needs not be made again.
-    let first = inputs.first().and_then(|&input| graph.masks[input]);
-    let same_steps = || inputs.iter().all(|&input| graph.shapes[input].first() == steps);
+    let first = inputs.first().and_then(|&input| graph.slots[input].mask);
+    let same_steps = || inputs.iter().all(|&input| graph.slots[input].built.first() == steps);
     match (rule, first) {
         (MaskRule::MakeOfAll | MaskRule::MakeOfAny, Some(owner))
             if masks().all(|mask| mask == Some(owner)) && same_steps() =>
@@ -146,7 +149,7 @@ struct Builder<F: Scalar> {
     /// By what each layer's parameters are known.
     identities: Vec<Identity>,
     /// The first layer that has the parameters of this identity.
-    owners: HashMap<Identity, usize>,
+    owners: HashMap<Identity, LayerId>,
     /// For each layer, whether its parameters have been made here, and are not those of a model.
     is_new: Vec<bool>,
     seed: u64,
@@ -189,28 +192,23 @@ struct Handle((usize, usize, bool), Option<Identity>);
 #[derive(Clone)]
 struct Built {
     name: String,
-    layers: Range<usize>,
+    layers: Range<LayerId>,
 }
 
 impl<F: Scalar> Builder<F> {
     fn new(recipe: &Recipe<F>, open_size: usize, dry: bool) -> Self {
+        let unbuilt = BuiltEntry { name: String::new(), layers: LayerId::new(0)..LayerId::new(0), outputs: Vec::new() };
         let graph = Graph {
             name: recipe.name.clone(),
             nodes: Vec::new(),
             layers: Vec::new(),
             specs: Vec::new(),
-            shapes: Vec::new(),
-            axes: Vec::new(),
+            slots: Vec::new(),
             known: Arc::default(),
-            memory: Vec::new(),
-            memory_inference: Vec::new(),
-            masks: Vec::new(),
             inputs: Vec::new(),
             outputs: Vec::new(),
             output_names: Vec::new(),
-            entry_names: vec![String::new(); recipe.entries.len()],
-            entry_layers: vec![0..0; recipe.entries.len()],
-            entry_outputs: vec![Vec::new(); recipe.entries.len()],
+            entries: vec![unbuilt; recipe.entries.len()],
         };
         Self {
             graph,
@@ -255,14 +253,13 @@ impl<F: Scalar> Builder<F> {
         }
     }
 
-    fn add_input(&mut self, entry: usize, name: Option<&str>, shape: &Shape, batch: Option<usize>) -> Result<()> {
+    fn add_input(&mut self, entry: EntryId, name: Option<&str>, shape: &Shape, batch: Option<usize>) -> Result<()> {
         let name = self.unique_name(name, "Input")?;
         let sizes = shape.at(self.open_size);
         if sizes.contains(&0) {
             return Err(Error::shape("an input without empty axes", &sizes).within(format!("input `{name}`")));
         }
         checked_volume(&sizes).map_err(|error| error.within(format!("input `{name}`")))?;
-        self.graph.entry_names[entry].clone_from(&name);
         if batch == Some(0) {
             return Err(Error::option("batch_size", "at least 1", 0).within(format!("input `{name}`")));
         }
@@ -272,21 +269,21 @@ impl<F: Scalar> Builder<F> {
         {
             return Err(self.problem(format!("two inputs have fixed batches of {other} and {own} rows")));
         }
+        self.graph.entries[entry].name.clone_from(&name);
         self.graph.inputs.push(InputEntry { name, shape: shape.clone(), batch });
-        let outputs = self.add_node(None, &[], &[sizes]);
-        self.graph.entry_outputs[entry] = outputs;
+        self.graph.entries[entry].outputs = self.add_node(None, &[], &[sizes]);
         Ok(())
     }
 
     /// The numbers of the outputs that a call takes.
-    fn resolve(&mut self, inputs: &[(usize, usize)]) -> Result<Vec<usize>> {
+    fn resolve(&mut self, inputs: &[(EntryId, usize)]) -> Result<Vec<SlotId>> {
         inputs
             .iter()
             .map(|&(entry, output)| {
-                let of_entry =
-                    self.graph.entry_outputs.get(entry).filter(|outputs| !outputs.is_empty()).ok_or_else(|| {
-                        self.problem("a layer takes the output of one that runs after it: the graph has a cycle")
-                    })?;
+                let of_entry = self.graph.entries.get(entry.number()).map(|entry| &entry.outputs);
+                let of_entry = of_entry.filter(|outputs| !outputs.is_empty()).ok_or_else(|| {
+                    self.problem("a layer takes the output of one that runs after it: the graph has a cycle")
+                })?;
                 let slot = *of_entry.get(output).ok_or_else(|| {
                     self.problem(format!("output {output} was asked of a layer that has {}", of_entry.len()))
                 })?;
@@ -296,10 +293,10 @@ impl<F: Scalar> Builder<F> {
             .collect()
     }
 
-    fn add_node(&mut self, layer: Option<usize>, inputs: &[usize], shapes: &[Vec<usize>]) -> Vec<usize> {
+    fn add_node(&mut self, layer: Option<LayerId>, inputs: &[SlotId], shapes: &[Vec<usize>]) -> Vec<SlotId> {
         let graph = &mut self.graph;
-        let first = graph.shapes.len();
-        let outputs: Vec<usize> = (first..first + shapes.len()).collect();
+        let start = graph.slots.len();
+        let outputs = SlotId::new(start)..SlotId::new(start + shapes.len());
         let (mut reshapes, mut passed_over, mut name, mut time) = (false, false, String::from("input"), 0);
         if let Some(layer) = layer {
             let entry = &graph.layers[layer];
@@ -308,24 +305,27 @@ impl<F: Scalar> Builder<F> {
             name.clone_from(&entry.name);
             time = entry.operation.leading_axes();
         }
-        for (number, (&slot, shape)) in outputs.iter().zip(shapes).enumerate() {
+        for (number, (slot, shape)) in each(&outputs).zip(shapes).enumerate() {
             let rule = layer.map_or(MaskRule::Stop, |layer| {
                 let facts = &graph.layers[layer].facts;
                 if number <= facts.more_masked { facts.mask } else { MaskRule::Stop }
             });
-            graph.shapes.push(shape.clone());
-            graph.memory.push(if reshapes { graph.memory[inputs[0]] } else { slot });
-            graph.memory_inference.push(if passed_over { graph.memory_inference[inputs[0]] } else { slot });
-            let mask = mask_owner(graph, rule, inputs, slot, shape.get(time));
-            graph.masks.push(mask);
+            graph.slots.push(Slot {
+                built: shape.clone(),
+                shape: Shape::from(shape.clone()),
+                memory: if reshapes { graph.slots[inputs[0]].memory } else { slot },
+                memory_inference: if passed_over { graph.slots[inputs[0]].memory_inference } else { slot },
+                mask: mask_owner(graph, rule, inputs, slot, shape.get(time)),
+            });
             self.used.push(false);
         }
-        let slot = |&slot: &usize| InputSlot { slot, adds: false, wanted: false, mask: graph.masks[slot] };
+        let slot = |&slot: &SlotId| InputSlot { slot, adds: false, wanted: false, mask: graph.slots[slot].mask };
         let inputs = inputs.iter().map(slot).collect();
         // Two calls of a shared layer draw different random numbers.
         let key = random::hash(&format!("{name}#{}", graph.nodes.len()));
-        graph.nodes.push(Node { layer, inputs, outputs: first..first + shapes.len(), key });
-        outputs
+        let slots = each(&outputs).collect();
+        graph.nodes.push(Node { layer, inputs, outputs, key });
+        slots
     }
 
     /// Adds a call of a layer, building it on the first.
@@ -333,11 +333,11 @@ impl<F: Scalar> Builder<F> {
         &mut self,
         layer: &AnyLayer<F>,
         operation: &Arc<dyn Operation<F>>,
-        inputs: &[usize],
+        inputs: &[SlotId],
         known: Option<Built>,
         identities: Option<&[Identity]>,
-    ) -> Result<(Built, Vec<usize>)> {
-        let shapes: Vec<Vec<usize>> = inputs.iter().map(|&slot| self.graph.shapes[slot].clone()).collect();
+    ) -> Result<(Built, Vec<SlotId>)> {
+        let shapes: Vec<Vec<usize>> = inputs.iter().map(|&slot| self.graph.slots[slot].built.clone()).collect();
         let shapes: Vec<&[usize]> = shapes.iter().map(Vec::as_slice).collect();
         let after = match inputs {
             [input] => self.graph.layer_before(*input),
@@ -377,11 +377,11 @@ impl<F: Scalar> Builder<F> {
         entry.output = outputs.map_err(|error| name_layer(&entry, after, error))?;
         let outputs = entry.output.clone();
         let number = self.add_layer(entry, identity, true);
-        Ok((Built { name, layers: number..number + 1 }, self.add_node(Some(number), inputs, &outputs)))
+        Ok((Built { name, layers: number..number.next() }, self.add_node(Some(number), inputs, &outputs)))
     }
 
-    fn add_layer(&mut self, entry: LayerEntry<F>, identity: Identity, is_new: bool) -> usize {
-        let number = self.graph.layers.len();
+    fn add_layer(&mut self, entry: LayerEntry<F>, identity: Identity, is_new: bool) -> LayerId {
+        let number = LayerId::new(self.graph.layers.len());
         self.owners.entry(identity).or_insert(number);
         self.identities.push(identity);
         self.is_new.push(is_new);
@@ -392,7 +392,7 @@ impl<F: Scalar> Builder<F> {
     /// The shapes of a further call of a shared layer, whose parameters must fit.
     fn build_again(
         &self,
-        number: usize,
+        number: LayerId,
         operation: &Arc<dyn Operation<F>>,
         shapes: &[&[usize]],
     ) -> Result<Vec<Vec<usize>>> {
@@ -416,11 +416,11 @@ impl<F: Scalar> Builder<F> {
         &mut self,
         layer: &AnyLayer<F>,
         network: &Network<F>,
-        inputs: &[usize],
+        inputs: &[SlotId],
         each: Option<&EachStep>,
         known: Option<Built>,
         identities: Option<&[Identity]>,
-    ) -> Result<(Built, Vec<usize>)> {
+    ) -> Result<(Built, Vec<SlotId>)> {
         let inner: &Graph<F> = &network.graph;
         if inputs.len() != inner.inputs.len() {
             let (expected, received) = (format!("{} tensors", inner.inputs.len()), format!("{} tensors", inputs.len()));
@@ -428,9 +428,9 @@ impl<F: Scalar> Builder<F> {
         }
         // Several timesteps are the first axes of all inputs and outputs.
         let axes = each.map_or(0, |each| each.axes);
-        let steps: Vec<usize> = self.graph.shapes[inputs[0]].iter().take(axes).copied().collect();
+        let steps: Vec<usize> = self.graph.slots[inputs[0]].built.iter().take(axes).copied().collect();
         for (input, &slot) in inner.inputs.iter().zip(inputs) {
-            let given = &self.graph.shapes[slot];
+            let given = &self.graph.slots[slot].built;
             if steps.len() < axes || !given.starts_with(&steps) || !input.shape.fits(&given[axes..]) {
                 let of_steps = if steps.len() < axes { "timesteps of " } else { "" };
                 let steps = steps.iter().copied().map(Some);
@@ -439,7 +439,7 @@ impl<F: Scalar> Builder<F> {
                 return Err(Error::shape(expected, given).within(format!("model `{}`", inner.name)));
             }
         }
-        let inside = inner.shapes_for(inputs.iter().map(|&slot| &self.graph.shapes[slot][axes..]));
+        let inside = inner.shapes_for(inputs.iter().map(|&slot| &self.graph.slots[slot].built[axes..]));
         let inside = inside.map_err(|error| error.within(format!("model `{}`", inner.name)))?;
         if axes > 0 {
             refuse_state(inner)?;
@@ -448,33 +448,33 @@ impl<F: Scalar> Builder<F> {
             Some(known) => known,
             None => self.copy_layers(layer, network, each, &steps, identities)?,
         };
-        let first_layer = built.layers.start;
+        let first_layer = built.layers.start.number();
         // A mask of the timesteps is none of what stands in one: it passes the model by.
-        let outer: Vec<Option<usize>> = inputs.iter().map(|&slot| self.graph.masks[slot]).collect();
+        let outer: Vec<Option<SlotId>> = inputs.iter().map(|&slot| self.graph.slots[slot].mask).collect();
         if axes > 0 {
             for &slot in inputs {
-                self.graph.masks[slot] = None;
+                self.graph.slots[slot].mask = None;
             }
         }
-        let first_slot = self.graph.shapes.len();
-        let mut slots: Vec<usize> = inputs.to_vec();
+        let first_slot = SlotId::new(self.graph.slots.len());
+        let mut slots: Vec<SlotId> = inputs.to_vec();
         for node in inner.nodes.iter().skip(inner.inputs.len()) {
-            let inputs: Vec<usize> = node.inputs.iter().map(|input| slots[input.slot]).collect();
+            let inputs: Vec<SlotId> = node.inputs.iter().map(|input| slots[input.slot]).collect();
             for &slot in &inputs {
                 self.used[slot] = true;
             }
-            let shapes = inside.of[node.outputs.clone()].iter();
+            let shapes = inside.of[numbers(&node.outputs)].iter();
             let shapes: Vec<Vec<usize>> = shapes.map(|shape| [&steps[..], shape].concat()).collect();
-            let number = node.layer.map(|layer| first_layer + layer);
+            let number = node.layer.map(|layer| layer.after(first_layer));
             slots.extend(self.add_node(number, &inputs, &shapes));
         }
-        let outputs: Vec<usize> = inner.outputs.iter().map(|&slot| slots[slot]).collect();
+        let outputs: Vec<SlotId> = inner.outputs.iter().map(|&slot| slots[slot]).collect();
         if axes > 0 {
             for (&slot, &mask) in inputs.iter().zip(&outer) {
-                self.graph.masks[slot] = mask;
+                self.graph.slots[slot].mask = mask;
             }
             for (number, &slot) in outputs.iter().enumerate().filter(|(_, slot)| **slot >= first_slot) {
-                self.graph.masks[slot] = outer[0].filter(|_| number == 0);
+                self.graph.slots[slot].mask = outer[0].filter(|_| number == 0);
             }
         }
         Ok((built, outputs))
@@ -497,7 +497,7 @@ impl<F: Scalar> Builder<F> {
             None => self.unique_name(None, given)?,
         };
         let first_layer = self.graph.layers.len();
-        for (number, (entry, identity)) in inner.layers.iter().zip(&network.identities).enumerate() {
+        for ((number, entry), identity) in numbered::<LayerId, _>(&inner.layers).zip(&network.identities) {
             let identity = identities.map_or(*identity, |identities| identities[number]);
             let mut entry = entry.clone();
             entry.description.trainable = network.trains[number];
@@ -511,7 +511,7 @@ impl<F: Scalar> Builder<F> {
                 entry.output.iter_mut().for_each(|shape| *shape = [steps, shape].concat());
             }
             entry.shares = match entry.shares {
-                Some(owner) => Some(self.graph.owner(first_layer + owner)),
+                Some(owner) => Some(self.graph.owner(owner.after(first_layer))),
                 None => self.owners.get(&identity).copied(),
             };
             entry.specs = match entry.shares {
@@ -520,11 +520,11 @@ impl<F: Scalar> Builder<F> {
             };
             self.add_layer(entry, identity, false);
         }
-        Ok(Built { name: prefix, layers: first_layer..self.graph.layers.len() })
+        Ok(Built { name: prefix, layers: LayerId::new(first_layer)..LayerId::new(self.graph.layers.len()) })
     }
 
     /// Copies the parameters of a network's layer, and returns where they are.
-    fn copy_params(&mut self, network: &Network<F>, layer: usize) -> Range<usize> {
+    fn copy_params(&mut self, network: &Network<F>, layer: LayerId) -> Range<usize> {
         let first = self.graph.specs.len();
         for spec in network.graph.layer_specs(layer) {
             let start = self.graph.specs.last().map_or(0, |spec| spec.range.end);
@@ -542,7 +542,7 @@ impl<F: Scalar> Builder<F> {
 
     /// Where the parameters of `owner` are, which a network's layer is to share. New ones take the values of the
     /// network's.
-    fn take_over(&mut self, owner: usize, network: &Network<F>, layer: usize, name: &str) -> Result<Range<usize>> {
+    fn take_over(&mut self, owner: LayerId, network: &Network<F>, layer: LayerId, name: &str) -> Result<Range<usize>> {
         let specs = network.graph.layer_specs(layer);
         for (own, spec) in self.graph.layer_specs(owner).iter().zip(specs) {
             if own.shape != spec.shape {
@@ -577,14 +577,16 @@ impl<F: Scalar> Builder<F> {
             .iter()
             .map(|&slot| self.graph.layer_before(slot).unwrap_or_else(|| "input".into()))
             .collect();
-        self.graph.axes = self.graph.shapes.iter().cloned().map(Shape::from).collect();
         let graph = &self.graph;
-        let mask_len = |node: &Node, slot: usize| match graph.layer(node) {
-            Some(layer) if graph.masks[slot] == Some(slot) => mask_len(&*layer.operation, &graph.shapes[slot]),
+        let mask_len = |node: &Node, slot: SlotId| match graph.layer(node) {
+            Some(layer) if graph.slots[slot].mask == Some(slot) => {
+                mask_len(&*layer.operation, &graph.slots[slot].built)
+            }
             _ => 0,
         };
-        let mask_lens = graph.nodes.iter().flat_map(|node| node.outputs.clone().map(move |slot| mask_len(node, slot)));
-        let shapes = Shapes { of: graph.shapes.clone(), mask_lens: mask_lens.collect() };
+        let mask_lens = graph.nodes.iter().flat_map(|node| each(&node.outputs).map(move |slot| mask_len(node, slot)));
+        let of = graph.slots.iter().map(|slot| slot.built.clone()).collect();
+        let shapes = Shapes { of, mask_lens: mask_lens.collect() };
         self.graph.known = Arc::new(KnownShapes::fixed(shapes));
         Ok(self)
     }

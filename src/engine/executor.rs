@@ -13,6 +13,7 @@ use super::partial::{Partial, ShardGradients};
 use super::plan::{Plan, Plans, Seam, Wanted};
 use super::shapes::Shapes;
 use super::shard::{Run, Shard, coupled};
+use crate::ids::{Id, NodeId};
 use crate::layers::{Feeds, GradState, Mode};
 use crate::{Error, Result, Scalar, Tensor, View, ViewMut, memory, parallel};
 
@@ -406,8 +407,8 @@ fn forward<F: Scalar, W: Work<F>>(
     let seams = &run.plan.seams;
     totals.clear();
     for part in 0..=seams.len() {
-        let start = if part == 0 { 0 } else { seams[part - 1].node };
-        let end = seams.get(part).map_or(run.graph.nodes.len(), |seam| seam.node);
+        let start = if part == 0 { NodeId::new(0) } else { seams[part - 1].node };
+        let end = seams.get(part).map_or(run.graph.end(), |seam| seam.node);
         let sums: &[F] = totals;
         parallel::for_each(lanes, &|Lane { shard, own }| {
             if part == 0 {
@@ -481,8 +482,8 @@ fn backward_part<F: Scalar>(shard: &mut Shard<F>, run: &Run<'_, F>, part: usize,
     if part == seams.len() {
         shard.start_backward(run);
     }
-    let end = seams.get(part).map_or(run.graph.nodes.len(), |seam| seam.node + 1);
-    let start = if part == 0 { 0 } else { seams[part - 1].node + 1 };
+    let end = seams.get(part).map_or(run.graph.end(), |seam| seam.node.next());
+    let start = if part == 0 { NodeId::new(0) } else { seams[part - 1].node.next() };
     shard.backward(run, start..end, fed, totals);
     if part > 0 {
         shard.backward_sums(run, seams[part - 1], fed);

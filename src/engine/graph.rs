@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::operation::Operation;
 use super::shapes::KnownShapes;
+use crate::ids::{Id, LayerId, NodeId, SlotId, first};
 use crate::layers::{Description, Facts, InputSlot, ParamSpec};
 use crate::tensor::Shape;
 use crate::{Error, Result, Scalar};
@@ -22,7 +23,7 @@ pub(crate) struct LayerEntry<F: Scalar> {
     /// Which of the graph's parameters it has.
     pub specs: Range<usize>,
     /// The earlier layer whose parameters these are, if it shares them.
-    pub shares: Option<usize>,
+    pub shares: Option<LayerId>,
     /// The shape of its (first) output, for the summary.
     pub output: Vec<Vec<usize>>,
 }
@@ -30,10 +31,9 @@ pub(crate) struct LayerEntry<F: Scalar> {
 /// One call of a layer, or an input of the model (which has no layer).
 #[derive(Clone)]
 pub(crate) struct Node {
-    pub layer: Option<usize>,
+    pub layer: Option<LayerId>,
     pub inputs: Vec<InputSlot>,
-    /// Its outputs' numbers, counted over the graph.
-    pub outputs: Range<usize>,
+    pub outputs: Range<SlotId>,
     /// A number of its own, for random numbers.
     pub key: u64,
 }
@@ -46,29 +46,48 @@ pub(crate) struct Graph<F: Scalar> {
     pub nodes: Vec<Node>,
     pub layers: Vec<LayerEntry<F>>,
     pub specs: Vec<ParamSpec>,
-    /// Each output's shape without the batch axis, as it was built: open axes have a probing size.
-    pub(super) shapes: Vec<Vec<usize>>,
-    /// The same with its open axes.
-    pub axes: Vec<Shape>,
+    /// The outputs of all nodes.
+    pub slots: Vec<Slot>,
     /// What runs goes by these.
     pub(super) known: Arc<KnownShapes>,
-    /// In whose memory an output's values lie, in training.
-    pub memory: Vec<usize>,
-    /// The same outside training, where layers such as dropout are passed over too.
-    pub memory_inference: Vec<usize>,
-    /// For each output, the output that its mask belongs to.
-    pub masks: Vec<Option<usize>>,
     pub inputs: Vec<InputEntry>,
-    /// The numbers of the model's outputs.
-    pub outputs: Vec<usize>,
+    /// The outputs of the model.
+    pub outputs: Vec<SlotId>,
     /// The names of the layers that the outputs come from.
     pub output_names: Vec<String>,
-    /// What each entry of the recipe is called here.
-    pub entry_names: Vec<String>,
-    /// The layers that each entry calls: one, or those of a model; none of an input.
-    pub entry_layers: Vec<Range<usize>>,
-    /// The numbers of each entry's outputs.
-    pub entry_outputs: Vec<Vec<usize>>,
+    /// What each entry of the recipe has become.
+    pub entries: Vec<BuiltEntry>,
+}
+
+/// An output of a node.
+#[derive(Clone, Debug)]
+pub(crate) struct Slot {
+    /// Its shape without the batch axis, as it was built: open axes have a probing size.
+    pub(super) built: Vec<usize>,
+    /// The same with its open axes.
+    pub shape: Shape,
+    /// In whose memory its values lie, in training: another's, if it is a reshape of it.
+    pub memory: SlotId,
+    /// The same outside training, where layers such as dropout are passed over too.
+    pub memory_inference: SlotId,
+    /// The output that its mask belongs to.
+    pub mask: Option<SlotId>,
+}
+
+impl Slot {
+    /// In whose memory its values lie.
+    pub fn memory_in(&self, training: bool) -> SlotId {
+        if training { self.memory } else { self.memory_inference }
+    }
+}
+
+/// What an entry of a recipe has become.
+#[derive(Clone, Debug)]
+pub(crate) struct BuiltEntry {
+    pub name: String,
+    /// The layers that it calls: one, or those of a model; none of an input.
+    pub layers: Range<LayerId>,
+    pub outputs: Vec<SlotId>,
 }
 
 /// An input of a model.
@@ -93,7 +112,7 @@ impl<F: Scalar> Graph<F> {
 
     /// The states that go from batch to batch, with their paths.
     pub fn states(&self) -> impl Iterator<Item = (String, &ParamSpec)> {
-        let stateful = (0..self.layers.len()).filter(|&layer| self.layers[layer].operation.carries_state());
+        let stateful = self.layer_ids().filter(|&layer| self.layers[layer].operation.carries_state());
         let states = stateful.flat_map(move |layer| self.own_specs(layer).iter().map(move |spec| (layer, spec)));
         states.filter(|(_, spec)| !spec.learned).map(move |(layer, spec)| (self.param_path(layer, spec), spec))
     }
@@ -103,42 +122,56 @@ impl<F: Scalar> Graph<F> {
         node.layer.map(|layer| &self.layers[layer])
     }
 
+    /// The numbers of the layers, in order.
+    pub fn layer_ids(&self) -> impl DoubleEndedIterator<Item = LayerId> + use<F> {
+        first(self.layers.len())
+    }
+
+    /// The numbers of the outputs of all nodes, in running order.
+    pub fn slot_ids(&self) -> impl DoubleEndedIterator<Item = SlotId> + use<F> {
+        first(self.slots.len())
+    }
+
+    /// The end of the nodes.
+    pub fn end(&self) -> NodeId {
+        NodeId::new(self.nodes.len())
+    }
+
     /// The node that makes an output.
-    pub fn node_of(&self, slot: usize) -> &Node {
+    pub fn node_of(&self, slot: SlotId) -> &Node {
         &self.nodes[self.nodes.partition_point(|node| node.outputs.end <= slot)]
     }
 
     /// The layer called `name`.
-    pub fn find_layer(&self, name: &str) -> Result<usize> {
-        self.layers
-            .iter()
-            .position(|layer| layer.name == name)
+    pub fn find_layer(&self, name: &str) -> Result<LayerId> {
+        self.layer_ids()
+            .find(|&layer| self.layers[layer].name == name)
             .ok_or_else(|| Error::unknown("layer", name, self.layers.iter().map(|layer| layer.name.clone())))
     }
 
     /// The parameters of a layer.
-    pub fn layer_specs(&self, layer: usize) -> &[ParamSpec] {
+    pub fn layer_specs(&self, layer: LayerId) -> &[ParamSpec] {
         &self.specs[self.layers[layer].specs.clone()]
     }
 
     /// The layer that has a layer's parameters first: itself, or the one that it shares them with.
-    pub fn owner(&self, layer: usize) -> usize {
+    pub fn owner(&self, layer: LayerId) -> LayerId {
         self.layers[layer].shares.unwrap_or(layer)
     }
 
     /// The parameters that a layer has first, and shares with nobody before it. Over all layers, each parameter once.
-    pub fn own_specs(&self, layer: usize) -> &[ParamSpec] {
+    pub fn own_specs(&self, layer: LayerId) -> &[ParamSpec] {
         if self.layers[layer].shares.is_some() { &[] } else { self.layer_specs(layer) }
     }
 
     /// A parameter's path: `dense_1/kernel`.
-    pub fn param_path(&self, layer: usize, spec: &ParamSpec) -> String {
+    pub fn param_path(&self, layer: LayerId, spec: &ParamSpec) -> String {
         format!("{}/{}", self.layers[layer].name, spec.name)
     }
 
     /// Every parameter with its path, in order.
     pub fn param_paths(&self) -> impl Iterator<Item = (String, &ParamSpec)> {
-        (0..self.layers.len())
+        self.layer_ids()
             .flat_map(move |layer| self.own_specs(layer).iter().map(move |spec| (self.param_path(layer, spec), spec)))
     }
 }

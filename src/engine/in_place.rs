@@ -3,25 +3,26 @@
 use super::graph::{Graph, Node};
 use super::shapes::Shapes;
 use crate::Scalar;
+use crate::ids::{SlotId, each};
 
 /// Where values lie.
 pub(super) struct Places {
     /// In whose memory each output lies.
-    pub memory: Vec<usize>,
+    pub memory: Vec<SlotId>,
     /// For each node, which of its inputs its output is written over.
     pub over: Vec<Option<usize>>,
 }
 
 impl Places {
     /// With every output apart, but for reshapes: `memory` says of which.
-    pub fn apart<F: Scalar>(graph: &Graph<F>, _: &Shapes, memory: &[usize]) -> Self {
+    pub fn apart<F: Scalar>(graph: &Graph<F>, _: &Shapes, memory: &[SlotId]) -> Self {
         Self { memory: memory.to_vec(), over: vec![None; graph.nodes.len()] }
     }
 
     /// Walks the graph in running order; `reshapes` says which outputs are others in another shape. A memory may be
     /// overwritten when all that lies in it, an output and its reshapes, has been read for the last time: by its one
     /// consumer, the layer that writes over it or a reshape of it.
-    pub fn of<F: Scalar>(graph: &Graph<F>, shapes: &Shapes, reshapes: &[usize]) -> Self {
+    pub fn of<F: Scalar>(graph: &Graph<F>, shapes: &Shapes, reshapes: &[SlotId]) -> Self {
         let count = shapes.of.len();
         let mut uses = vec![0; count];
         let taken = graph.nodes.iter().flat_map(|node| &node.inputs).map(|input| input.slot);
@@ -29,17 +30,17 @@ impl Places {
         let given = graph.outputs.iter().flat_map(|&slot| [slot, slot]);
         taken.chain(given).for_each(|slot| uses[slot] += 1);
 
-        let mut memory: Vec<usize> = (0..count).collect();
+        let mut memory: Vec<SlotId> = graph.slot_ids().collect();
         let mut over = vec![None; graph.nodes.len()];
         // Whether what lies in a memory has to stay there.
         let mut stays = vec![true; count];
         for (node, over) in graph.nodes.iter().zip(&mut over) {
-            let is_reshape = node.outputs.clone().any(|slot| reshapes[slot] != slot);
+            let is_reshape = each(&node.outputs).any(|slot| reshapes[slot] != slot);
             *over = (0..node.inputs.len()).filter(|_| !is_reshape).find(|&i| {
                 let place = memory[node.inputs[i].slot];
                 !stays[place] && may_overwrite(graph, shapes, node, i) && shapes.of[place] == shape_of(shapes, node)
             });
-            for slot in node.outputs.clone() {
+            for slot in each(&node.outputs) {
                 let reshape_of = reshapes[slot];
                 let read_again = uses[slot] != 1 || is_read_backward(graph, node, reshape_of != slot);
                 memory[slot] = match *over {
@@ -65,9 +66,9 @@ fn may_overwrite<F: Scalar>(graph: &Graph<F>, shapes: &Shapes, node: &Node, over
     let Some(layer) = graph.layer(node) else { return false };
     let operation = &layer.operation;
     operation.in_place().is_some_and(|it| it.may_overwrite(over, node.inputs.len()))
-        && node.outputs.len() == 1
+        && each(&node.outputs).len() == 1
         && layer.specs.is_empty()
-        && graph.masks[node.outputs.start] != Some(node.outputs.start)
+        && graph.slots[node.outputs.start].mask != Some(node.outputs.start)
         && operation.checks_values().is_none()
         && layer.description.activity_regularizer.is_none()
         && shapes.of[node.inputs[over].slot] == *shape_of(shapes, node)
@@ -89,7 +90,8 @@ mod tests {
     fn written_over(inputs: &[&Symbol<f32>], outputs: &[&Symbol<f32>]) -> Vec<(String, usize)> {
         let model = ModelBuilder::new(inputs.iter().copied(), outputs.iter().copied()).build().expect("it builds");
         let shapes = model.graph.shapes_for(std::iter::empty()).expect("fixed");
-        let over = Places::of(&model.graph, &shapes, &model.graph.memory).over;
+        let reshapes: Vec<_> = model.graph.slots.iter().map(|slot| slot.memory).collect();
+        let over = Places::of(&model.graph, &shapes, &reshapes).over;
         let name = |number: usize| model.graph.layer(&model.graph.nodes[number]).expect("a layer").name.clone();
         over.iter().enumerate().filter_map(|(number, over)| over.map(|over| (name(number), over))).collect()
     }

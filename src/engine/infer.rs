@@ -9,6 +9,7 @@ use super::build_layer::{build_layer, name_layer};
 use super::graph::{Graph, LayerEntry};
 use super::operation::Operation;
 use super::shapes::{MOST_KEPT, Shapes};
+use crate::ids::{SlotId, each};
 use crate::layers::{ParamBuilder, ParamSpec};
 use crate::tensor::Shape;
 use crate::{Error, Result, Scalar};
@@ -33,7 +34,7 @@ pub(super) fn probe<F: Scalar>(build: impl Fn(usize) -> Result<Graph<F>>) -> Res
             let graph = build(size).map_err(taken_as(size))?;
             let inputs = graph.inputs.iter().map(|input| input.shape.at(other)).collect();
             let others = graph.infer(inputs).map_err(taken_as(other))?;
-            let axes = graph.shapes.iter().zip(&others.of).map(|(a, b)| Shape::of_two(a, b)).collect();
+            let axes = graph.slots.iter().zip(&others.of).map(|(a, b)| Shape::of_two(&a.built, b)).collect();
             Ok(Probed { size, axes })
         };
         match at_both() {
@@ -64,8 +65,8 @@ impl<F: Scalar> Graph<F> {
     }
 
     /// The shape of an output as it was built: open axes have a probing size.
-    pub fn built_shape(&self, slot: usize) -> &[usize] {
-        &self.shapes[slot]
+    pub fn built_shape(&self, slot: SlotId) -> &[usize] {
+        &self.slots[slot].built
     }
 
     /// The shapes of all outputs, if no axis of an input is open.
@@ -113,14 +114,14 @@ impl<F: Scalar> Graph<F> {
         for node in &self.nodes {
             let Some(layer) = self.layer(node) else { continue };
             let given: Vec<&[usize]> = node.inputs.iter().map(|input| &shapes.of[input.slot][..]).collect();
-            let built: Vec<&[usize]> = node.inputs.iter().map(|input| &self.shapes[input.slot][..]).collect();
+            let built: Vec<&[usize]> = node.inputs.iter().map(|input| &self.slots[input.slot].built[..]).collect();
             let after = || match node.inputs[..] {
                 [ref input] => self.layer_before(input.slot),
                 _ => None,
             };
             let outputs = self.outputs_of(layer, &given, &built).map_err(|error| name_layer(layer, after(), error))?;
-            for (slot, shape) in node.outputs.clone().zip(outputs) {
-                let own_mask = self.masks[slot] == Some(slot);
+            for (slot, shape) in each(&node.outputs).zip(outputs) {
+                let own_mask = self.slots[slot].mask == Some(slot);
                 shapes.mask_lens.push(if own_mask { mask_len(&*layer.operation, &shape) } else { 0 });
                 shapes.of.push(shape);
             }
@@ -148,7 +149,7 @@ impl<F: Scalar> Graph<F> {
     }
 
     /// The name of the layer that an output comes from.
-    pub fn layer_before(&self, slot: usize) -> Option<String> {
+    pub fn layer_before(&self, slot: SlotId) -> Option<String> {
         self.layer(self.node_of(slot)).map(|layer| layer.name.clone())
     }
 }

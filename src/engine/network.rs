@@ -7,6 +7,7 @@ use ndarray::ArrayD;
 use super::exchange::Exchange;
 use super::graph::Graph;
 use super::identity::Identity;
+use crate::ids::numbered;
 use crate::kernels::aligned::Aligned;
 use crate::parallel::Threads;
 use crate::tensor::{Shape, to_array};
@@ -66,7 +67,7 @@ impl<F: Scalar> Network<F> {
     /// # Panics
     /// If the model has fewer outputs.
     pub fn output_axes(&self, i: usize) -> &Shape {
-        &self.graph.axes[self.graph.outputs[i]]
+        &self.graph.slots[self.graph.outputs[i]].shape
     }
 
     /// The shapes of one row of every output, for rows of inputs of these shapes.
@@ -145,8 +146,7 @@ impl<F: Scalar> Network<F> {
     fn find_weight(&self, path: &str) -> Result<&crate::layers::ParamSpec> {
         // Layers that share parameters: the path of each will do.
         let graph = &self.graph;
-        let mut all =
-            (0..graph.layers.len()).flat_map(|layer| graph.layer_specs(layer).iter().map(move |s| (layer, s)));
+        let mut all = graph.layer_ids().flat_map(|layer| graph.layer_specs(layer).iter().map(move |s| (layer, s)));
         all.find(|(layer, spec)| graph.param_path(*layer, spec) == path)
             .map(|(_, spec)| spec)
             .ok_or_else(|| Error::unknown("parameter", path, self.graph.param_paths().map(|(path, _)| path)))
@@ -161,13 +161,13 @@ impl<F: Scalar> Network<F> {
         let within = format!("{layer}/");
         let graph = self.graph.clone();
         let mut meant = vec![false; graph.layers.len()];
-        for (number, entry) in graph.layers.iter().enumerate() {
+        for (number, entry) in numbered(&graph.layers) {
             meant[graph.owner(number)] |= entry.name == layer || entry.name.starts_with(&within);
         }
         if !meant.contains(&true) {
             return graph.find_layer(layer).map(|_| ());
         }
-        for (number, trains) in self.trains.iter_mut().enumerate() {
+        for (number, trains) in graph.layer_ids().zip(&mut self.trains) {
             if meant[graph.owner(number)] {
                 *trains = trainable;
             }

@@ -10,6 +10,7 @@ use super::executor::{Executor, Work, foreign_pass};
 use super::network::Network;
 use super::plan::Wanted;
 use super::shard::Shard;
+use crate::ids::{first, numbered};
 use crate::kernels::aligned::Aligned;
 use crate::kernels::elementwise;
 use crate::layers::{Feeds, Mode, ParamSpec};
@@ -225,7 +226,7 @@ impl<F: Scalar> Network<F> {
         if wanted.inputs {
             let plan = pass.executor.run(self).plan;
             pass.input_grads.resize_with(self.graph.inputs.len(), Tensor::default);
-            for (slot, grad) in pass.input_grads.iter_mut().enumerate() {
+            for (slot, grad) in first(pass.input_grads.len()).zip(&mut pass.input_grads) {
                 gather(grad, &pass.executor, |shard| shard.grad(plan, slot));
             }
         }
@@ -279,7 +280,7 @@ impl<F: Scalar> Network<F> {
     }
 
     fn for_each_penalty(&self, mut visit: impl FnMut(&Regularizer, &ParamSpec)) {
-        for (layer, _) in self.trains.iter().enumerate().filter(|(_, trains)| **trains) {
+        for (layer, _) in numbered(&self.trains).filter(|(_, trains)| **trains) {
             for spec in self.graph.own_specs(layer) {
                 if let Some(regularizer) = &spec.regularizer {
                     visit(regularizer, spec);

@@ -6,6 +6,7 @@ use super::graph::{Graph, Node};
 use super::in_place::Places;
 use super::shapes::{MOST_KEPT, Shapes};
 use crate::Scalar;
+use crate::ids::{LayerId, NodeId, SlotId, each, first, numbered, numbers};
 use crate::layers::{Coupling, InputSlot};
 use crate::memory::bytes_of;
 
@@ -15,13 +16,13 @@ pub(crate) struct Plan {
     /// The shapes of all outputs.
     pub shapes: Arc<Shapes>,
     /// In whose memory each output lies.
-    pub memory: Vec<usize>,
+    pub memory: Vec<SlotId>,
     /// For each node: whether its backward pass runs, and what to do with its inputs' gradients.
     pub nodes: Vec<NodePlan>,
     /// Outputs whose gradient has a memory of its own.
     pub has_grad: Vec<bool>,
     /// Gradients that must be zeros because nothing writes them.
-    pub zeros: Vec<usize>,
+    pub zeros: Vec<SlotId>,
     /// For each output of the model that brings a gradient: whether it adds to one already brought.
     pub output_gradients: Vec<OutputGradient>,
     /// Where the shards of a batch meet, in running order (training only).
@@ -64,8 +65,8 @@ pub(crate) struct NodePlan {
 pub(crate) struct OutputGradient {
     /// Which of the model's outputs it is.
     pub output: usize,
-    /// Its number in the graph.
-    pub slot: usize,
+    /// The same in the graph.
+    pub slot: SlotId,
     /// Whether another model output in the same memory has brought its gradient before.
     pub adds: bool,
 }
@@ -73,7 +74,7 @@ pub(crate) struct OutputGradient {
 /// A node where the shards of a batch meet.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seam {
-    pub node: usize,
+    pub node: NodeId,
     /// How many sums they exchange there.
     pub sums: Coupling,
 }
@@ -89,11 +90,11 @@ impl Plan {
         wanted: Wanted,
         fused: &[bool],
     ) -> Self {
-        let memory = if training { &graph.memory } else { &graph.memory_inference };
+        let reshapes: Vec<SlotId> = graph.slots.iter().map(|slot| slot.memory_in(training)).collect();
         let places = if wanted.every_output { Places::apart } else { Places::of };
-        let Places { memory, over } = places(graph, &shapes, memory);
+        let Places { memory, over } = places(graph, &shapes, &reshapes);
         let count = shapes.of.len();
-        let trained = |layer: Option<usize>| layer.is_some_and(|layer| trains[layer]);
+        let trained = |layer: Option<LayerId>| layer.is_some_and(|layer| trains[layer]);
         // Forwards: a gradient is needed where something upstream is trained or wanted.
         let mut needed = vec![false; count];
         for node in &graph.nodes {
@@ -105,10 +106,10 @@ impl Plan {
                 }
             };
             let upstream = node.inputs.iter().any(|input| needed[input.slot]);
-            needed[node.outputs.clone()].fill(here || upstream);
+            needed[numbers(&node.outputs)].fill(here || upstream);
         }
         let mut has_grad = vec![false; count];
-        for slot in 0..count {
+        for slot in graph.slot_ids() {
             has_grad[memory[slot]] |= needed[slot];
         }
         // Backwards: the first to write a gradient overwrites, later ones add.
@@ -127,10 +128,10 @@ impl Plan {
         let mut nodes: Vec<NodePlan> = Vec::with_capacity(graph.nodes.len());
         let mut zeros = Vec::new();
         for (node, over) in graph.nodes.iter().zip(over).rev() {
-            let owns_memory = node.outputs.clone().all(|slot| memory[slot] == slot);
+            let owns_memory = each(&node.outputs).all(|slot| memory[slot] == slot);
             let runs = node.layer.is_some() && (owns_memory || over.is_some()) && needed[node.outputs.start];
             if runs {
-                for place in node.outputs.clone().map(|slot| memory[slot]) {
+                for place in each(&node.outputs).map(|slot| memory[slot]) {
                     if !std::mem::replace(&mut written[place], true) {
                         zeros.push(place);
                     }
@@ -154,16 +155,16 @@ impl Plan {
         }
         nodes.reverse();
         // An input that nothing differentiable uses has gradient zero.
-        zeros.extend((0..graph.inputs.len()).filter(|&slot| has_grad[slot] && !written[slot]));
-        let seam = |(number, node): (usize, &Node)| {
+        zeros.extend(first(graph.inputs.len()).filter(|&slot: &SlotId| has_grad[slot] && !written[slot]));
+        let seam = |(number, node): (NodeId, &Node)| {
             let coupled = graph.layer(node).filter(|_| training && trained(node.layer))?.operation.coupled()?;
             let shapes: Vec<&[usize]> = node.inputs.iter().map(|input| &shapes.of[input.slot][..]).collect();
             Some(Seam { node: number, sums: coupled.sums(&shapes) })
         };
-        let seams = graph.nodes.iter().enumerate().filter_map(seam).collect();
-        let values = |slot: usize| bytes_of::<u8>(&shapes.of[slot]);
-        let kept = (graph.inputs.len()..count).filter(|&slot| memory[slot] == slot).map(values);
-        let row_values = kept.chain((0..count).filter(|&slot| has_grad[slot]).map(values));
+        let seams = numbered(&graph.nodes).filter_map(seam).collect();
+        let values = |slot: SlotId| bytes_of::<u8>(&shapes.of[slot]);
+        let kept = graph.slot_ids().skip(graph.inputs.len()).filter(|&slot| memory[slot] == slot).map(values);
+        let row_values = kept.chain(graph.slot_ids().filter(|&slot| has_grad[slot]).map(values));
         let row_values = row_values.fold(0u128, u128::saturating_add);
         Self { shapes, memory, nodes, has_grad, zeros, output_gradients, seams, row_values }
     }

@@ -13,6 +13,7 @@ use super::network::Network;
 use super::plan::Wanted;
 use super::shapes::Shapes;
 use super::shard::Run;
+use crate::ids::{Id, NodeId, SlotId, each, first};
 use crate::kernels::aligned::Aligned;
 use crate::layers::Feeds;
 use crate::tensor::inputs::{ArrayInput, IntoInputs};
@@ -33,12 +34,12 @@ const PIECES: usize = 64;
 
 /// How many rows go through a graph together.
 fn rows_a_piece<F: Scalar>(graph: &Graph<F>, shapes: &Shapes) -> usize {
-    let len = |slot: usize| volume(&shapes.of[slot]);
+    let len = |slot: SlotId| volume(&shapes.of[slot]);
     let values = |node: &Node| -> usize {
-        node.inputs.iter().map(|input| len(input.slot)).chain(node.outputs.clone().map(len)).sum()
+        node.inputs.iter().map(|input| len(input.slot)).chain(each(&node.outputs).map(len)).sum()
     };
     let most = graph.nodes.iter().map(values).max().unwrap_or(0);
-    let all: usize = (0..shapes.of.len()).map(len).sum();
+    let all: usize = graph.slot_ids().map(len).sum();
     let fewest = (MOST_VALUES / all.max(1)).clamp(1, FEWEST_ROWS);
     (CACHED_VALUES / most.max(1)).clamp(fewest, MOST_ROWS)
 }
@@ -108,7 +109,7 @@ impl<F: Scalar> Network<F> {
                 let node = self.graph.nodes.iter().find(|node| node.layer == Some(layer));
                 Ok(node.expect("every layer is called").outputs.start)
             })
-            .collect::<Result<Vec<usize>>>()?;
+            .collect::<Result<Vec<SlotId>>>()?;
         predict_rows(self, slots, &inputs, rows)
     }
 
@@ -124,7 +125,7 @@ impl<F: Scalar> Network<F> {
 /// What lies in `slots` for every row of checked inputs.
 fn predict_rows<F: Scalar>(
     model: &Network<F>,
-    slots: Vec<usize>,
+    slots: Vec<SlotId>,
     inputs: &[ArrayInput<'_, F>],
     rows: usize,
 ) -> Result<Vec<ArrayD<F>>> {
@@ -161,7 +162,7 @@ fn predict_rows<F: Scalar>(
 }
 
 /// What brings the values in `slots`.
-fn executor_of<F: Scalar>(network: &Network<F>, slots: &[usize]) -> Executor<F, Vec<Tensor<F>>> {
+fn executor_of<F: Scalar>(network: &Network<F>, slots: &[SlotId]) -> Executor<F, Vec<Tensor<F>>> {
     let outputs = &network.graph.outputs;
     let wanted = Wanted { parameters: false, inputs: false, every_output: slots != outputs };
     Executor::new(network, wanted, vec![false; outputs.len()])
@@ -208,7 +209,7 @@ impl<F: Scalar> Clone for Holder<'_, F> {
 /// ```
 pub struct Predictor<'m, F: Scalar> {
     holder: Holder<'m, F>,
-    slots: Vec<usize>,
+    slots: Vec<SlotId>,
     executor: Executor<F, Vec<Tensor<F>>>,
     workers: usize,
     /// How many of the workers the last run used.
@@ -255,7 +256,7 @@ impl<F: Scalar> Clone for Predictor<'_, F> {
 }
 
 impl<'m, F: Scalar> Predictor<'m, F> {
-    fn new(holder: Holder<'m, F>, slots: Vec<usize>, most_rows: usize, shapes: Option<Arc<Shapes>>) -> Self {
+    fn new(holder: Holder<'m, F>, slots: Vec<SlotId>, most_rows: usize, shapes: Option<Arc<Shapes>>) -> Self {
         let network = holder.network();
         let executor = executor_of(network, &slots);
         let carried = network.graph.carries_state().then(|| network.params.clone());
@@ -302,10 +303,10 @@ impl<'m, F: Scalar> Predictor<'m, F> {
         const SLOT: u128 = 256;
         let graph = &self.holder.network().graph;
         let rows = self.most_rows.min(self.piece_rows);
-        let of = |rows: usize, slot: usize| memory::bytes_of::<F>(&[&[rows], &shapes.of[slot][..]].concat());
-        let a_worker = self.executor.planned_bytes(rows).saturating_add(SLOT * graph.axes.len() as u128);
+        let of = |rows: usize, slot: SlotId| memory::bytes_of::<F>(&[&[rows], &shapes.of[slot][..]].concat());
+        let a_worker = self.executor.planned_bytes(rows).saturating_add(SLOT * graph.slots.len() as u128);
         let outputs = self.slots.iter().map(|&slot| of(self.most_rows, slot));
-        let inputs = (0..graph.inputs.len()).map(|slot| of(rows, slot));
+        let inputs = first(graph.inputs.len()).map(|slot| of(rows, slot));
         let all = outputs.chain(inputs).chain([a_worker.saturating_mul(self.workers as u128)]);
         all.fold(0u128, u128::saturating_add)
     }
@@ -444,7 +445,7 @@ impl<'m, F: Scalar> Predictor<'m, F> {
             shard.set_rows(&run, 0..rows);
         }
         self.runs = true;
-        shard.forward(&run, 0..run.graph.nodes.len(), Feeds::Batch(feeds), &[]);
+        shard.forward(&run, NodeId::new(0)..run.graph.end(), Feeds::Batch(feeds), &[]);
         self.runs = false;
         if let Some(error) = shard.refusal(run.graph, None) {
             return Err(error);
@@ -558,7 +559,7 @@ impl<F: Scalar> std::fmt::Debug for Predictor<'_, F> {
 fn run_pieces<F: Scalar>(
     worker: &mut Lane<F, Vec<Tensor<F>>>,
     run: &Run<'_, F>,
-    slots: &[usize],
+    slots: &[SlotId],
     feeds: &[&[F]],
     rows: Range<usize>,
     at_a_time: usize,
@@ -571,7 +572,7 @@ fn run_pieces<F: Scalar>(
     for piece in 0..pieces {
         let within = shard_rows(rows.len(), piece, pieces);
         shard.set_rows(run, rows.start + within.start..rows.start + within.end);
-        shard.forward(run, 0..run.graph.nodes.len(), Feeds::Batch(feeds), &[]);
+        shard.forward(run, NodeId::new(0)..run.graph.end(), Feeds::Batch(feeds), &[]);
         if shard.has_refused() {
             return;
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::network::Network;
 use super::operation::{Joining, Operation, Single};
 use crate::Scalar;
+use crate::ids::EntryId;
 use crate::layers::{Layer, MultiLayer};
 use crate::tensor::Shape;
 
@@ -14,13 +15,13 @@ pub(crate) struct Recipe<F: Scalar> {
     pub seed: u64,
     pub entries: Vec<Entry<F>>,
     /// The outputs: which entry, and which of its outputs.
-    pub outputs: Vec<(usize, usize)>,
+    pub outputs: Vec<(EntryId, usize)>,
 }
 
 /// An input, or a call of a layer on outputs of earlier entries.
 pub(crate) enum Entry<F: Scalar> {
     Input { name: Option<String>, shape: Shape, batch: Option<usize> },
-    Call { layer: AnyLayer<F>, inputs: Vec<(usize, usize)> },
+    Call { layer: AnyLayer<F>, inputs: Vec<(EntryId, usize)> },
 }
 
 /// A layer of any type, or a whole model, as a model holds it. Clones are the same layer, with the same parameters.

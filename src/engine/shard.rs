@@ -7,6 +7,7 @@ use super::graph::{Graph, Node};
 use super::operation::{AnyCache, Coupled};
 use super::plan::{OutputGradient, Plan, Seam};
 use super::shapes::Shapes;
+use crate::ids::{Id, LayerId, NodeId, SlotId, each, numbered, numbers};
 use crate::kernels::aligned::Aligned;
 use crate::kernels::elementwise;
 use crate::layers::{
@@ -49,13 +50,13 @@ pub(crate) struct Shard<F> {
     pub sums: Vec<F>,
     scratch: Aligned<F>,
     /// The first value of the last forward pass that a layer refused, and which layer.
-    refused: Option<(usize, BadValue)>,
+    refused: Option<(LayerId, BadValue)>,
 }
 
 impl<F: Scalar> Shard<F> {
     pub fn new(number: usize, graph: &Graph<F>) -> Self {
         let tensors = |count| (0..count).map(|_| Tensor::default()).collect();
-        let count = graph.axes.len();
+        let count = graph.slots.len();
         Self {
             number,
             rows: 0..0,
@@ -80,15 +81,15 @@ impl<F: Scalar> Shard<F> {
         }
         let memory = &run.plan.memory;
         let inputs = run.graph.inputs.len();
-        for (slot, value) in self.values.iter_mut().enumerate() {
-            if slot >= inputs && memory[slot] == slot {
+        for (slot, value) in run.graph.slot_ids().zip(&mut self.values) {
+            if slot.number() >= inputs && memory[slot] == slot {
                 value.set_rows(rows.len());
             } else {
                 value.set_rows_without_memory(rows.len());
             }
         }
-        for (slot, mask) in self.masks.iter_mut().enumerate() {
-            mask.resize(rows.len() * run.plan.shapes.mask_lens[slot], true);
+        for (mask, len) in self.masks.iter_mut().zip(&run.plan.shapes.mask_lens) {
+            mask.resize(rows.len() * len, true);
         }
         self.rows = rows;
         self.refused = None;
@@ -164,19 +165,19 @@ impl<F: Scalar> Shard<F> {
     }
 
     /// The values of an output.
-    pub fn value<'a>(&'a self, run: &Run<'a, F>, slot: usize, feeds: Feeds<'a, F>) -> View<'a, F> {
+    pub fn value<'a>(&'a self, run: &Run<'a, F>, slot: SlotId, feeds: Feeds<'a, F>) -> View<'a, F> {
         let values =
             Values { outputs: &self.values, memory: &run.plan.memory, masks: &self.masks, feeds, rows: &self.rows };
         values.view(slot)
     }
 
     /// The mask beside an output.
-    pub fn mask(&self, graph: &Graph<F>, slot: usize) -> Option<&[bool]> {
-        graph.masks[slot].map(|owner| self.masks[owner].as_slice())
+    pub fn mask(&self, graph: &Graph<F>, slot: SlotId) -> Option<&[bool]> {
+        graph.slots[slot].mask.map(|owner| self.masks[owner].as_slice())
     }
 
     /// The gradient of an output.
-    pub fn grad(&self, plan: &Plan, slot: usize) -> View<'_, F> {
+    pub fn grad(&self, plan: &Plan, slot: SlotId) -> View<'_, F> {
         View::new(self.values[slot].shape(), self.grads[plan.memory[slot]].data())
     }
 
@@ -212,10 +213,10 @@ impl<F: Scalar> Shard<F> {
     }
 
     /// Runs some nodes forward. At a seam the first of them finds the sums over the batch in `totals`.
-    pub fn forward(&mut self, run: &Run<'_, F>, nodes: Range<usize>, feeds: Feeds<'_, F>, totals: &[F]) {
+    pub fn forward(&mut self, run: &Run<'_, F>, nodes: Range<NodeId>, feeds: Feeds<'_, F>, totals: &[F]) {
         let first = nodes.start;
         let memory = &run.plan.memory;
-        for number in nodes {
+        for number in each(&nodes) {
             let node = &run.graph.nodes[number];
             let Some(layer) = run.graph.layer(node) else { continue };
             if memory[node.outputs.start] != node.outputs.start {
@@ -225,10 +226,11 @@ impl<F: Scalar> Shard<F> {
                 }
                 continue;
             }
-            let (before, after) = self.values.split_at_mut(node.outputs.start);
-            let outputs = &mut after[..node.outputs.len()];
+            let own = numbers(&node.outputs);
+            let (before, after) = self.values.split_at_mut(own.start);
+            let outputs = &mut after[..own.len()];
             let cache = self.caches[number].as_mut().expect("a node with a layer has a cache");
-            if run.graph.masks[node.outputs.start] == Some(node.outputs.start)
+            if run.graph.slots[node.outputs.start].mask == Some(node.outputs.start)
                 && let Some(makes) = layer.operation.makes_mask()
             {
                 let mut mask = std::mem::take(&mut self.masks[node.outputs.start]);
@@ -240,17 +242,17 @@ impl<F: Scalar> Shard<F> {
             let inputs = Inputs::new(&node.inputs, values);
             let cx = context(run, number, self.number, &self.rows, inputs);
             let cx = if number == first { cx.with_totals(totals) } else { cx };
-            if let Some(checks) = layer.operation.checks_values()
+            if let (Some(checks), Some(layer)) = (layer.operation.checks_values(), node.layer)
                 && let Err(value) = checks.check_values(inputs)
             {
-                self.refused.get_or_insert((node.layer.unwrap_or_default(), value));
+                self.refused.get_or_insert((layer, value));
             }
             layer.operation.forward(inputs, outputs, cache, &cx);
         }
     }
 
     /// Runs a node forward whose output is written over input number `over`.
-    fn forward_in_place(&mut self, run: &Run<'_, F>, number: usize, over: usize, feeds: Feeds<'_, F>) {
+    fn forward_in_place(&mut self, run: &Run<'_, F>, number: NodeId, over: usize, feeds: Feeds<'_, F>) {
         let (node, memory) = (&run.graph.nodes[number], &run.plan.memory);
         let place = memory[node.outputs.start];
         let mut own = std::mem::take(&mut self.values[place]);
@@ -283,10 +285,10 @@ impl<F: Scalar> Shard<F> {
     }
 
     /// Runs some nodes backward, the last first. At a seam that one finds the sums over the batch in `totals`.
-    pub fn backward(&mut self, run: &Run<'_, F>, nodes: Range<usize>, feeds: Feeds<'_, F>, totals: &[F]) {
+    pub fn backward(&mut self, run: &Run<'_, F>, nodes: Range<NodeId>, feeds: Feeds<'_, F>, totals: &[F]) {
         let memory = &run.plan.memory;
-        let last = nodes.end;
-        for number in nodes.rev() {
+        let last = each(&nodes).next_back();
+        for number in each(&nodes).rev() {
             let (node, plan) = (&run.graph.nodes[number], &run.plan.nodes[number]);
             if !plan.runs {
                 continue;
@@ -296,10 +298,11 @@ impl<F: Scalar> Shard<F> {
                 self.backward_in_place(run, number, over, feeds);
                 continue;
             }
-            let (values, outputs) = self.values.split_at(node.outputs.start);
-            let outputs = &outputs[..node.outputs.len()];
-            let (grads, grad_outputs) = self.grads.split_at_mut(node.outputs.start);
-            let grad_outputs = &mut grad_outputs[..node.outputs.len()];
+            let own = numbers(&node.outputs);
+            let (values, outputs) = self.values.split_at(own.start);
+            let outputs = &outputs[..own.len()];
+            let (grads, grad_outputs) = self.grads.split_at_mut(own.start);
+            let grad_outputs = &mut grad_outputs[..own.len()];
             if let Some(regularizer) = layer.description.activity_regularizer.as_ref().filter(|_| run.penalties) {
                 let scale = F::one() / F::of(run.batch as f64);
                 for (y, grad_y) in outputs.iter().zip(grad_outputs.iter_mut()) {
@@ -309,7 +312,7 @@ impl<F: Scalar> Shard<F> {
             let fed = Values { outputs: values, memory, masks: &self.masks, feeds, rows: &self.rows };
             let inputs = Inputs::new(&node.inputs, fed);
             let cx = context(run, number, self.number, &self.rows, inputs).with_fused_loss(plan.fused_loss);
-            let cx = if number + 1 == last { cx.with_totals(totals) } else { cx };
+            let cx = if Some(number) == last { cx.with_totals(totals) } else { cx };
             let mut grad_inputs = GradInputs::new(&plan.inputs, grads, values, memory, &mut self.scratch);
             let (specs, state) = (&run.graph.specs[layer.specs.clone()], &mut self.grad_state[layer.specs.clone()]);
             let mut param_grads = Grads::new(specs, &mut self.param_grads, state, plan.learns);
@@ -319,7 +322,7 @@ impl<F: Scalar> Shard<F> {
     }
 
     /// Runs a node backward whose output was written over input number `over`; so is the gradient.
-    fn backward_in_place(&mut self, run: &Run<'_, F>, number: usize, over: usize, feeds: Feeds<'_, F>) {
+    fn backward_in_place(&mut self, run: &Run<'_, F>, number: NodeId, over: usize, feeds: Feeds<'_, F>) {
         let (node, plan, memory) = (&run.graph.nodes[number], &run.plan.nodes[number], &run.plan.memory);
         let place = memory[node.outputs.start];
         let mut grad = std::mem::take(&mut self.grads[place]);
@@ -344,7 +347,8 @@ impl<F: Scalar> Shard<F> {
         let inputs = Inputs::new(&node.inputs, values);
         let cx = context(run, number, self.number, &self.rows, inputs);
         let cache = self.caches[number].as_mut().expect("a layer's node has a cache");
-        let (outputs, grads) = (&self.values[node.outputs.clone()], &self.grads[node.outputs.clone()]);
+        let own = numbers(&node.outputs);
+        let (outputs, grads) = (&self.values[own.clone()], &self.grads[own]);
         coupled(run, node).backward_sums(inputs, outputs, grads, &mut self.sums, cache, &cx);
     }
 
@@ -354,7 +358,7 @@ impl<F: Scalar> Shard<F> {
         for node in &run.graph.nodes {
             let Some(layer) = run.graph.layer(node) else { continue };
             if let Some(regularizer) = &layer.description.activity_regularizer {
-                for y in &self.values[node.outputs.clone()] {
+                for y in &self.values[numbers(&node.outputs)] {
                     penalty += regularizer.penalty(y.data(), y.shape()) / F::of(run.batch as f64);
                 }
             }
@@ -365,7 +369,7 @@ impl<F: Scalar> Shard<F> {
     /// Lets every layer with state write it into `state`, the model's parameters.
     /// `place` is the shard's among those of this process: what all shards have alike is written once in each.
     pub fn update_state(&self, run: &Run<'_, F>, place: usize, state: &mut [F], feeds: Feeds<'_, F>) {
-        for (number, node) in run.graph.nodes.iter().enumerate() {
+        for (number, node) in numbered(&run.graph.nodes) {
             let Some(layer) = run.graph.layer(node) else { continue };
             let specs = &run.graph.specs[layer.specs.clone()];
             let training = matches!(run.mode, Mode::Training { .. });
@@ -405,7 +409,7 @@ fn in_place<'a, F: Scalar>(run: &Run<'a, F>, node: &Node) -> &'a dyn InPlace<F> 
 
 fn context<'a, F: Scalar>(
     run: &Run<'a, F>,
-    number: usize,
+    number: NodeId,
     shard: usize,
     rows: &Range<usize>,
     inputs: Inputs<'a, F>,

@@ -44,6 +44,8 @@ pub mod row_norm;
 pub mod softmax;
 pub mod spectral;
 #[cfg(feature = "threads")]
+mod sync;
+#[cfg(feature = "threads")]
 pub(crate) mod team;
 pub(crate) mod vector;
 pub mod warp;

@@ -6,11 +6,13 @@
 //! that long. Nothing is allocated.
 
 use std::any::Any;
-use std::cell::UnsafeCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::PoisonError;
+
+use super::sync::{
+    Arc, AtomicBool, AtomicU64, AtomicUsize, Builder, Condvar, JoinHandle, LOOKS, Mutex, MutexGuard, Ordering, ROUNDS,
+    UnsafeCell, fence, spin_loop, yield_now,
+};
 
 /// Pieces that a call's work is cut into, at most: a bit each.
 const MOST_PIECES: usize = u64::BITS as usize;
@@ -64,7 +66,7 @@ impl Team {
             Self { shared: Arc::default(), helpers: Vec::with_capacity(threads - 1), busy: AtomicBool::new(false) };
         for number in 1..threads {
             let shared = team.shared.clone();
-            let helper = std::thread::Builder::new().name(format!("gradus-{number}"));
+            let helper = Builder::new().name(format!("gradus-{number}"));
             team.helpers.push(helper.spawn(move || shared.help(number, threads))?);
         }
         Ok(team)
@@ -114,7 +116,7 @@ impl Team {
 
 impl Drop for Team {
     fn drop(&mut self) {
-        self.shared.dismissed.store(true, Ordering::SeqCst);
+        self.shared.dismissed.store(true, Ordering::Relaxed);
         drop(self.shared.door());
         self.shared.begun.notify_all();
         for helper in self.helpers.drain(..) {
@@ -125,23 +127,22 @@ impl Drop for Team {
 }
 
 impl Shared {
-    fn door(&self) -> std::sync::MutexGuard<'_, ()> {
+    fn door(&self) -> MutexGuard<'_, ()> {
         self.door.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Offers pieces. The caller must not return before they are done.
     fn begin(&self, pieces: usize, work: &(dyn Fn(usize) + Sync)) {
-        // SAFETY: no piece is left of the call before, so nobody reads; and `work` outlives its pieces, as the caller
-        // waits for them.
-        unsafe {
-            *self.work.get() =
-                Some(std::mem::transmute::<&(dyn Fn(usize) + Sync), &'static (dyn Fn(usize) + Sync)>(work));
-        }
+        // SAFETY: `work` outlives its pieces, as the caller waits for them.
+        let work = unsafe { std::mem::transmute::<&(dyn Fn(usize) + Sync), &'static (dyn Fn(usize) + Sync)>(work) };
+        // SAFETY: no piece is left of the call before, so nobody reads.
+        self.work.with_mut(|place| unsafe { *place = Some(work) });
         self.pieces.store(pieces, Ordering::Relaxed);
         self.undone.store(pieces, Ordering::Relaxed);
-        // Either a helper that goes to sleep sees the pieces, or it is seen to sleep.
-        self.free.store(u64::MAX >> (MOST_PIECES - pieces), Ordering::SeqCst);
-        let sleeping = self.sleeping.load(Ordering::SeqCst);
+        self.free.store(u64::MAX >> (MOST_PIECES - pieces), Ordering::Release);
+        // Either a helper that goes to sleep sees the pieces, or it is seen to sleep: of the two fences one comes first.
+        fence(Ordering::SeqCst);
+        let sleeping = self.sleeping.load(Ordering::Relaxed);
         if sleeping > 0 {
             drop(self.door());
             (0..sleeping.min(pieces - 1)).for_each(|_| self.begun.notify_one());
@@ -157,11 +158,13 @@ impl Shared {
             }
             let first = first as u32 % u64::BITS;
             let piece = (free.rotate_right(first).trailing_zeros() + first) % u64::BITS;
-            if self.free.fetch_and(!(1 << piece), Ordering::AcqRel) & (1 << piece) == 0 {
-                continue; // another was faster
+            let taken = free & !(1 << piece);
+            // Where another was faster nothing is written: only who has a piece has a part in the call.
+            if self.free.compare_exchange_weak(free, taken, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+                continue;
             }
             // SAFETY: a piece has been taken and is not done.
-            let work = unsafe { (*self.work.get()).expect("there are pieces of it") };
+            let work = self.work.with(|place| unsafe { *place }).expect("there are pieces of it");
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(piece as usize))) {
                 let mut first = self.panic.lock().unwrap_or_else(PoisonError::into_inner);
                 if first.is_none() {
@@ -171,24 +174,29 @@ impl Shared {
                     std::mem::forget(panic);
                 }
             }
-            if self.undone.fetch_sub(1, Ordering::SeqCst) == 1 && self.caller_sleeps.load(Ordering::SeqCst) {
-                drop(self.door());
-                self.done.notify_one();
+            if self.undone.fetch_sub(1, Ordering::AcqRel) == 1 {
+                // As above: either the caller sees that all is done, or it is seen to sleep.
+                fence(Ordering::SeqCst);
+                if self.caller_sleeps.load(Ordering::Relaxed) {
+                    drop(self.door());
+                    self.done.notify_one();
+                }
             }
         }
     }
 
     /// The life of a helper.
     fn help(&self, number: usize, threads: usize) {
-        let called = || self.free.load(Ordering::SeqCst) != 0 || self.dismissed.load(Ordering::SeqCst);
+        let called = || self.free.load(Ordering::Relaxed) != 0 || self.dismissed.load(Ordering::Relaxed);
         while !self.dismissed.load(Ordering::Relaxed) {
             if !soon(called) {
                 let mut door = self.door();
-                self.sleeping.fetch_add(1, Ordering::SeqCst);
+                self.sleeping.fetch_add(1, Ordering::Relaxed);
+                fence(Ordering::SeqCst);
                 while !called() {
                     door = self.begun.wait(door).unwrap_or_else(PoisonError::into_inner);
                 }
-                self.sleeping.fetch_sub(1, Ordering::SeqCst);
+                self.sleeping.fetch_sub(1, Ordering::Relaxed);
             }
             // The same pieces in every call: what they need lies in this core's cache.
             self.take_pieces(number * self.pieces.load(Ordering::Relaxed) / threads);
@@ -196,10 +204,11 @@ impl Shared {
     }
 
     fn wait_until_done(&self) {
-        let done = || self.undone.load(Ordering::SeqCst) == 0;
+        let done = || self.undone.load(Ordering::Acquire) == 0;
         if !soon(done) {
             let mut door = self.door();
-            self.caller_sleeps.store(true, Ordering::SeqCst);
+            self.caller_sleeps.store(true, Ordering::Relaxed);
+            fence(Ordering::SeqCst);
             while !done() {
                 door = self.done.wait(door).unwrap_or_else(PoisonError::into_inner);
             }
@@ -208,18 +217,16 @@ impl Shared {
     }
 }
 
-/// Whether something happens within about a tenth of a millisecond. Others who want this core get it meanwhile.
+/// Whether something happens soon, within about a tenth of a millisecond. Others who want this core get it meanwhile.
 fn soon(happens: impl Fn() -> bool) -> bool {
-    const LOOKS: usize = 64;
-    const ROUNDS: usize = 50;
     for _ in 0..ROUNDS {
         for _ in 0..LOOKS {
             if happens() {
                 return true;
             }
-            std::hint::spin_loop();
+            spin_loop();
         }
-        std::thread::yield_now();
+        yield_now();
     }
     false
 }

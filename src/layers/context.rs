@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::Params;
+use crate::ids::{Id, SlotId};
 use crate::kernels::aligned::Aligned;
 use crate::tensor::volume;
 use crate::{Scalar, Tensor, View, ViewMut};
@@ -136,13 +137,13 @@ impl<'a, F: Scalar> Context<'a, F> {
 #[derive(Clone, Debug)]
 pub(crate) struct InputSlot {
     /// The output (counted over the graph) that it is.
-    pub slot: usize,
+    pub slot: SlotId,
     /// Whether its gradient holds another consumer's part by the time this node writes it.
     pub adds: bool,
     /// Whether anybody needs the gradient.
     pub wanted: bool,
     /// The output that its mask belongs to.
-    pub mask: Option<usize>,
+    pub mask: Option<SlotId>,
 }
 
 /// The inputs of a [`MultiLayer`](super::MultiLayer).
@@ -184,7 +185,7 @@ pub(crate) struct Values<'a, F> {
     /// Outputs by number, as far as they have been computed. The first are the model's inputs, which are shapes only.
     pub outputs: &'a [Tensor<F>],
     /// In whose memory an output's values lie: another's, if it is a reshape of it.
-    pub memory: &'a [usize],
+    pub memory: &'a [SlotId],
     /// Masks by the output that they belong to.
     pub masks: &'a [Vec<bool>],
     /// The values of the model's inputs.
@@ -195,10 +196,10 @@ pub(crate) struct Values<'a, F> {
 
 impl<'a, F: Scalar> Values<'a, F> {
     /// The output number `slot`.
-    pub fn view(&self, slot: usize) -> View<'a, F> {
+    pub fn view(&self, slot: SlotId) -> View<'a, F> {
         let memory = self.memory[slot];
         let shape = self.outputs[slot].shape();
-        let fed = self.feeds.get(memory, self.rows, &shape[1..]);
+        let fed = self.feeds.get(memory.number(), self.rows, &shape[1..]);
         View::new(shape, fed.unwrap_or_else(|| self.outputs[memory].data()))
     }
 }
@@ -253,7 +254,7 @@ pub struct GradInputs<'a, F> {
     /// Gradients of the outputs before this node, by number.
     grads: &'a mut [Tensor<F>],
     shapes: &'a [Tensor<F>],
-    memory: &'a [usize],
+    memory: &'a [SlotId],
     scratch: &'a mut Aligned<F>,
     /// As of [`Inputs`].
     folded: Option<&'a [Tensor<F>]>,
@@ -264,7 +265,7 @@ impl<'a, F: Scalar> GradInputs<'a, F> {
         slots: &'a [InputSlot],
         grads: &'a mut [Tensor<F>],
         shapes: &'a [Tensor<F>],
-        memory: &'a [usize],
+        memory: &'a [SlotId],
         scratch: &'a mut Aligned<F>,
     ) -> Self {
         Self { slots, grads, shapes, memory, scratch, folded: None }

@@ -7,10 +7,11 @@ use serde_json::{Value, json};
 use super::Model;
 use super::registry::Registry;
 use crate::config::{self, Config, Setting};
-use crate::engine::graph::Graph;
+use crate::engine::graph::{BuiltEntry, Graph};
 use crate::engine::operation::Operation;
 use crate::engine::recipe::{Entry, LayerKind, Recipe};
 use crate::engine::{AnyLayer, IntoLayer, Network};
+use crate::ids::{EntryId, Id, LayerId, numbered};
 use crate::tensor::Shape;
 use crate::{Error, Result, Scalar};
 
@@ -56,12 +57,12 @@ pub(super) fn to_config<F: Scalar>(recipe: &Recipe<F>, network: &Network<F>) -> 
 }
 
 /// Which layers of the whole model share their parameters: for each the number of the first, where there are several.
-struct Sharing(Vec<Option<usize>>);
+struct Sharing(Vec<Option<LayerId>>);
 
 impl Sharing {
     fn of<F: Scalar>(graph: &Graph<F>) -> Self {
         let mut shares = vec![None; graph.layers.len()];
-        for (number, layer) in graph.layers.iter().enumerate() {
+        for (number, layer) in numbered::<LayerId, _>(&graph.layers) {
             if let Some(owner) = layer.shares {
                 (shares[owner], shares[number]) = (Some(owner), Some(owner));
             }
@@ -71,16 +72,15 @@ impl Sharing {
 
     /// The configuration of a model whose layers begin with number `first` of the whole.
     fn to_config<F: Scalar>(&self, recipe: &Recipe<F>, network: &Network<F>, first: usize) -> Result<Value> {
-        let names = &network.graph.entry_names;
         let mut known: HashMap<&str, usize> = HashMap::new();
         let mut calls: HashMap<&str, usize> = HashMap::new();
         let mut places: Vec<(&str, usize)> = Vec::new();
         let mut layers: Vec<(String, Value, Vec<Value>)> = Vec::new();
-        for (number, (entry, name)) in recipe.entries.iter().zip(names).enumerate() {
+        for (entry, BuiltEntry { name, layers: own, .. }) in recipe.entries.iter().zip(&network.graph.entries) {
             let call = calls.entry(name).or_default();
             places.push((name, *call));
             *call += 1;
-            let inbound = |inputs: &[(usize, usize)]| -> Value {
+            let inbound = |inputs: &[(EntryId, usize)]| -> Value {
                 inputs.iter().map(|&(entry, output)| json!([places[entry].0, places[entry].1, output])).collect()
             };
             match entry {
@@ -97,14 +97,14 @@ impl Sharing {
                     if let Some(&at) = known.get(name.as_str()) {
                         layers[at].2.push(inbound);
                     } else {
-                        let first = first + network.graph.entry_layers[number].start;
+                        let first = own.start.after(first);
                         known.insert(name, layers.len());
                         layers.push((name.clone(), self.layer_config(layer, name, first)?, vec![inbound]));
                     }
                 }
             }
         }
-        let place = |&(entry, output): &(usize, usize)| json!([places[entry].0, places[entry].1, output]);
+        let place = |&(entry, output): &(EntryId, usize)| json!([places[entry].0, places[entry].1, output]);
         let inputs = network.graph.inputs.iter().map(|input| json!([input.name, 0, 0])).collect::<Value>();
         let outputs = recipe.outputs.iter().map(place).collect::<Value>();
         let layers: Value = layers
@@ -121,16 +121,16 @@ impl Sharing {
         Ok(json!({ "class_name": "Functional", "config": options }))
     }
 
-    fn layer_config<F: Scalar>(&self, layer: &AnyLayer<F>, name: &str, first: usize) -> Result<Value> {
+    fn layer_config<F: Scalar>(&self, layer: &AnyLayer<F>, name: &str, first: LayerId) -> Result<Value> {
         match &layer.kind {
             LayerKind::Model(inner) => {
-                let mut architecture = self.to_config(&inner.recipe, &inner.network, first)?;
+                let mut architecture = self.to_config(&inner.recipe, &inner.network, first.number())?;
                 architecture["config"]["name"] = json!(name);
                 Ok(architecture)
             }
             LayerKind::EachStep { model, axes, trainable } => {
                 let wrap = |inner| json!({ "class_name": "TimeDistributed", "config": { "layer": inner } });
-                let inner = self.to_config(&model.recipe, &model.network, first)?;
+                let inner = self.to_config(&model.recipe, &model.network, first.number())?;
                 let mut wrapped = (0..*axes).fold(inner, |inner, _| wrap(inner));
                 wrapped["config"]["name"] = json!(name);
                 wrapped["config"]["trainable"] = json!(trainable);
@@ -150,7 +150,7 @@ impl Sharing {
                     while let Some(inner) = layer.has_parameters_of() {
                         (layer, innermost) = (inner, &mut innermost["config"]["layer"]);
                     }
-                    innermost["shared_object_id"] = json!(shared);
+                    innermost["shared_object_id"] = json!(shared.number());
                 }
                 Ok(object)
             }
@@ -241,10 +241,10 @@ fn sequential<F: Scalar>(name: &str, seed: u64, layers: &[Value], registry: &Reg
                 let problem = "its first layer has no shape; begin with an `InputLayer`".into();
                 Error::Graph { model: name.into(), problem }
             })?;
-            entries.push(Entry::Call { layer: make_layer(spec, registry)?, inputs: vec![(before, 0)] });
+            entries.push(Entry::Call { layer: make_layer(spec, registry)?, inputs: vec![(EntryId::new(before), 0)] });
         }
     }
-    let outputs = vec![(entries.len().saturating_sub(1), 0)];
+    let outputs = vec![(EntryId::new(entries.len().saturating_sub(1)), 0)];
     Ok(Recipe { name: name.into(), seed, entries, outputs })
 }
 
@@ -258,7 +258,7 @@ fn functional<F: Scalar>(
     let problem = |problem: String| Error::Graph { model: name.into(), problem };
     let input_names = place_list(options.get("input_layers"));
     let mut entries = Vec::new();
-    let mut found: HashMap<(String, usize), usize> = HashMap::new();
+    let mut found: HashMap<(String, usize), EntryId> = HashMap::new();
     let mut open: VecDeque<(String, usize, AnyLayer<F>, Vec<Place>)> = VecDeque::new();
     let mut known = HashSet::new();
     let mut inputs: Vec<(usize, Entry<F>, String)> = Vec::new();
@@ -284,7 +284,7 @@ fn functional<F: Scalar>(
     }
     inputs.sort_by_key(|(order, ..)| *order);
     for (_, entry, own) in inputs {
-        found.insert((own, 0), entries.len());
+        found.insert((own, 0), EntryId::new(entries.len()));
         entries.push(entry);
     }
     // Whatever has all its inputs comes next; what never gets them waits for itself.
@@ -301,7 +301,7 @@ fn functional<F: Scalar>(
             )));
         };
         let from = from.iter().map(|(layer, call, output)| (found[&(layer.clone(), *call)], *output)).collect();
-        found.insert((own, call), entries.len());
+        found.insert((own, call), EntryId::new(entries.len()));
         entries.push(Entry::Call { layer, inputs: from });
     }
     let outputs = place_list(options.get("output_layers"))

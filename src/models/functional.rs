@@ -8,6 +8,7 @@ use super::Model;
 use super::compile::Compile;
 use crate::engine::recipe::{Entry, Recipe};
 use crate::engine::{AnyLayer, IntoLayer};
+use crate::ids::{EntryId, Id};
 use crate::tensor::{IntoShape, Shape};
 use crate::{Error, Result, Scalar};
 
@@ -260,7 +261,7 @@ impl<F: Scalar> ModelBuilder<F> {
             let Kind::Input { name, shape, batch } = &symbol.origin.kind else {
                 return Err(problem(format!("{symbol:?} is given as an input but is the output of a layer")));
             };
-            if position.insert(symbol.origin.number, entries.len()).is_some() {
+            if position.insert(symbol.origin.number, EntryId::new(entries.len())).is_some() {
                 return Err(problem(format!("the input {symbol:?} is given twice")));
             }
             entries.push(Entry::Input { name: name.clone(), shape: shape.clone(), batch: *batch });
@@ -269,7 +270,7 @@ impl<F: Scalar> ModelBuilder<F> {
             match &origin.kind {
                 Kind::Call { layer, inputs } => {
                     let inputs = inputs.iter().map(|symbol| (position[&symbol.origin.number], symbol.output)).collect();
-                    position.insert(*number, entries.len());
+                    position.insert(*number, EntryId::new(entries.len()));
                     entries.push(Entry::Call { layer: layer.clone(), inputs });
                 }
                 Kind::Input { shape, .. } if !position.contains_key(number) => {

@@ -4,6 +4,7 @@ use super::Model;
 use super::compile::Compile;
 use crate::engine::recipe::{Entry, Recipe};
 use crate::engine::{AnyLayer, IntoLayer};
+use crate::ids::{EntryId, Id, first};
 use crate::losses::Loss;
 use crate::metrics::Metric;
 use crate::optimizers::Optimizer;
@@ -150,12 +151,11 @@ impl<F: Scalar> Sequential<F> {
             let problem = "it has no input; give the shape of one sample with `input`".into();
             return Err(Error::Graph { model: self.name, problem });
         };
-        let count = self.layers.len();
+        let outputs = vec![(EntryId::new(self.layers.len()), 0)];
         let mut entries = vec![Entry::Input { name: None, shape, batch: self.batch }];
-        entries
-            .extend(self.layers.into_iter().enumerate().map(|(i, layer)| Entry::Call { layer, inputs: vec![(i, 0)] }));
-        let mut model =
-            Model::from_recipe(Recipe { name: self.name, seed: self.seed, entries, outputs: vec![(count, 0)] })?;
+        let calls = first(self.layers.len()).zip(self.layers);
+        entries.extend(calls.map(|(before, layer)| Entry::Call { layer, inputs: vec![(before, 0)] }));
+        let mut model = Model::from_recipe(Recipe { name: self.name, seed: self.seed, entries, outputs })?;
         if self.compile.is_given() {
             model.compile(self.compile)?;
         }

@@ -8,6 +8,7 @@ use super::Model;
 use crate::engine::identity::Identity;
 use crate::engine::recipe::{Entry, LayerKind, Recipe};
 use crate::engine::{AnyLayer, Network};
+use crate::ids::{EntryId, Id, LayerId, each};
 use crate::tensor::Shape;
 use crate::{Error, Result, Scalar};
 
@@ -19,7 +20,7 @@ struct Step<'a, F: Scalar> {
     name: String,
     call: Option<(&'a AnyLayer<F>, Vec<Place>)>,
     /// The layers of the whole model that it calls.
-    layers: Range<usize>,
+    layers: Range<LayerId>,
     shapes: Vec<&'a Shape>,
     batch: Option<usize>,
 }
@@ -126,12 +127,12 @@ impl<F: Scalar> Model<F> {
             called.entry(name).or_insert_with(|| names.free(name));
         }
         let mut entries = Vec::new();
-        let mut positions: HashMap<Place, Place> = HashMap::new();
+        let mut positions: HashMap<Place, (EntryId, usize)> = HashMap::new();
         let mut identities = Vec::new();
-        let mut known: HashMap<usize, Identity> = HashMap::new();
+        let mut known: HashMap<LayerId, Identity> = HashMap::new();
         for &(step, output) in inputs {
             let Step { name, shapes, batch, .. } = &all.list[step];
-            positions.insert((step, output), (entries.len(), 0));
+            positions.insert((step, output), (EntryId::new(entries.len()), 0));
             let name = Some(names.free(name));
             entries.push(Entry::Input { name, shape: shapes[output].clone(), batch: *batch });
             identities.push(Vec::new());
@@ -141,11 +142,11 @@ impl<F: Scalar> Model<F> {
             let Some((layer, from)) = &step.call else { continue };
             let from = from.iter().map(|place| positions[place]).collect();
             for output in 0..step.shapes.len() {
-                positions.entry((number, output)).or_insert((entries.len(), output));
+                positions.entry((number, output)).or_insert((EntryId::new(entries.len()), output));
             }
             let layer = AnyLayer::clone(layer).named(&called[step.name.as_str()]);
             entries.push(Entry::Call { layer, inputs: from });
-            let owners = step.layers.clone().map(|layer| self.graph.owner(layer));
+            let owners = each(&step.layers).map(|layer| self.graph.owner(layer));
             identities.push(owners.map(|owner| *known.entry(owner).or_insert_with(Identity::fresh)).collect());
         }
         let outputs = outputs.iter().map(|place| positions[place]).collect();
@@ -154,8 +155,8 @@ impl<F: Scalar> Model<F> {
         network.threads = self.threads.clone();
         let graph = network.graph.clone();
         let calls = needed.iter().map(|&step| all.list[step].layers.clone());
-        for (from, to) in calls.zip(&graph.entry_layers[inputs.len()..]) {
-            for (from, to) in from.zip(to.clone()) {
+        for (from, to) in calls.zip(&graph.entries[inputs.len()..]) {
+            for (from, to) in each(&from).zip(each(&to.layers)) {
                 network.trains[to] = self.trains[from];
                 for (from, to) in self.graph.layer_specs(from).iter().zip(graph.layer_specs(to)) {
                     network.params[to.range.clone()].copy_from_slice(&self.params[from.range.clone()]);
@@ -196,10 +197,9 @@ impl<'a, F: Scalar> Steps<'a, F> {
         let graph = &network.graph;
         let mut places: Vec<Vec<Place>> = Vec::new();
         let mut inputs = given.map(<[Place]>::iter);
-        for (number, entry) in recipe.entries.iter().enumerate() {
-            let name = format!("{prefix}{}", graph.entry_names[number]);
-            let layers = graph.entry_layers[number].clone();
-            let layers = first + layers.start..first + layers.end;
+        for (entry, built) in recipe.entries.iter().zip(&graph.entries) {
+            let name = format!("{prefix}{}", built.name);
+            let layers = built.layers.start.after(first)..built.layers.end.after(first);
             let call = match (entry, &mut inputs) {
                 (Entry::Input { .. }, Some(given)) => {
                     places.push(given.next().copied().into_iter().collect());
@@ -215,11 +215,10 @@ impl<'a, F: Scalar> Steps<'a, F> {
                 Some((AnyLayer { kind: LayerKind::Model(inner), .. }, from))
                     if self.asked.iter().any(|asked| asked.starts_with(&below)) =>
                 {
-                    self.open(&inner.recipe, &inner.network, layers.start, &below, Some(from))?
+                    self.open(&inner.recipe, &inner.network, layers.start.number(), &below, Some(from))?
                 }
                 _ => {
-                    let slots = graph.entry_outputs[number].iter();
-                    let shapes: Vec<&Shape> = slots.map(|&slot| &graph.axes[slot]).collect();
+                    let shapes: Vec<&Shape> = built.outputs.iter().map(|&slot| &graph.slots[slot].shape).collect();
                     let at = self.list.len();
                     let outputs = (0..shapes.len()).map(|output| (at, output)).collect();
                     self.list.push(Step { name: name.clone(), call, layers, shapes, batch: graph.batch() });

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::Scalar;
 use crate::engine::Network;
+use crate::ids::{Id, SlotId, each};
 use crate::tensor::volume;
 
 /// A model's layers, output shapes and parameters; prints like Keras's `summary()`.
@@ -32,15 +33,17 @@ impl Summary {
                 .nodes
                 .windows(2)
                 .all(|pair| pair[1].inputs.len() == 1 && pair[1].inputs[0].slot == pair[0].outputs.start);
-        let name_of = |slot: usize| {
-            graph.layer(graph.node_of(slot)).map_or_else(|| graph.inputs[slot].name.clone(), |layer| layer.name.clone())
+        let name_of = |slot: SlotId| {
+            graph
+                .layer(graph.node_of(slot))
+                .map_or_else(|| graph.inputs[slot.number()].name.clone(), |layer| layer.name.clone())
         };
         let mut counted = vec![false; graph.layers.len()];
         let (mut rows, mut trainable, mut fixed) = (Vec::new(), 0, 0);
         for node in &graph.nodes {
             let Some(number) = node.layer else {
                 if !chain {
-                    let input = &graph.inputs[node.outputs.start];
+                    let input = &graph.inputs[node.outputs.start.number()];
                     let layer = format!("{} (Input)", input.name);
                     rows.push(Row { layer, output: input.shape.with_batch(), params: 0, from: String::new() });
                 }
@@ -54,7 +57,7 @@ impl Summary {
                 params += count;
                 *(if spec.learned && network.trains[number] { &mut trainable } else { &mut fixed }) += count;
             }
-            let outputs: Vec<String> = node.outputs.clone().map(|slot| graph.axes[slot].with_batch()).collect();
+            let outputs: Vec<String> = each(&node.outputs).map(|slot| graph.slots[slot].shape.with_batch()).collect();
             let from: Vec<String> = node.inputs.iter().map(|input| name_of(input.slot)).collect();
             rows.push(Row {
                 layer: format!("{} ({})", layer.name, layer.description.class),

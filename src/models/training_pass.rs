@@ -300,7 +300,7 @@ impl<F: Scalar> TrainingPass<F> {
             let slot = network.graph.outputs[i];
             let values = volume(&shapes.values) * if objective.loss.couples_batch() { 1 } else { data.rows.len() };
             let weighted = data.class_weights.is_some() || self.settled.weights[i].is_some();
-            let masked = network.graph.masks[slot].is_some() || objective.loss.ignores_rows();
+            let masked = network.graph.slots[slot].mask.is_some() || objective.loss.ignores_rows();
             *denominator = known_denominator(objective.reduction, values, weighted, masked);
             all &= denominator.is_some() && shapes.sums == 0;
         }
@@ -396,7 +396,8 @@ fn fused_activations<F: Scalar>(graph: &Graph<F>, objectives: &[Objective<F>]) -
             let layer = graph.layer(node)?;
             let activation = layer.facts.output_activation.clone()?;
             let consumers = graph.nodes.iter().flat_map(|node| &node.inputs).filter(|input| input.slot == slot).count();
-            let shown = graph.outputs.iter().filter(|&&other| graph.memory[other] == graph.memory[slot]).count();
+            let shown =
+                graph.outputs.iter().filter(|&&other| graph.slots[other].memory == graph.slots[slot].memory).count();
             let alone = consumers == 0 && shown == 1 && layer.description.activity_regularizer.is_none();
             (alone && objective.loss.fuses_with(&activation)).then_some(activation)
         })

@@ -116,7 +116,8 @@ impl<F: Scalar> Driver<F> {
             declared.push(state);
             plans.push(Plan { path, pace, arrays: Vec::new(), scratch });
         }
-        let layers: Vec<&str> = (0..graph.layers.len())
+        let layers: Vec<&str> = graph
+            .layer_ids()
             .filter(|&layer| !graph.own_specs(layer).is_empty())
             .map(|layer| graph.layers[layer].name.as_str())
             .collect();

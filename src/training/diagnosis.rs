@@ -5,6 +5,7 @@ use std::fmt;
 use ndarray::{ArrayD, Axis};
 
 use super::fit::Fit;
+use crate::ids::LayerId;
 use crate::models::Model;
 use crate::tensor::inputs::IntoInputs;
 use crate::{Result, Scalar};
@@ -92,7 +93,8 @@ impl<F: Scalar> Model<F> {
         let x = x.into_inputs();
         let (gradients, loss) = self.gradients_and_loss(x.clone(), y, Fit::new())?;
         let graph = &self.graph;
-        let shown: Vec<usize> = (0..graph.layers.len())
+        let shown: Vec<LayerId> = graph
+            .layer_ids()
             .filter(|&layer| {
                 let learns = graph.own_specs(layer).iter().any(|spec| spec.learned);
                 learns || ACTIVATIONS.contains(&graph.layers[layer].description.class.as_str())

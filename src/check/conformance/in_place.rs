@@ -3,6 +3,7 @@
 use super::super::gradients::run_pass;
 use super::{Subject, TRAINING, same, same_arrays, same_bits, text};
 use crate::engine::recipe::{Entry, Recipe};
+use crate::ids::{EntryId, Id, first};
 use crate::layers::{Context, Dropout, GradInputs, Grads, InPlace, Inputs, Layer, ParamBuilder};
 use crate::models::{AnyLayer, Model};
 use crate::{Result, Scalar, View, ViewMut};
@@ -60,8 +61,10 @@ impl Subject<'_> {
         let count = self.check.inputs.len();
         let mut model = self
             .followed(|entries| {
-                entries.push(Entry::Call { layer: self.layer.clone(), inputs: (0..count).map(|i| (i, 0)).collect() });
-                entries.push(Entry::Call { layer: AnyLayer::single(Spoiled), inputs: vec![(count, 0)] });
+                let inputs = first(count).map(|input| (input, 0)).collect();
+                entries.push(Entry::Call { layer: self.layer.clone(), inputs });
+                let inputs = vec![(EntryId::new(count), 0)];
+                entries.push(Entry::Call { layer: AnyLayer::single(Spoiled), inputs });
             })
             .map_err(text)?;
         model.params.copy_from_slice(&self.f64.params);
@@ -102,8 +105,9 @@ impl Subject<'_> {
         let count = self.check.inputs.len();
         self.followed(|entries| {
             // y = x, bit for bit, in a memory of its own that nobody reads again.
-            entries.push(Entry::Call { layer: AnyLayer::single(Dropout::new(0.0)), inputs: vec![(over, 0)] });
-            let inputs = (0..count).map(|i| (if i == over { count } else { i }, 0)).collect();
+            let inputs = vec![(EntryId::new(over), 0)];
+            entries.push(Entry::Call { layer: AnyLayer::single(Dropout::new(0.0)), inputs });
+            let inputs = (0..count).map(|i| (EntryId::new(if i == over { count } else { i }), 0)).collect();
             entries.push(Entry::Call { layer: self.layer.clone(), inputs });
         })
     }
@@ -113,7 +117,7 @@ impl Subject<'_> {
         let input = |shape: &Vec<usize>| Entry::Input { name: None, shape: shape.clone().into(), batch: None };
         let mut entries: Vec<Entry<f64>> = self.check.inputs.iter().map(input).collect();
         add(&mut entries);
-        let outputs = vec![(entries.len() - 1, 0)];
+        let outputs = vec![(EntryId::new(entries.len() - 1), 0)];
         Model::from_recipe(Recipe { name: "check".into(), seed: 0, entries, outputs })
     }
 }
