@@ -239,6 +239,7 @@ struct Reached {
     programs: u64,
     built: u64,
     fitted: u64,
+    trained: u64,
     predicted: u64,
     errors: BTreeMap<&'static str, u64>,
 }
@@ -390,6 +391,7 @@ fn program(number: u64, classes: &Classes, folder: &Path, reached: &mut Reached)
             let again = model.fit(&x, &y, Fit::new().verbose(0));
             if reached.note("fit", again).is_some() && !fitted {
                 fitted = true;
+                reached.trained += 1;
                 reached.note("evaluate", model.evaluate(&x, &y));
                 reached.note("gradients", model.gradients_on_batch(&x, &y, Fit::new()));
                 let wrong = values(&[7, 7], rows, true, dice);
@@ -449,6 +451,7 @@ fn programs_in_a_child() {
         let began = Instant::now();
         let result = catch_unwind(AssertUnwindSafe(|| program(number, &classes, folder, &mut reached)));
         if result.is_err() {
+            eprintln!("in program {number}");
             bad.push(format!("program {number} panicked"));
         }
         if began.elapsed() > MOST_TIME {
@@ -456,10 +459,13 @@ fn programs_in_a_child() {
         }
         reached.programs += 1;
     }
-    let Reached { programs, built, fitted, predicted, errors } = reached;
-    println!("{programs} programs, {built} built, {fitted} fitted, {predicted} predicted; errors {errors:?}");
+    let Reached { programs, built, fitted, trained, predicted, errors } = reached;
+    println!(
+        "{programs} programs, {built} built, {fitted} at `fit`, {trained} trained, {predicted} at `predict`; errors {errors:?}"
+    );
     assert!(bad.is_empty(), "{bad:#?}");
     assert!(2 * fitted >= programs && 2 * predicted >= programs, "half of them reach `fit` and `predict`");
+    assert!(5 * trained >= 2 * programs, "and many learn");
 }
 
 #[test]
