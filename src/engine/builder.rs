@@ -15,6 +15,7 @@ use super::shapes::{KnownShapes, Shapes};
 use super::time_distributed::within_each_step;
 use crate::ids::{EntryId, Id, LayerId, SlotId, each, numbered, numbers};
 use crate::kernels::aligned::Aligned;
+use crate::kernels::dispatch;
 use crate::layers::{InputSlot, MaskRule, ParamBuilder, ParamSpec};
 use crate::parallel::Threads;
 use crate::tensor::{Shape, checked_volume};
@@ -38,6 +39,7 @@ impl<F: Scalar> Network<F> {
 
     fn make(recipe: &Recipe<F>, identities: &[Vec<Identity>], dry: bool) -> Result<Self> {
         parallel::check_variable()?;
+        dispatch::check_variable()?;
         let open = |entry: &Entry<F>| matches!(entry, Entry::Input { shape, .. } if shape.is_open());
         let builder = if recipe.entries.iter().any(open) {
             let Probed { size, axes } = probe(|size| Ok(build(recipe, identities, size, true)?.graph))?;

@@ -15,6 +15,8 @@
 #[cfg(unix)]
 mod child;
 #[cfg(unix)]
+mod instructions;
+#[cfg(unix)]
 mod kills;
 #[cfg(all(feature = "audio", feature = "csv", feature = "images", feature = "datasets"))]
 mod memory;
