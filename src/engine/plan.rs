@@ -27,8 +27,7 @@ pub(crate) struct Plan {
     pub output_gradients: Vec<OutputGradient>,
     /// Where the shards of a batch meet, in running order (training only).
     pub seams: Vec<Seam>,
-    /// Values and gradients that a row of a batch has memory for, those of inputs and of what layers keep for themselves
-    /// left out.
+    /// Values and gradients that a row of a batch has memory for, those of inputs left out, and what layers keep.
     row_values: u128,
 }
 
@@ -165,7 +164,11 @@ impl Plan {
         let values = |slot: SlotId| bytes_of::<u8>(&shapes.of[slot]);
         let kept = graph.slot_ids().skip(graph.inputs.len()).filter(|&slot| memory[slot] == slot).map(values);
         let row_values = kept.chain(graph.slot_ids().filter(|&slot| has_grad[slot]).map(values));
-        let row_values = row_values.fold(0u128, u128::saturating_add);
+        let workspace = |node: &Node| {
+            let inputs: Vec<&[usize]> = node.inputs.iter().map(|input| &shapes.of[input.slot][..]).collect();
+            graph.layer(node).map_or(0, |layer| layer.operation.workspace(&inputs)) as u128
+        };
+        let row_values = row_values.chain(graph.nodes.iter().map(workspace)).fold(0u128, u128::saturating_add);
         Self { shapes, memory, nodes, has_grad, zeros, output_gradients, seams, row_values }
     }
 

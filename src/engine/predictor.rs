@@ -361,10 +361,11 @@ impl<'m, F: Scalar> Predictor<'m, F> {
         let inputs = &shapes.of[..graph.inputs.len()];
         let zeros: Vec<Vec<F>> = inputs.iter().map(|shape| vec![F::zero(); rows * volume(shape)]).collect();
         let feeds: Vec<&[F]> = zeros.iter().map(Vec::as_slice).collect();
-        let rows_a_worker = self.most_rows.div_ceil(self.workers).max(rows);
+        let pieces = self.most_rows.div_ceil(self.piece_rows.max(1));
+        let rows_a_worker = pieces.div_ceil(self.workers).saturating_mul(self.piece_rows).min(self.most_rows).max(rows);
         let (workers, run) = self.executor.inference(graph, &network.params, rows);
         for worker in workers {
-            run_pieces(worker, &run, &self.slots, &feeds, 0..rows, rows.max(1));
+            run_pieces(worker, &run, &self.slots, &feeds, 0..1, Pieces { rows, count: 1 });
             for output in &mut worker.own {
                 output.set_rows(rows_a_worker);
             }
@@ -471,13 +472,15 @@ impl<'m, F: Scalar> Predictor<'m, F> {
     fn run_many(&mut self, feeds: &[&[F]], rows: usize) -> Result<()> {
         let network = self.holder.network();
         let params = self.carried.as_deref().unwrap_or(&network.params);
-        let count = self.workers.min(rows.div_ceil(self.piece_rows)).max(1);
+        // The same pieces whatever the number of workers: what comes out of a product depends on how many rows it has.
+        let pieces = Pieces { rows, count: rows.div_ceil(self.piece_rows).max(1) };
+        let count = self.workers.min(pieces.count);
         self.used = count;
-        let (slots, piece_rows) = (&self.slots, self.piece_rows);
+        let slots = &self.slots;
         let (workers, run) = self.executor.inference(&network.graph, params, rows);
         let work = |worker: &mut Lane<F, Vec<Tensor<F>>>| {
-            let own = shard_rows(rows, worker.shard.number, count);
-            run_pieces(worker, &run, slots, feeds, own, piece_rows);
+            let own = shard_rows(pieces.count, worker.shard.number, count);
+            run_pieces(worker, &run, slots, feeds, own, pieces);
         };
         self.runs = true;
         match &mut workers[..count] {
@@ -555,23 +558,38 @@ impl<F: Scalar> std::fmt::Debug for Predictor<'_, F> {
     }
 }
 
-/// Takes the rows `rows` through the graph, so many at a time; the results lie in what the worker carries.
+/// Rows that go through the graph in so many pieces, as even as can be.
+#[derive(Clone, Copy)]
+struct Pieces {
+    rows: usize,
+    count: usize,
+}
+
+impl Pieces {
+    /// The rows of some pieces.
+    fn rows_of(self, pieces: Range<usize>) -> Range<usize> {
+        let start = |piece| shard_rows(self.rows, piece, self.count).start;
+        start(pieces.start)..start(pieces.end)
+    }
+}
+
+/// Takes the pieces `own` of all through the graph, one after another; the results lie in what the worker carries.
 fn run_pieces<F: Scalar>(
     worker: &mut Lane<F, Vec<Tensor<F>>>,
     run: &Run<'_, F>,
     slots: &[SlotId],
     feeds: &[&[F]],
-    rows: Range<usize>,
-    at_a_time: usize,
+    own: Range<usize>,
+    pieces: Pieces,
 ) {
     let Lane { shard, own: outputs } = worker;
+    let all = pieces.rows_of(own.clone());
     for output in &mut *outputs {
-        output.set_rows(rows.len());
+        output.set_rows(all.len());
     }
-    let pieces = rows.len().div_ceil(at_a_time).max(1);
-    for piece in 0..pieces {
-        let within = shard_rows(rows.len(), piece, pieces);
-        shard.set_rows(run, rows.start + within.start..rows.start + within.end);
+    for piece in own {
+        let rows = pieces.rows_of(piece..piece + 1);
+        shard.set_rows(run, rows.clone());
         shard.forward(run, NodeId::new(0)..run.graph.end(), Feeds::Batch(feeds), &[]);
         if shard.has_refused() {
             return;
@@ -579,7 +597,7 @@ fn run_pieces<F: Scalar>(
         for (output, &slot) in outputs.iter_mut().zip(slots) {
             let value = shard.value(run, slot, Feeds::Batch(feeds));
             let len = value.row_len();
-            output.data_mut()[within.start * len..within.end * len].copy_from_slice(&value);
+            output.data_mut()[(rows.start - all.start) * len..(rows.end - all.start) * len].copy_from_slice(&value);
         }
     }
 }

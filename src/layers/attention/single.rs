@@ -366,6 +366,12 @@ macro_rules! attention {
                 self.plan().build(inputs, params)
             }
 
+            /// Scores, what is dropped of them, and their gradients.
+            fn workspace(&self, inputs: &[&[usize]]) -> usize {
+                let [query, value, _] = roles(inputs.len()).map(|i| inputs[i]);
+                query[0].saturating_mul(value[0]).saturating_mul(3)
+            }
+
             fn forward(
                 &self,
                 inputs: Inputs<'_, F>,
