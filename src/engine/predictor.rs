@@ -303,7 +303,7 @@ impl<'m, F: Scalar> Predictor<'m, F> {
         const SLOT: u128 = 256;
         let graph = &self.holder.network().graph;
         let rows = self.most_rows.min(self.piece_rows);
-        let of = |rows: usize, slot: SlotId| memory::bytes_of::<F>(&[&[rows], &shapes.of[slot][..]].concat());
+        let of = |rows: usize, slot: SlotId| memory::bytes_of::<F>(&shapes.of[slot]).saturating_mul(rows as u128);
         let a_worker = self.executor.planned_bytes(rows).saturating_add(SLOT * graph.slots.len() as u128);
         let outputs = self.slots.iter().map(|&slot| of(self.most_rows, slot));
         let inputs = first(graph.inputs.len()).map(|slot| of(rows, slot));
