@@ -119,7 +119,7 @@ impl TextVectorization {
             (_, None) => Vec::new(),
             (_, Some(weights)) => return refuse("idf_weights for tf_idf only".into(), weights.len().to_string()),
         };
-        let (vocabulary, mut idf) = if given.len() >= special.len() && given[..special.len()] == *special {
+        let (vocabulary, idf) = if given.len() >= special.len() && given[..special.len()] == *special {
             (given, weights)
         } else {
             let mean = weights.iter().sum::<f64>() / weights.len() as f64;
@@ -139,9 +139,6 @@ impl TextVectorization {
             return refuse(format!("at most max_tokens = {most} tokens"), vocabulary.len().to_string());
         }
         let width = self.max_tokens.filter(|_| self.pad_to_max_tokens).unwrap_or(vocabulary.len());
-        if self.output_mode == OutputMode::TfIdf {
-            idf.resize(width, 0.0);
-        }
         let ids = vocabulary.iter().enumerate().map(|(id, token)| (token.clone(), id)).collect();
         Ok(Vectorizer { options: self.clone(), vocabulary, ids, idf, width })
     }
@@ -204,7 +201,7 @@ pub struct Vectorizer {
     options: TextVectorization,
     vocabulary: Vec<String>,
     ids: HashMap<String, usize>,
-    /// Inverse document frequencies, a number a column, in mode tf-idf.
+    /// Inverse document frequencies, a number a token, in mode tf-idf: columns beyond the vocabulary hold zeros.
     idf: Vec<f64>,
     /// Numbers a text, but in mode int.
     width: usize,
