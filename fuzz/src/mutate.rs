@@ -1,35 +1,6 @@
 //! Bytes that were valid, made wrong: bits flipped, parts cut out, doubled, exchanged, lengths and numbers blown up.
 
-/// A generator of numbers that has nothing of gradus's.
-#[derive(Clone, Debug)]
-pub struct Dice(u64);
-
-impl Dice {
-    pub fn new(seed: u64) -> Self {
-        Self(seed ^ 0x9E37_79B9_7F4A_7C15)
-    }
-
-    pub fn throw(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ mixed >> 31
-    }
-
-    /// Below `most`; 0 if that is 0.
-    pub fn below(&mut self, most: usize) -> usize {
-        if most == 0 { 0 } else { (self.throw() % most as u64) as usize }
-    }
-
-    /// Once in `n`.
-    pub fn once_in(&mut self, n: usize) -> bool {
-        self.below(n) == 0
-    }
-
-    pub fn choose<'a, T>(&mut self, of: &'a [T]) -> &'a T {
-        &of[self.below(of.len())]
-    }
-}
+use super::dice::Dice;
 
 /// What binary fields are set to.
 const NUMBERS: [u64; 14] = [
@@ -77,7 +48,7 @@ const WORDS: [&str; 22] = [
 
 /// Changes `bytes` in one to four places; `others` lend parts.
 pub fn mutate(bytes: &mut Vec<u8>, others: &[Vec<u8>], dice: &mut Dice) {
-    for _ in 0..1 + dice.below(4) {
+    for _ in 0..=dice.below(4) {
         once(bytes, others, dice);
     }
 }
@@ -133,7 +104,7 @@ pub fn mutate_json(bytes: &mut Vec<u8>, others: &[Vec<u8>], dice: &mut Dice) {
     if dice.once_in(4) {
         return mutate(bytes, others, dice);
     }
-    for _ in 0..1 + dice.below(3) {
+    for _ in 0..=dice.below(3) {
         let at = dice.below(bytes.len());
         if dice.once_in(2) {
             number_of_text(bytes, at, dice);
@@ -167,7 +138,7 @@ pub fn mutate_safetensors(bytes: &mut Vec<u8>, others: &[Vec<u8>], dice: &mut Di
         mutate(&mut header, &headers, dice);
     } else {
         // Numbers alone, so that it stays JSON: those of metadata are within strings that are JSON too.
-        for _ in 0..1 + dice.below(3) {
+        for _ in 0..=dice.below(3) {
             let at = dice.below(header.len());
             number_of_text(&mut header, at, dice);
         }

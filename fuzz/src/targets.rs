@@ -12,8 +12,8 @@ use gradus::formats::safetensors::TensorFile;
 use gradus::prelude::*;
 use gradus::tuning::{RandomSearch, Space};
 
-use super::mutate::{self, Dice};
-use super::seeds;
+use super::dice::Dice;
+use super::{mutate, seeds};
 
 /// A reader, with what it is tried on.
 pub struct Target {

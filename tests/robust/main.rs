@@ -14,25 +14,31 @@
 
 #[cfg(unix)]
 mod child;
+/// The same as in `fuzz/`, as are the readers and what makes their files wrong.
+#[allow(dead_code)] // `long.sh` uses more of it
+#[path = "../../fuzz/src/dice.rs"]
+mod dice;
 #[cfg(unix)]
 mod instructions;
 #[cfg(unix)]
 mod kills;
-#[cfg(all(feature = "audio", feature = "csv", feature = "images", feature = "datasets"))]
-mod memory;
 #[cfg(unix)]
 mod misuse;
-/// The same as in `fuzz/`.
-#[cfg(unix)]
-#[allow(dead_code)] // the readers use more of it
-#[path = "../../fuzz/src/mutate.rs"]
-mod mutate;
+/// Every reader, for which all features are needed.
 #[cfg(all(feature = "audio", feature = "csv", feature = "images", feature = "datasets"))]
-mod mutations;
-/// The same as in `fuzz/`.
-#[cfg(all(feature = "audio", feature = "csv", feature = "images", feature = "datasets"))]
-#[allow(dead_code)] // `long.sh` uses more of them
-#[path = "../../fuzz/src/lib.rs"]
-mod readers;
+mod readers {
+    mod memory;
+    #[path = "../../../fuzz/src/mutate.rs"]
+    mod mutate;
+    mod mutations;
+    #[allow(dead_code)]
+    #[path = "../../../fuzz/src/seeds.rs"]
+    mod seeds;
+    #[allow(dead_code)]
+    #[path = "../../../fuzz/src/targets.rs"]
+    mod targets;
+
+    use super::dice;
+}
 #[cfg(unix)]
 mod saving;

@@ -12,7 +12,7 @@ use gradus::custom::*;
 use serde_json::{Value, json};
 
 use super::child;
-use super::mutate::Dice;
+use super::dice::Dice;
 
 /// Programs a child runs.
 const PROGRAMS: u64 = 1500;
@@ -225,7 +225,7 @@ fn object(of: &(String, Vec<String>), sane: bool, dice: &mut Dice) -> (String, C
         }
     }
     if !sane && !names.is_empty() {
-        for _ in 0..1 + dice.below(2) {
+        for _ in 0..=dice.below(2) {
             let name = dice.choose(names).clone();
             config.insert(name, absurd(dice));
         }
@@ -285,7 +285,7 @@ fn model(classes: &Classes, sane: bool, dice: &mut Dice, reached: &mut Reached) 
     let x = Input::new(shape.clone());
     let mut y = x.clone();
     let mut depth = 0;
-    for _ in 0..1 + dice.below(7) {
+    for _ in 0..=dice.below(7) {
         let absurd_here = !sane && dice.once_in(3);
         let (class, config) = object(dice.choose(&classes.layers), !absurd_here, dice);
         let Some(layer) = reached.note("layer", registry.make_layer(&class, &config)) else { continue };

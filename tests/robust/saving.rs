@@ -55,7 +55,9 @@ const NAMES: [&str; 7] = ["model", "weights", "checkpoint", "words", "sound", "p
 
 fn old_files(name: &str) -> std::path::PathBuf {
     let folder = child::folder(name);
-    NAMES.iter().for_each(|name| std::fs::write(folder.join(name), "old").unwrap());
+    for name in NAMES {
+        std::fs::write(folder.join(name), "old").unwrap();
+    }
     folder
 }
 

@@ -17,9 +17,8 @@ impl Fuse {
     }
 
     fn spark(&self) {
-        if self.0.load(Ordering::SeqCst) > 0 && self.0.fetch_sub(1, Ordering::SeqCst) == 1 {
-            panic!("a spark");
-        }
+        let lit = self.0.load(Ordering::SeqCst) > 0;
+        assert!(!lit || self.0.fetch_sub(1, Ordering::SeqCst) != 1, "a spark");
     }
 }
 

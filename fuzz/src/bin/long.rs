@@ -6,10 +6,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use gradus_fuzz::mutate::Dice;
+use gradus_fuzz::dice::Dice;
 use gradus_fuzz::targets::{TARGETS, Target};
 
-#[path = "../../../tests/robust/memory.rs"]
+#[path = "../../../tests/robust/readers/memory.rs"]
 mod memory;
 
 /// Accepted inputs are mutated further: so many of them are kept.

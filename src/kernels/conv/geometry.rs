@@ -64,7 +64,8 @@ impl Geometry {
         };
         let reach = |axis: usize| {
             let last = self.output[axis].saturating_sub(1).saturating_mul(self.strides[axis]);
-            let taps = self.kernel[axis].saturating_mul(self.dilation[axis]).saturating_add(self.before[axis]);
+            let taps = self.kernel[axis].saturating_sub(1).saturating_mul(self.dilation[axis]);
+            let taps = taps.saturating_add(1).saturating_add(self.before[axis]);
             last.saturating_add(taps).saturating_add(self.input[axis])
         };
         isize::try_from(volume(&reach)).is_ok() && isize::try_from(volume(&|axis| self.output[axis])).is_ok()

@@ -4,9 +4,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
+use super::dice::Dice;
 use super::memory::peak_of;
-use super::readers::mutate::Dice;
-use super::readers::targets::{TARGETS, Target};
+use super::targets::{TARGETS, Target};
 
 /// For each reader so many inputs, or as many as go into this time on a slow machine.
 const INPUTS: u64 = 4000;
@@ -29,14 +29,12 @@ fn try_target(target: &Target) {
         let (result, peak) = peak_of(|| catch_unwind(AssertUnwindSafe(|| (target.run)(&bytes))));
         let time = start.elapsed();
         let input = || format!("{}, input {inputs} of {} bytes", target.name, bytes.len());
-        match result {
-            Ok(was_accepted) => accepted += u64::from(was_accepted),
-            Err(_) => {
-                let path = std::env::temp_dir().join(format!("gradus-{}-{inputs}", target.name));
-                std::fs::write(&path, &bytes).unwrap();
-                panic!("{} panicked; it is in {}", input(), path.display());
-            }
-        }
+        let Ok(was_accepted) = result else {
+            let path = std::env::temp_dir().join(format!("gradus-{}-{inputs}", target.name));
+            std::fs::write(&path, &bytes).unwrap();
+            panic!("{} panicked; it is in {}", input(), path.display());
+        };
+        accepted += u64::from(was_accepted);
         assert!(peak <= target.most_bytes, "{} takes {peak} bytes of memory", input());
         assert!(time <= MOST_TIME, "{} takes {time:?}", input());
         (most_bytes, slowest) = (most_bytes.max(peak), slowest.max(time));
@@ -56,6 +54,8 @@ fn readers_give_a_value_or_an_error() {
             .map(|half| scope.spawn(move || TARGETS.iter().skip(half).step_by(2).for_each(try_target)))
             .into_iter()
             .collect();
-        readers.into_iter().for_each(|reader| reader.join().expect("no reader panics"));
+        for reader in readers {
+            reader.join().expect("no reader panics");
+        }
     });
 }
