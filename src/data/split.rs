@@ -68,6 +68,7 @@ pub(super) fn sizes(call: &str, n: usize, test_fraction: f64) -> Result<(usize, 
         let received = format!("{n} rows, of which {test} would test");
         return Err(Error::data(call, "at least one row on each side", received));
     }
+    crate::memory::room::<usize>("n", n, &[n]).map_err(|error| error.within(call))?;
     Ok((n - test, test))
 }
 

@@ -2,7 +2,7 @@
 
 use gradus::formats::safetensors::TensorFile;
 use gradus::kernels::conv::{self, Finish, Geometry, Workspace};
-use gradus::kernels::{pool, reduce, reorder, resample};
+use gradus::kernels::{self, attention, dot, likelihood, margin, pool, reduce, reorder, resample, softmax, spectral};
 use gradus::prelude::*;
 use serde_json::json;
 
@@ -121,6 +121,14 @@ fn numbers_of_samples_and_classes() -> gradus::Result<()> {
 }
 
 #[test]
+fn ready_networks_of_absurd_images() {
+    refuses(Generator::<f32>::dcgan(2, [1 << 40, 1 << 40, 1 << 40], 0), &["`image`", "takes"]);
+    refuses(Discriminator::<f32>::dcgan([1 << 40, 4, 3], 0), &["`image`", "takes"]);
+    refuses(Generator::<f32>::mlp(2, &[HUGE, HUGE], 0), &["`sample`", "takes"]);
+    refuses(Discriminator::<f32>::mlp(&[HUGE, HUGE], 0), &["input", "memory"]);
+}
+
+#[test]
 fn searches_of_too_many_trials() {
     let space = || gradus::tuning::Space::new().uniform("x", 0.0..=1.0).uniform("y", 0.0..=1.0);
     let score = |_: &gradus::tuning::Trial| Ok(0.0);
@@ -189,6 +197,23 @@ fn kernels_have_nothing_to_do_without_values() {
     reorder::repeat_backward::<f32>(&[], 2, 0, &mut [0.0; 2]);
     reorder::place::<f32>(&[], 0, 0, 0, &mut []);
     reduce::transpose::<f32>(&[], 0, 7, &mut []);
+    attention::additive_scores::<f32>(&[], &[], &[], 1.0, &mut []);
+    attention::additive_scores_backward::<f32>(&[], &[], &[], 1.0, &[], &mut [], &mut [], &mut []);
+    attention::weigh::<f32>(&mut [], 0, attention::Masked::Lowest, |_, _| true);
+    attention::weigh_backward::<f32>(&[], &mut [], 0, attention::Masked::Lowest, |_, _| true);
+    let none = dot::Operand::new(&[0, 2], 1);
+    dot::dot::<f32>(&[], none, &[], none, &mut []);
+    dot::dot_backward_x::<f32>(&[], none, &[], none, &mut []);
+    dot::dot_backward_y::<f32>(&[], &[], none, none, &mut []);
+    dot::unit_vectors::<f32>(&[], 0, 2, &mut []);
+    dot::unit_vectors_backward::<f32>(&[], 3, 0, &mut []);
+    softmax::softmax::<f32>(&mut [], 0, 3);
+    margin::categorical_hinge::<f32>(&[], &[], 0, &mut []);
+    likelihood::gaussian::<f32>(1.0, 0.0, 0, &[], &[], &mut []);
+    likelihood::gaussian_backward::<f32>(1.0, 0, &[], &[], &[], &mut []);
+    spectral::power_iteration::<f32>(&[], &mut [], &mut [], 2);
+    kernels::gather::gather_rows::<f32>(&[], 0, 0..3, &mut []);
+    kernels::reorder::permute::<f32>(&[], &[2, 0, 3], &[2, 1], &mut []);
     let half = 1 << (usize::BITS / 2);
     std::panic::catch_unwind(|| reduce::transpose::<f32>(&[], half, half, &mut []))
         .expect_err("more than can be counted");
@@ -211,6 +236,12 @@ fn files_of_vocabularies_ask_for_little() {
         refuses(load(json!({ "ngrams": ngrams })), &["`ngrams`"]);
         refuses(load(json!({ "ngrams": [2, ngrams] })), &["`ngrams`"]);
     }
+    let most = json!({
+        "vocabulary": ["[UNK]", "a"], "output_mode": "tf_idf", "idf_weights": [1.0, 2.0], "pad_to_max_tokens": true,
+        "max_tokens": 1000
+    });
+    let padded = load(most).unwrap().transform::<f32>(&["a b"]);
+    assert_eq!((padded.dim(), padded.sum()), ((1, 1000), 3.0), "columns beyond the vocabulary hold zeros");
     for length in [1i64 << 32, i64::MAX] {
         refuses(load(json!({ "output_sequence_length": length })), &["`output_sequence_length`"]);
     }
