@@ -29,7 +29,7 @@ pub(crate) fn check_count(option: &str, count: usize) -> Result<()> {
 /// Refuses a `GRADUS_NUM_THREADS` that is no number of threads: asked when a network is built.
 #[cfg(feature = "threads")]
 pub(crate) fn check_variable() -> Result<()> {
-    let Some(text) = std::env::var_os(VARIABLE) else { return Ok(()) };
+    let Some(text) = std::env::var_os(VARIABLE).filter(|text| !text.is_empty()) else { return Ok(()) };
     match text.to_str().and_then(|text| text.trim().parse().ok()) {
         Some(count) => check_count(VARIABLE, count),
         None => Err(Error::option(VARIABLE, format!("a number from 1 to {MOST_THREADS}"), text.to_string_lossy())),

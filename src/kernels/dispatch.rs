@@ -35,7 +35,7 @@ pub fn instructions() -> &'static str {
 
 /// Refuses a `GRADUS_INSTRUCTIONS` that names none, or what the processor has not: asked when a network is built.
 pub(crate) fn check_variable() -> Result<()> {
-    let Some(text) = std::env::var_os(VARIABLE) else { return Ok(()) };
+    let Some(text) = std::env::var_os(VARIABLE).filter(|text| !text.is_empty()) else { return Ok(()) };
     let known = text.to_str().and_then(|text| WORDS.iter().find(|(word, _)| *word == text.trim()));
     match known {
         Some((_, asked)) if *asked as u8 <= widest_there() as u8 => Ok(()),

@@ -42,3 +42,5 @@ mod readers {
 }
 #[cfg(unix)]
 mod saving;
+#[cfg(all(unix, feature = "threads"))]
+mod variables;
