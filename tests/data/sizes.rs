@@ -1,16 +1,20 @@
 //! Sizes of arrays that no memory could hold: each is an error that names the option.
 
+#[cfg(feature = "images")]
 use gradus::data::images::{self, Resize};
 use gradus::data::{
     GroupKFold, KFold, PadSequences, StratifiedKFold, Stream, TimeSeriesSplit, Windows, to_categorical,
     train_test_split,
 };
-use ndarray::{Array1, Array3, array};
+#[cfg(feature = "images")]
+use ndarray::Array3;
+use ndarray::{Array1, array};
 
 use super::refuses::refuses;
 
 const HUGE: usize = usize::MAX / 64;
 
+#[cfg(feature = "images")]
 #[test]
 fn images_larger_than_memory() {
     let image = Array3::<u8>::zeros((4, 4, 3));

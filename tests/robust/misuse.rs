@@ -17,7 +17,7 @@ use super::dice::Dice;
 /// Programs a child runs.
 const PROGRAMS: u64 = 1500;
 /// No program may take longer.
-const MOST_TIME: Duration = Duration::from_secs(20);
+const MOST_TIME: Duration = Duration::from_secs(60);
 
 /// What no option is meant to be.
 fn absurd(dice: &mut Dice) -> Value {

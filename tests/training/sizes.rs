@@ -95,6 +95,28 @@ fn a_batch_for_which_there_is_no_memory() -> gradus::Result<()> {
 }
 
 #[test]
+fn a_batch_whose_layers_keep_more_than_there_is() -> gradus::Result<()> {
+    // Scores of 8 heads over 4096 places: a gigabyte a row, with their gradients.
+    let x = Input::new([4096, 1]);
+    let y = call(MultiHeadAttention::new(8, 1), [&x, &x]).apply(GlobalAvgPool1D::new());
+    let compile = Compile::new(SGD::new()).loss(MeanSquaredError::new());
+    let mut attention = ModelBuilder::new([&x], [&y]).compile(compile).build()?;
+    let before = attention.get_weights();
+    let (x, y) = (Array3::<f32>::zeros((4000, 4096, 1)), Array2::<f32>::zeros((4000, 1)));
+    let fit = Fit::new().batch_size(4000).verbose(0);
+    refuses(attention.fit(&x, &y, fit), &["`batch_size`", "4000", "TB"]);
+    assert_eq!(attention.get_weights(), before);
+    let mut recurrent = Sequential::new()
+        .input([1 << 20, 1])
+        .add(LSTM::new(64))
+        .compile(MeanSquaredError::new(), SGD::new())
+        .build()?;
+    let (x, y) = (Array3::<f32>::zeros((64, 1 << 20, 1)), Array2::<f32>::zeros((64, 64)));
+    refuses(recurrent.fit(&x, &y, Fit::new().batch_size(64).verbose(0)), &["`batch_size`", "64", "GB"]);
+    Ok(())
+}
+
+#[test]
 fn threads_are_few() -> gradus::Result<()> {
     let mut model = Sequential::new().input([2]).add(Dense::new(3)).build()?;
     for count in [usize::MAX, 1_000_000_000_000, 1_000_000, 1025] {
