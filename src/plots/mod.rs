@@ -57,6 +57,9 @@ const DEJAVU: &[u8] = include_bytes!("font/DejaVuSans-subset.ttf");
 /// A bitmap is drawn so many times as large and then reduced, which smooths its edges.
 const OVERSAMPLING: u32 = 3;
 
+/// Memory that a bitmap is drawn in, at most.
+const MOST_BYTES: u64 = 1 << 31;
+
 /// Something that can be drawn.
 trait Draw {
     /// Why it cannot be drawn, if so.
@@ -146,6 +149,12 @@ impl Figure {
                 Panel::HeatMap(plot) => plot.check()?,
             }
         }
+        let (width, height) = self.pixels();
+        let bytes = u64::from(width) * u64::from(height) * 3 * u64::from(OVERSAMPLING * OVERSAMPLING);
+        if bytes == 0 || bytes > MOST_BYTES {
+            let expected = format!("at least 1 × 1, and drawn in at most {MOST_BYTES} bytes");
+            return Err(Error::option("size", expected, format!("{width} × {height}, drawn in {bytes} bytes")));
+        }
         FONT_REGISTERED.call_once(|| {
             // The bytes are a font; a test draws with it.
             let _ = register_font(FONT, FontStyle::Normal, DEJAVU);
@@ -158,16 +167,15 @@ impl Figure {
     }
 
     fn grid(&self) -> (usize, usize) {
-        let columns = self.columns.unwrap_or(match self.panels.len() {
-            4 => 2,
-            count => count.min(3),
-        });
+        let most = self.panels.len().max(1);
+        let usual = if most == 4 { 2 } else { most.min(3) };
+        let columns = self.columns.map_or(usual, |columns| columns.min(most));
         (self.panels.len().div_ceil(columns), columns)
     }
 
     fn pixels(&self) -> (u32, u32) {
         let (rows, columns) = self.grid();
-        let times = |n: usize, pixels: u32| u32::try_from(n).unwrap_or(1) * pixels;
+        let times = |n: usize, pixels: u32| u32::try_from(n).unwrap_or(u32::MAX).saturating_mul(pixels);
         self.size.unwrap_or((times(columns, 720), times(rows, 480)))
     }
 
