@@ -16,7 +16,7 @@
 use std::str::FromStr;
 
 use ndarray::{ArrayD, IxDyn};
-use ndarray_rand::rand::rand_core::RngCore;
+use rand::rand_core::RngCore;
 use rand_distr::{Distribution as _, Normal, StandardNormal, Uniform};
 use serde_json::{Value, json};
 

@@ -69,6 +69,7 @@ pub mod initializers;
 pub mod kernels;
 pub mod layers;
 pub mod losses;
+mod memory;
 pub mod metrics;
 pub mod models;
 pub mod optimizers;

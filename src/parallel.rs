@@ -7,9 +7,39 @@ use std::sync::Arc;
 
 #[cfg(feature = "threads")]
 use self::place::Place;
-use crate::Result;
 #[cfg(feature = "threads")]
 use crate::kernels::team::Team;
+use crate::{Error, Result};
+
+/// More threads than any machine has cores for, which would only cost memory.
+const MOST_THREADS: usize = 1024;
+/// The variable that says how many threads models have that were told nothing.
+#[cfg(feature = "threads")]
+const VARIABLE: &str = "GRADUS_NUM_THREADS";
+
+/// Refuses a number of threads that no machine could use.
+pub(crate) fn check_count(option: &str, count: usize) -> Result<()> {
+    if (1..=MOST_THREADS).contains(&count) {
+        return Ok(());
+    }
+    let expected = if count == 0 { "at least 1".into() } else { format!("at most {MOST_THREADS}") };
+    Err(Error::option(option, expected, count))
+}
+
+/// Refuses a `GRADUS_NUM_THREADS` that is no number of threads: asked when a network is built.
+#[cfg(feature = "threads")]
+pub(crate) fn check_variable() -> Result<()> {
+    let Some(text) = std::env::var_os(VARIABLE).filter(|text| !text.is_empty()) else { return Ok(()) };
+    match text.to_str().and_then(|text| text.trim().parse().ok()) {
+        Some(count) => check_count(VARIABLE, count),
+        None => Err(Error::option(VARIABLE, format!("a number from 1 to {MOST_THREADS}"), text.to_string_lossy())),
+    }
+}
+
+#[cfg(not(feature = "threads"))]
+pub(crate) fn check_variable() -> Result<()> {
+    Ok(())
+}
 
 /// The threads that a model computes on.
 #[derive(Clone, Debug, Default)]
@@ -25,10 +55,7 @@ pub(crate) struct Threads {
 impl Threads {
     /// Exactly `count` threads.
     pub fn new(count: usize) -> Result<Self> {
-        use crate::Error;
-        if count == 0 {
-            return Err(Error::option("threads", "at least 1", count));
-        }
+        check_count("threads", count)?;
         if count == 1 {
             return Ok(Self { team: None, asked: Some(1) });
         }
@@ -65,10 +92,14 @@ impl Threads {
 fn default_team() -> Option<&'static Arc<Team>> {
     static TEAM: std::sync::OnceLock<Option<Arc<Team>>> = std::sync::OnceLock::new();
     let team = TEAM.get_or_init(|| {
-        let asked = std::env::var("GRADUS_NUM_THREADS").ok().and_then(|count| count.parse().ok());
-        let count = asked.filter(|&count| count > 0).unwrap_or_else(cores);
-        let team = || Team::new(count).unwrap_or_else(|problem| panic!("the system grants no threads: {problem}"));
-        (count > 1).then(|| Arc::new(team()))
+        let asked = std::env::var(VARIABLE).ok().and_then(|count| count.trim().parse().ok());
+        let count = asked.filter(|&count| check_count(VARIABLE, count).is_ok()).unwrap_or_else(cores).min(MOST_THREADS);
+        if count == 1 {
+            return None;
+        }
+        // What comes out does not depend on them.
+        let alone = |problem| log::warn!("computing on one thread: the system grants no {count}: {problem}");
+        Team::new(count).map_err(alone).ok().map(Arc::new)
     });
     team.as_ref()
 }
@@ -202,9 +233,7 @@ pub(crate) fn side_by_side(_: Option<usize>, count: usize, work: impl Fn(usize) 
 impl Threads {
     /// Without the feature `threads` there is one, whatever is asked.
     pub fn new(count: usize) -> Result<Self> {
-        if count == 0 {
-            return Err(crate::Error::option("threads", "at least 1", count));
-        }
+        check_count("threads", count)?;
         Ok(Self {})
     }
 

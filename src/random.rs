@@ -1,6 +1,6 @@
 //! Seeded randomness: one seed, a stream for each purpose, the same numbers on every machine and in every version.
 
-use ndarray_rand::rand::rand_core::{RngCore, SeedableRng};
+use rand::rand_core::{RngCore, SeedableRng};
 
 use crate::kernels::random::philox;
 

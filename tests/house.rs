@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 /// From the ground up; what stands side by side on a floor may not use each other.
 const FLOORS: &[&[&str]] = &[
     &["error"],
+    &["memory"],
     &["formats", "ids"],
     &["scalar", "config"],
     &["kernels"],

@@ -1,6 +1,6 @@
 //! Central differences of a function of several tensors, and their comparison with gradients.
 
-use ndarray_rand::rand::Rng;
+use rand::Rng;
 
 use crate::error::{Comparison, GradientReport, TensorReport};
 use crate::{Result, random};

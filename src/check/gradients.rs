@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use ndarray::{ArrayD, IxDyn};
-use ndarray_rand::rand::Rng;
+use rand::Rng;
 
 use super::differences::{Closeness, Variable, compare};
 use crate::data::{Arrays, Dataset};

@@ -1,7 +1,7 @@
 //! Gradients of losses.
 
 use ndarray::{ArrayD, IxDyn};
-use ndarray_rand::rand::Rng;
+use rand::Rng;
 
 use super::differences::{Closeness, Variable, compare};
 use crate::error::GradientReport;

@@ -207,11 +207,13 @@ macro_rules! whole_numbers {
                 json!(self)
             }
             fn from_value(value: &Value) -> Result<Self> {
-                let whole = value.as_i64().or_else(|| {
+                // Wide enough for all of `i64` and `u64`.
+                let given = value.as_i64().map(i128::from).or_else(|| value.as_u64().map(i128::from));
+                let whole = given.or_else(|| {
                     // 2.0 is a whole number too; beyond 2^53 a float no longer tells.
                     value.as_f64().filter(|x| x.fract() == 0.0 && x.abs() < 9e15).map(|x| {
                         #[allow(clippy::cast_possible_truncation)] // whole and within range
-                        let whole = x as i64;
+                        let whole = x as i128;
                         whole
                     })
                 });

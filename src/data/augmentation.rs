@@ -1,7 +1,7 @@
 //! Images that are changed at random each time they are shown, so that a network sees none twice.
 
 use ndarray::{Array4, ArrayD};
-use ndarray_rand::rand::Rng;
+use rand::Rng;
 use rand_distr::StandardNormal;
 
 use super::{Batch, Dataset};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use crate::config::options;
+use crate::memory::room;
 use crate::random::{self, Philox};
 use crate::{Error, Result};
 
@@ -37,13 +38,16 @@ fn gather(fold_of: &[usize], folds: usize) -> Vec<Fold> {
 }
 
 /// At least two folds, and no more than there are `things`.
-fn check(call: &str, folds: usize, n: usize, things: &str) -> Result<()> {
+/// The folds of `rows` rows must fit into memory.
+fn check(call: &str, folds: usize, n: usize, things: &str, rows: usize) -> Result<()> {
     if folds < 2 {
         return Err(Error::option("n_splits", "at least 2", folds).within(call));
     }
     if n < folds {
         return Err(Error::data(call, format!("at least n_splits = {folds} {things}"), n.to_string()));
     }
+    let given = format!("{folds} folds of {rows} rows");
+    room::<usize>("n_splits", given, &[folds, rows]).map_err(|error| error.within(call))?;
     Ok(())
 }
 
@@ -103,7 +107,7 @@ impl KFold {
     /// # Errors
     /// See [`KFold`].
     pub fn split(&self, n: usize) -> Result<Vec<Fold>> {
-        check("KFold", self.n_splits, n, "rows")?;
+        check("KFold", self.n_splits, n, "rows", n)?;
         let mut rows: Vec<usize> = (0..n).collect();
         if self.shuffle {
             random::shuffle(&mut rows, self.seed, 0);
@@ -164,7 +168,7 @@ impl StratifiedKFold {
     pub fn split<L: Ord>(&self, labels: impl IntoIterator<Item = L>) -> Result<Vec<Fold>> {
         let (classes, counts) = encode(labels);
         let largest = counts.iter().copied().max().unwrap_or(0);
-        check("StratifiedKFold", self.n_splits, largest, "rows in some class")?;
+        check("StratifiedKFold", self.n_splits, largest, "rows in some class", classes.len().max(counts.len()))?;
         // The classes one after another, dealt out like cards: what each fold gets of each class.
         let mut dealt = vec![vec![0; self.n_splits]; counts.len()];
         let one_after_another = counts.iter().enumerate().flat_map(|(class, &count)| std::iter::repeat_n(class, count));
@@ -241,7 +245,7 @@ impl GroupKFold {
         for group in &groups {
             *sizes.entry(group).or_default() += 1;
         }
-        check("GroupKFold", self.n_splits, sizes.len(), "groups")?;
+        check("GroupKFold", self.n_splits, sizes.len(), "groups", groups.len())?;
         let mut largest_first: Vec<(&G, usize)> = sizes.into_iter().rev().collect();
         largest_first.sort_by_key(|&(_, size)| std::cmp::Reverse(size));
         let (mut filled, mut fold_of_group) = (vec![0; self.n_splits], BTreeMap::new());
@@ -319,7 +323,7 @@ impl TimeSeriesSplit {
     /// # Errors
     /// See [`TimeSeriesSplit`].
     pub fn split(&self, n: usize) -> Result<Vec<Fold>> {
-        check("TimeSeriesSplit", self.n_splits, n.saturating_sub(1), "rows after the first")?;
+        check("TimeSeriesSplit", self.n_splits, n.saturating_sub(1), "rows after the first", n)?;
         let test = self.test_size.unwrap_or(n / (self.n_splits + 1));
         if test == 0 {
             return Err(Error::option("test_size", "at least 1", test).within("TimeSeriesSplit"));

@@ -135,11 +135,8 @@ fn one_hot<F: Scalar, L: Label, D: Dimension>(
     {
         return Err(refuse(at));
     }
-    let values = labels.len().checked_mul(classes).filter(|&n| isize::try_from(n).is_ok_and(|n| n < isize::MAX / 8));
-    if values.is_none() {
-        let received = format!("{} labels of {classes} classes", labels.len());
-        return Err(Error::data("to_categorical", "an array that fits into memory", received));
-    }
+    crate::memory::room::<F>("classes", classes, &[labels.len(), classes])
+        .map_err(|error| error.within("to_categorical"))?;
     let mut y = Array::zeros(shape);
     if let Some(y) = y.as_slice_mut()
         && classes > 0

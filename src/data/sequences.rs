@@ -4,6 +4,7 @@ use ndarray::{Array, Array1, Array2, ArrayRef, ArrayView, ArrayView1, Axis, Dime
 use serde_json::Value;
 
 use crate::config::{Setting, expected, options};
+use crate::memory::room;
 use crate::{Error, Result};
 
 /// Which end of a sequence is filled or cut.
@@ -138,6 +139,7 @@ impl<T: Copy + Default> PadSequences<T> {
         if let Some(step) = &step {
             shape.slice_mut()[2..].copy_from_slice(step);
         }
+        room::<T>("maxlen", length, shape.slice()).map_err(|error| error.within("pad_sequences"))?;
         let mut padded = Array::from_elem(shape, self.value);
         for (row, sequence) in filled() {
             if Some(&sequence.shape()[1..]) != step.as_deref() {
@@ -274,6 +276,8 @@ impl Windows {
     }
 
     fn gather<T: Copy, D: RemoveAxis>(&self, series: &ArrayRef<T, D>, starts: &[usize]) -> Result<Array<T, D::Larger>> {
+        let sizes = [&[starts.len(), self.sequence_length], &series.shape()[1..]].concat();
+        room::<(T, usize)>("sequence_length", self.sequence_length, &sizes).map_err(|error| error.within("windows"))?;
         let steps = |&start: &usize| (0..self.sequence_length).map(move |i| start + i * self.sampling_rate);
         let rows: Array1<usize> = starts.iter().flat_map(steps).collect();
         let values: Vec<T> = rows

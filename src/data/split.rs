@@ -144,6 +144,7 @@ impl TrainTestSplit {
 
     /// How many of `n` rows train, validate and test.
     fn sizes(&self, n: usize) -> Result<[usize; 3]> {
+        crate::memory::room::<usize>("n", n, &[n]).map_err(|error| error.within("TrainTestSplit"))?;
         let validation = self.validation_size.map_or(Ok(0), |size| size.rows("validation_size", n, f64::ceil))?;
         let left = n.saturating_sub(validation);
         let train = self.train_size.map(|size| size.rows("train_size", n, f64::floor)).transpose()?;

@@ -15,10 +15,11 @@ use super::shapes::{KnownShapes, Shapes};
 use super::time_distributed::within_each_step;
 use crate::ids::{EntryId, Id, LayerId, SlotId, each, numbered, numbers};
 use crate::kernels::aligned::Aligned;
+use crate::kernels::dispatch;
 use crate::layers::{InputSlot, MaskRule, ParamBuilder, ParamSpec};
 use crate::parallel::Threads;
 use crate::tensor::{Shape, checked_volume};
-use crate::{Error, Result, Scalar, random};
+use crate::{Error, Result, Scalar, parallel, random};
 
 impl<F: Scalar> Network<F> {
     /// The network that a recipe describes, with parameters initialised from its seed.
@@ -28,17 +29,28 @@ impl<F: Scalar> Network<F> {
 
     /// The same with what tells the layers of each entry from others; of entries beyond `identities` their handles do.
     pub(crate) fn from_recipe_as(recipe: &Recipe<F>, identities: &[Vec<Identity>]) -> Result<Self> {
+        Self::make(recipe, identities, false)
+    }
+
+    /// The network that a recipe describes, whose parameters have places but no values yet: `params` is empty.
+    pub(crate) fn without_values(recipe: &Recipe<F>) -> Result<Self> {
+        Self::make(recipe, &[], true)
+    }
+
+    fn make(recipe: &Recipe<F>, identities: &[Vec<Identity>], dry: bool) -> Result<Self> {
+        parallel::check_variable()?;
+        dispatch::check_variable()?;
         let open = |entry: &Entry<F>| matches!(entry, Entry::Input { shape, .. } if shape.is_open());
         let builder = if recipe.entries.iter().any(open) {
             let Probed { size, axes } = probe(|size| Ok(build(recipe, identities, size, true)?.graph))?;
-            let mut builder = build(recipe, identities, size, false)?;
+            let mut builder = build(recipe, identities, size, dry)?;
             for (slot, shape) in builder.graph.slots.iter_mut().zip(axes) {
                 slot.shape = shape;
             }
             builder.graph.known = Arc::default();
             builder
         } else {
-            build(recipe, identities, 0, false)?
+            build(recipe, identities, 0, dry)?
         };
         let Builder { graph, params, identities, .. } = builder;
         let trains = graph.layer_ids().map(|layer| graph.layers[graph.owner(layer)].description.trainable);
@@ -517,9 +529,13 @@ impl<F: Scalar> Builder<F> {
     fn copy_params(&mut self, network: &Network<F>, layer: LayerId) -> Range<usize> {
         let first = self.graph.specs.len();
         for spec in network.graph.layer_specs(layer) {
-            let start = self.params.len();
+            let start = self.graph.specs.last().map_or(0, |spec| spec.range.end);
             if !self.dry {
-                self.params.extend_from_slice(&network.params[spec.range.clone()]);
+                // Of a network without values they are still to come.
+                match network.params.get(spec.range.clone()) {
+                    Some(values) => self.params.extend_from_slice(values),
+                    None => self.params.resize(start + spec.range.len(), F::zero()),
+                }
             }
             self.graph.specs.push(ParamSpec { range: start..start + spec.range.len(), ..spec.clone() });
         }
@@ -536,8 +552,11 @@ impl<F: Scalar> Builder<F> {
                 let expected = format!("`{}` {} as of `{first}`", own.name, crate::error::show(&own.shape));
                 return Err(Error::shape(expected, &spec.shape).within(format!("shared layer `{name}`")));
             }
-            if self.is_new[owner] && !self.dry {
-                self.params[own.range.clone()].copy_from_slice(&network.params[spec.range.clone()]);
+            if self.is_new[owner]
+                && !self.dry
+                && let Some(values) = network.params.get(spec.range.clone())
+            {
+                self.params[own.range.clone()].copy_from_slice(values);
             }
         }
         self.is_new[owner] = false;

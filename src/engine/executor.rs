@@ -15,7 +15,7 @@ use super::shapes::Shapes;
 use super::shard::{Run, Shard, coupled};
 use crate::ids::{Id, NodeId};
 use crate::layers::{Feeds, GradState, Mode};
-use crate::{Error, Result, Scalar, Tensor, View, ViewMut, parallel};
+use crate::{Error, Result, Scalar, Tensor, View, ViewMut, memory, parallel};
 
 /// What is done with each shard beside its passes, on the shard's own thread.
 pub(crate) trait Work<F: Scalar>: Sync {
@@ -113,6 +113,8 @@ pub(crate) struct Executor<F: Scalar, T> {
     pub penalties: bool,
     mode: Mode,
     stage: Stage,
+    /// So many bytes of workspaces there has been memory for.
+    room: u128,
 }
 
 impl<F: Scalar, T: Send> Executor<F, T> {
@@ -132,6 +134,7 @@ impl<F: Scalar, T: Send> Executor<F, T> {
             penalties: false,
             mode: Mode::Inference,
             stage: Stage::Empty,
+            room: 0,
         }
     }
 
@@ -219,10 +222,14 @@ impl<F: Scalar, T: Send> Executor<F, T> {
         self.shapes.as_ref()
     }
 
-    /// Makes `count` shards and the plan of inference, for predictions of rows of these shapes that cut them themselves.
-    pub fn prepare_inference(&mut self, network: &Network<F>, shapes: Arc<Shapes>, count: usize, own: impl Fn() -> T) {
+    /// Makes the plan of inference, for predictions of rows of these shapes that cut them themselves.
+    pub fn plan_inference(&mut self, network: &Network<F>, shapes: Arc<Shapes>) {
         self.shapes = Some(shapes);
         self.prepare(network, Mode::Inference);
+    }
+
+    /// Makes `count` shards for such predictions.
+    pub fn prepare_inference(&mut self, network: &Network<F>, count: usize, own: impl Fn() -> T) {
         for number in self.lanes.len()..count {
             self.lanes.push(Lane { shard: Shard::new(number, &network.graph), own: own() });
         }
@@ -255,10 +262,41 @@ impl<F: Scalar, T: Send> Executor<F, T> {
         self.mode = mode;
     }
 
+    /// The bytes of the workspaces of so many rows, as planned last.
+    pub fn planned_bytes(&self, rows: usize) -> u128 {
+        self.plan().bytes::<F>(rows)
+    }
+
+    /// Refuses a batch of so many rows where the system would not give the memory for their workspaces.
+    fn check_room(&mut self, rows: usize) -> Result<()> {
+        let bytes = self.planned_bytes(rows);
+        if bytes > self.room {
+            if !memory::is_there(bytes) {
+                return Err(memory::too_large("batch_size", rows, bytes));
+            }
+            self.room = bytes;
+        }
+        Ok(())
+    }
+
+    /// Calls `work` with the shards of the present batch and the sums at its seams. If it panics they are gone, with whatever
+    /// state it left them in, and the next batch makes new ones.
+    fn with_lanes<R>(
+        &mut self,
+        network: &Network<F>,
+        work: impl FnOnce(&mut [Lane<F, T>], &mut Vec<F>, &Run<'_, F>) -> R,
+    ) -> R {
+        let (used, stage) = (std::mem::take(&mut self.used), std::mem::replace(&mut self.stage, Stage::Empty));
+        let (mut lanes, mut totals) = (std::mem::take(&mut self.lanes), std::mem::take(&mut self.totals));
+        let done = work(&mut lanes[..used], &mut totals, &self.run(network));
+        (self.lanes, self.totals, self.used, self.stage) = (lanes, totals, used, stage);
+        done
+    }
+
     /// Runs a batch of `rows` rows forward, whose shapes have been taken.
     ///
     /// # Errors
-    /// If a layer refuses a value; `row_numbers` tells the numbers of the batch's rows where they came from.
+    /// If there is no memory for so many rows. If a layer refuses a value; `row_numbers` tells the numbers of the batch's rows where they came from.
     pub fn forward<W: Work<F, Own = T>>(
         &mut self,
         network: &Network<F>,
@@ -268,6 +306,7 @@ impl<F: Scalar, T: Send> Executor<F, T> {
         work: &W,
     ) -> Result<()> {
         self.prepare(network, mode);
+        self.check_room(rows)?;
         let count = shard_count(rows);
         let exchange = network.exchange.as_deref();
         let share = exchange.map_or(0..count, |exchange| exchange.shards(count));
@@ -282,14 +321,11 @@ impl<F: Scalar, T: Send> Executor<F, T> {
             lane.shard.number = number;
         }
         (self.batch, self.stage) = (rows, Stage::Empty);
-        let mut totals = std::mem::take(&mut self.totals);
-        let mut lanes = std::mem::take(&mut self.lanes);
-        let run = self.run(network);
-        let used = &mut lanes[..self.used];
         let back = matches!(mode, Mode::Training { .. }) && work.goes_back_at_once();
-        let ran = forward(used, &mut totals, &run, count, exchange, work, back);
-        let refusal = used.iter().find_map(|lane| lane.shard.refusal(run.graph, row_numbers));
-        (self.totals, self.lanes) = (totals, lanes);
+        let (ran, refusal) = self.with_lanes(network, |lanes, totals, run| {
+            let ran = forward(lanes, totals, run, count, exchange, work, back);
+            (ran, lanes.iter().find_map(|lane| lane.shard.refusal(run.graph, row_numbers)))
+        });
         ran?;
         if let Some(error) = refusal {
             return Err(error);
@@ -303,22 +339,19 @@ impl<F: Scalar, T: Send> Executor<F, T> {
     /// # Errors
     /// What the network's [`Exchange`] gives.
     pub fn backward<W: Work<F, Own = T>>(&mut self, network: &Network<F>, work: &W) -> Result<()> {
-        let mut totals = std::mem::take(&mut self.totals);
-        let mut lanes = std::mem::take(&mut self.lanes);
-        let run = self.run(network);
         let begun = self.stage == Stage::Begun;
-        let done = backward(&mut lanes[..self.used], &mut totals, &run, network.exchange.as_deref(), work, begun);
-        (self.totals, self.lanes) = (totals, lanes);
+        let done = self.with_lanes(network, |lanes, totals, run| {
+            backward(lanes, totals, run, network.exchange.as_deref(), work, begun)
+        });
         self.stage = Stage::Backward;
         done
     }
 
     /// Calls `work` for each shard of the batch that has gone forward, in parallel.
     pub fn for_each(&mut self, network: &Network<F>, work: &(impl Fn(&mut T, &Finished<'_, F>) + Sync)) {
-        let mut lanes = std::mem::take(&mut self.lanes);
-        let run = self.run(network);
-        parallel::for_each(&mut lanes[..self.used], &|Lane { shard, own }| work(own, &Finished { run: &run, shard }));
-        self.lanes = lanes;
+        self.with_lanes(network, |lanes, _, run| {
+            parallel::for_each(lanes, &|Lane { shard, own }| work(own, &Finished { run, shard }));
+        });
     }
 
     /// Visits the shards of the batch that has gone forward, in order.

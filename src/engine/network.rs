@@ -182,7 +182,7 @@ impl<F: Scalar> Network<F> {
     /// time one has them, and the other its caller's alone.
     ///
     /// # Errors
-    /// If `count` is 0 or the system does not grant them.
+    /// If `count` is 0 or more than 1024, or the system does not grant them.
     pub fn set_threads(&mut self, count: usize) -> Result<()> {
         self.threads = Threads::new(count)?;
         Ok(())

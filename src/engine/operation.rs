@@ -42,6 +42,9 @@ pub(crate) trait Operation<F: Scalar>: Send + Sync {
     fn facts(&self) -> Facts {
         self.inner().map_or_else(Facts::default, Operation::facts)
     }
+    fn workspace(&self, inputs: &[&[usize]]) -> usize {
+        self.inner().map_or(0, |inner| inner.workspace(inputs))
+    }
     fn in_place(&self) -> Option<&dyn InPlace<F>> {
         self.inner()?.in_place()
     }
@@ -194,6 +197,10 @@ impl<F: Scalar, L: Layer<F>> Operation<F> for Single<L> {
         Ok(vec![self.0.build(input, params)?])
     }
 
+    fn workspace(&self, inputs: &[&[usize]]) -> usize {
+        self.0.workspace(inputs[0])
+    }
+
     fn forward(&self, inputs: Inputs<'_, F>, outputs: &mut [Tensor<F>], cache: &mut AnyCache, cx: &Context<'_, F>) {
         self.0.forward(inputs.get(0), outputs[0].view_mut(), typed(cache), cx);
     }
@@ -222,6 +229,10 @@ impl<F: Scalar, L: MultiLayer<F>> Operation<F> for Joining<L> {
 
     fn build(&self, inputs: &[&[usize]], params: &mut ParamBuilder<'_, F>) -> Result<Vec<Vec<usize>>> {
         self.0.build(inputs, params)
+    }
+
+    fn workspace(&self, inputs: &[&[usize]]) -> usize {
+        self.0.workspace(inputs)
     }
 
     fn forward(&self, inputs: Inputs<'_, F>, outputs: &mut [Tensor<F>], cache: &mut AnyCache, cx: &Context<'_, F>) {

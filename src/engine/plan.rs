@@ -8,6 +8,7 @@ use super::shapes::{MOST_KEPT, Shapes};
 use crate::Scalar;
 use crate::ids::{LayerId, NodeId, SlotId, each, first, numbered, numbers};
 use crate::layers::{Coupling, InputSlot};
+use crate::memory::bytes_of;
 
 /// The passes of a graph for one choice of its inputs' shapes, of what is trained and what is wanted.
 #[derive(Clone, Debug)]
@@ -26,6 +27,8 @@ pub(crate) struct Plan {
     pub output_gradients: Vec<OutputGradient>,
     /// Where the shards of a batch meet, in running order (training only).
     pub seams: Vec<Seam>,
+    /// Values and gradients that a row of a batch has memory for, those of inputs left out, and what layers keep.
+    row_values: u128,
 }
 
 /// What passes are to bring: gradients, and more values than the model's outputs.
@@ -170,7 +173,20 @@ impl Plan {
             Some(Seam { node: number, sums: coupled.sums(&shapes) })
         };
         let seams = numbered(&graph.nodes).filter_map(seam).collect();
-        Self { shapes, memory, nodes, has_grad, zeros, output_gradients, seams }
+        let values = |slot: SlotId| bytes_of::<u8>(&shapes.of[slot]);
+        let kept = graph.slot_ids().skip(graph.inputs.len()).filter(|&slot| memory[slot] == slot).map(values);
+        let row_values = kept.chain(graph.slot_ids().filter(|&slot| has_grad[slot]).map(values));
+        let workspace = |node: &Node| {
+            let inputs: Vec<&[usize]> = node.inputs.iter().map(|input| &shapes.of[input.slot][..]).collect();
+            graph.layer(node).map_or(0, |layer| layer.operation.workspace(&inputs)) as u128
+        };
+        let row_values = row_values.chain(graph.nodes.iter().map(workspace)).fold(0u128, u128::saturating_add);
+        Self { shapes, memory, nodes, has_grad, zeros, output_gradients, seams, row_values }
+    }
+
+    /// The bytes of the workspaces of so many rows.
+    pub fn bytes<F>(&self, rows: usize) -> u128 {
+        self.row_values.saturating_mul(rows as u128).saturating_mul(size_of::<F>() as u128)
     }
 }
 

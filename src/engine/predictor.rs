@@ -13,13 +13,13 @@ use super::network::Network;
 use super::plan::Wanted;
 use super::shapes::Shapes;
 use super::shard::Run;
-use crate::ids::{Id, NodeId, SlotId, each};
+use crate::ids::{Id, NodeId, SlotId, each, first};
 use crate::kernels::aligned::Aligned;
 use crate::layers::Feeds;
 use crate::tensor::inputs::{ArrayInput, IntoInputs};
 use crate::tensor::to_array;
 use crate::tensor::volume;
-use crate::{Error, Result, Scalar, Tensor, parallel};
+use crate::{Error, Result, Scalar, Tensor, memory, parallel};
 
 /// Rows that go through the graph together, at most.
 const MOST_ROWS: usize = 64;
@@ -115,7 +115,8 @@ impl<F: Scalar> Network<F> {
 
     /// A predictor for up to `batch` rows at once that owns all its memory: [`Predictor::run`] allocates nothing, from
     /// the first time on. Where an axis of an input is open it is told sizes with
-    /// [`set_input_shapes`](Predictor::set_input_shapes) before it runs.
+    /// [`set_input_shapes`](Predictor::set_input_shapes) before it runs. Where there is no memory for such a batch the runs
+    /// give the error.
     pub fn predictor(&self, batch: usize) -> Predictor<'_, F> {
         Predictor::new(Holder::Borrowed(self), self.graph.outputs.clone(), batch, self.graph.fixed_shapes()).warmed_up()
     }
@@ -133,10 +134,16 @@ fn predict_rows<F: Scalar>(
     // A batch of a fixed size goes as it is.
     let at_once = model.graph.batch().unwrap_or_else(|| PIECES * rows_a_piece(&model.graph, &shapes));
     let mut outputs: Vec<Tensor<F>> = slots.iter().map(|&slot| Tensor::without_rows(&shapes.of[slot])).collect();
+    let bytes = slots.iter().map(|&slot| memory::bytes_of::<F>(&[&[rows], &shapes.of[slot][..]].concat()));
+    let bytes = bytes.fold(0u128, u128::saturating_add);
+    let mut predictor = Predictor::new(Holder::Borrowed(model), slots, at_once.min(rows), Some(shapes));
+    let bytes = predictor.lacking.map_or(bytes, |lacking| lacking.max(bytes));
+    if predictor.lacking.is_some() || !memory::is_there(bytes) {
+        return Err(memory::too_large("rows", rows, bytes).within("predict"));
+    }
     for output in &mut outputs {
         output.set_rows(rows);
     }
-    let mut predictor = Predictor::new(Holder::Borrowed(model), slots, at_once.min(rows), Some(shapes));
     model.threads.enter(|| {
         for start in (0..rows).step_by(at_once) {
             let part = start..rows.min(start + at_once);
@@ -152,6 +159,13 @@ fn predict_rows<F: Scalar>(
         Ok(())
     })?;
     Ok(outputs.into_iter().map(Tensor::into_array).collect())
+}
+
+/// What brings the values in `slots`.
+fn executor_of<F: Scalar>(network: &Network<F>, slots: &[SlotId]) -> Executor<F, Vec<Tensor<F>>> {
+    let outputs = &network.graph.outputs;
+    let wanted = Wanted { parameters: false, inputs: false, every_output: slots != outputs };
+    Executor::new(network, wanted, vec![false; outputs.len()])
 }
 
 /// Whose network a predictor predicts with.
@@ -204,6 +218,10 @@ pub struct Predictor<'m, F: Scalar> {
     piece_rows: usize,
     /// The parameters with the states of stateful layers as the runs before left them; none where there are no such.
     carried: Option<Aligned<F>>,
+    /// So many bytes would be needed, and are not there: it cannot run.
+    lacking: Option<u128>,
+    /// Whether a run is under way. At the beginning of one: the last did not come to its end, as a layer panicked.
+    runs: bool,
 }
 
 impl<F: Scalar> Predictor<'static, F> {
@@ -240,29 +258,67 @@ impl<F: Scalar> Clone for Predictor<'_, F> {
 impl<'m, F: Scalar> Predictor<'m, F> {
     fn new(holder: Holder<'m, F>, slots: Vec<SlotId>, most_rows: usize, shapes: Option<Arc<Shapes>>) -> Self {
         let network = holder.network();
-        let graph = &network.graph;
-        let wanted = Wanted { parameters: false, inputs: false, every_output: slots != graph.outputs };
-        let executor = Executor::new(network, wanted, vec![false; graph.outputs.len()]);
-        let carried = graph.carries_state().then(|| network.params.clone());
-        let mut own = Self { holder, slots, executor, workers: 0, used: 0, most_rows, piece_rows: 1, carried };
+        let executor = executor_of(network, &slots);
+        let carried = network.graph.carries_state().then(|| network.params.clone());
+        let mut own = Self {
+            holder,
+            slots,
+            executor,
+            workers: 0,
+            used: 0,
+            most_rows,
+            piece_rows: 1,
+            carried,
+            lacking: None,
+            runs: false,
+        };
         if let Some(shapes) = shapes {
             own.take_shapes(&shapes);
         }
         own
     }
 
-    /// Prepares for rows of these shapes.
+    /// Prepares for rows of these shapes, if there is memory for them.
     fn take_shapes(&mut self, shapes: &Arc<Shapes>) {
         let network = self.holder.network();
         self.piece_rows = rows_a_piece(&network.graph, shapes);
         let pieces = self.most_rows.div_ceil(self.piece_rows).max(1);
         // A worker keeps the states of the last rows that it took: where states are carried, of all.
         self.workers = if self.carried.is_some() { pieces } else { pieces.min(network.threads.count()) };
+        self.executor.plan_inference(network, shapes.clone());
+        self.lacking = Some(self.bytes(shapes)).filter(|&bytes| !memory::is_there(bytes));
+        if self.lacking.is_some() {
+            return;
+        }
         let outputs = || self.slots.iter().map(|_| Tensor::default()).collect();
-        self.executor.prepare_inference(network, shapes.clone(), self.workers, outputs);
+        self.executor.prepare_inference(network, self.workers, outputs);
         for worker in self.executor.lanes_mut() {
             worker.own.iter_mut().zip(&self.slots).for_each(|(output, &slot)| output.set_row_shape(&shapes.of[slot]));
         }
+    }
+
+    /// What all workers together will take: workspaces, outputs, and the rows with which they warm up.
+    fn bytes(&self, shapes: &Shapes) -> u128 {
+        /// Of a tensor and a mask without values.
+        const SLOT: u128 = 256;
+        let graph = &self.holder.network().graph;
+        let rows = self.most_rows.min(self.piece_rows);
+        let of = |rows: usize, slot: SlotId| memory::bytes_of::<F>(&shapes.of[slot]).saturating_mul(rows as u128);
+        let a_worker = self.executor.planned_bytes(rows).saturating_add(SLOT * graph.slots.len() as u128);
+        let outputs = self.slots.iter().map(|&slot| of(self.most_rows, slot));
+        let inputs = first(graph.inputs.len()).map(|slot| of(rows, slot));
+        let all = outputs.chain(inputs).chain([a_worker.saturating_mul(self.workers as u128)]);
+        all.fold(0u128, u128::saturating_add)
+    }
+
+    /// Begins anew with workers of no past, where a layer panicked in the last run.
+    fn recover(&mut self) {
+        let shapes = self.executor.shapes().cloned();
+        self.executor = executor_of(self.holder.network(), &self.slots);
+        if let Some(shapes) = shapes {
+            self.take_shapes(&shapes);
+        }
+        self.runs = false;
     }
 
     /// Says which shapes the rows of the inputs have from now on, where axes of them are open. Shapes that the predictor had
@@ -280,28 +336,36 @@ impl<'m, F: Scalar> Predictor<'m, F> {
     /// ```
     ///
     /// # Errors
-    /// If a shape is not one that the input takes, or a layer refuses what becomes of it.
+    /// If a shape is not one that the input takes, or a layer refuses what becomes of it; if there is no memory for a batch.
     pub fn set_input_shapes(&mut self, shapes: &[&[usize]]) -> Result<()> {
         let shapes = self.holder.network().graph.shapes_of("Predictor::set_input_shapes", shapes)?;
         if !self.executor.shapes().is_some_and(|known| Arc::ptr_eq(known, &shapes)) {
             self.take_shapes(&shapes);
         }
-        Ok(())
+        self.check_room()
+    }
+
+    fn check_room(&self) -> Result<()> {
+        match self.lacking {
+            Some(bytes) => Err(memory::too_large("batch", self.most_rows, bytes).within("Predictor")),
+            None => Ok(()),
+        }
     }
 
     /// Takes all memory now, that of the layers too: every worker runs once, on as many rows of zeros as it ever will.
     fn warmed_up(mut self) -> Self {
-        let Some(shapes) = self.executor.shapes().cloned() else { return self };
+        let Some(shapes) = self.executor.shapes().cloned().filter(|_| self.lacking.is_none()) else { return self };
         let network = self.holder.network();
         let graph = &network.graph;
         let rows = self.most_rows.min(self.piece_rows);
         let inputs = &shapes.of[..graph.inputs.len()];
         let zeros: Vec<Vec<F>> = inputs.iter().map(|shape| vec![F::zero(); rows * volume(shape)]).collect();
         let feeds: Vec<&[F]> = zeros.iter().map(Vec::as_slice).collect();
-        let rows_a_worker = self.most_rows.div_ceil(self.workers).max(rows);
+        let pieces = self.most_rows.div_ceil(self.piece_rows.max(1));
+        let rows_a_worker = pieces.div_ceil(self.workers).saturating_mul(self.piece_rows).min(self.most_rows).max(rows);
         let (workers, run) = self.executor.inference(graph, &network.params, rows);
         for worker in workers {
-            run_pieces(worker, &run, &self.slots, &feeds, 0..rows, rows.max(1));
+            run_pieces(worker, &run, &self.slots, &feeds, 0..1, Pieces { rows, count: 1 });
             for output in &mut worker.own {
                 output.set_rows(rows_a_worker);
             }
@@ -313,7 +377,8 @@ impl<'m, F: Scalar> Predictor<'m, F> {
     /// most as many as the predictor was made for.
     ///
     /// # Errors
-    /// If axes of inputs are open and [`set_input_shapes`](Self::set_input_shapes) has not been called.
+    /// If axes of inputs are open and [`set_input_shapes`](Self::set_input_shapes) has not been called. If there is no memory
+    /// for the batch that the predictor was made for.
     /// If `x` is not a whole number of rows, or too many; if `out` is not as long as the output; or if the model has
     /// several inputs (see [`run_all`](Self::run_all)).
     pub fn run(&mut self, x: &[F], out: &mut [F]) -> Result<()> {
@@ -325,6 +390,10 @@ impl<'m, F: Scalar> Predictor<'m, F> {
     /// # Errors
     /// As [`run`](Self::run).
     pub fn run_all(&mut self, inputs: &[&[F]], outputs: &mut [&mut [F]]) -> Result<()> {
+        self.check_room()?;
+        if self.runs {
+            self.recover();
+        }
         let network = self.holder.network();
         let graph = &network.graph;
         let expected = (graph.inputs.len(), self.slots.len());
@@ -376,7 +445,9 @@ impl<'m, F: Scalar> Predictor<'m, F> {
         } else {
             shard.set_rows(&run, 0..rows);
         }
+        self.runs = true;
         shard.forward(&run, NodeId::new(0)..run.graph.end(), Feeds::Batch(feeds), &[]);
+        self.runs = false;
         if let Some(error) = shard.refusal(run.graph, None) {
             return Err(error);
         }
@@ -401,18 +472,22 @@ impl<'m, F: Scalar> Predictor<'m, F> {
     fn run_many(&mut self, feeds: &[&[F]], rows: usize) -> Result<()> {
         let network = self.holder.network();
         let params = self.carried.as_deref().unwrap_or(&network.params);
-        let count = self.workers.min(rows.div_ceil(self.piece_rows)).max(1);
+        // The same pieces whatever the number of workers: what comes out of a product depends on how many rows it has.
+        let pieces = Pieces { rows, count: rows.div_ceil(self.piece_rows).max(1) };
+        let count = self.workers.min(pieces.count);
         self.used = count;
-        let (slots, piece_rows) = (&self.slots, self.piece_rows);
+        let slots = &self.slots;
         let (workers, run) = self.executor.inference(&network.graph, params, rows);
         let work = |worker: &mut Lane<F, Vec<Tensor<F>>>| {
-            let own = shard_rows(rows, worker.shard.number, count);
-            run_pieces(worker, &run, slots, feeds, own, piece_rows);
+            let own = shard_rows(pieces.count, worker.shard.number, count);
+            run_pieces(worker, &run, slots, feeds, own, pieces);
         };
+        self.runs = true;
         match &mut workers[..count] {
             [worker] => work(worker),
             workers => parallel::for_each(workers, &work),
         }
+        self.runs = false;
         if let Some(error) = workers[..count].iter().find_map(|worker| worker.shard.refusal(run.graph, None)) {
             return Err(error);
         }
@@ -483,23 +558,38 @@ impl<F: Scalar> std::fmt::Debug for Predictor<'_, F> {
     }
 }
 
-/// Takes the rows `rows` through the graph, so many at a time; the results lie in what the worker carries.
+/// Rows that go through the graph in so many pieces, as even as can be.
+#[derive(Clone, Copy)]
+struct Pieces {
+    rows: usize,
+    count: usize,
+}
+
+impl Pieces {
+    /// The rows of some pieces.
+    fn rows_of(self, pieces: Range<usize>) -> Range<usize> {
+        let start = |piece| shard_rows(self.rows, piece, self.count).start;
+        start(pieces.start)..start(pieces.end)
+    }
+}
+
+/// Takes the pieces `own` of all through the graph, one after another; the results lie in what the worker carries.
 fn run_pieces<F: Scalar>(
     worker: &mut Lane<F, Vec<Tensor<F>>>,
     run: &Run<'_, F>,
     slots: &[SlotId],
     feeds: &[&[F]],
-    rows: Range<usize>,
-    at_a_time: usize,
+    own: Range<usize>,
+    pieces: Pieces,
 ) {
     let Lane { shard, own: outputs } = worker;
+    let all = pieces.rows_of(own.clone());
     for output in &mut *outputs {
-        output.set_rows(rows.len());
+        output.set_rows(all.len());
     }
-    let pieces = rows.len().div_ceil(at_a_time).max(1);
-    for piece in 0..pieces {
-        let within = shard_rows(rows.len(), piece, pieces);
-        shard.set_rows(run, rows.start + within.start..rows.start + within.end);
+    for piece in own {
+        let rows = pieces.rows_of(piece..piece + 1);
+        shard.set_rows(run, rows.clone());
         shard.forward(run, NodeId::new(0)..run.graph.end(), Feeds::Batch(feeds), &[]);
         if shard.has_refused() {
             return;
@@ -507,7 +597,7 @@ fn run_pieces<F: Scalar>(
         for (output, &slot) in outputs.iter_mut().zip(slots) {
             let value = shard.value(run, slot, Feeds::Batch(feeds));
             let len = value.row_len();
-            output.data_mut()[within.start * len..within.end * len].copy_from_slice(&value);
+            output.data_mut()[(rows.start - all.start) * len..(rows.end - all.start) * len].copy_from_slice(&value);
         }
     }
 }

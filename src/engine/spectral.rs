@@ -149,8 +149,9 @@ impl<F: Scalar> Operation<F> for Spectral<F> {
         let Some(inner) = &self.inner else {
             return Err(Error::option("layer", "a single layer", "a whole model; wrap its layers one by one"));
         };
-        if self.power_iterations == 0 {
-            return Err(Error::option("power_iterations", "at least 1", 0));
+        if !(1..=MOST_ITERATIONS).contains(&self.power_iterations) {
+            let expected = format!("at least 1 and at most {MOST_ITERATIONS}");
+            return Err(Error::option("power_iterations", expected, self.power_iterations));
         }
         if inner.carries_state() || inner.coupled().is_some() {
             return Err(Error::option("layer", "one without state between samples", inner.describe().class));
@@ -247,4 +248,6 @@ impl<F: Scalar> Stateful<F> for Spectral<F> {
     }
 }
 
+/// More would take a step for ever, and tell nothing.
+const MOST_ITERATIONS: usize = 10_000;
 const OWN_CACHE: &str = "a node's cache is made by its own layer";

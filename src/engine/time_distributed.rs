@@ -158,6 +158,11 @@ impl<F: Scalar> Operation<F> for Distributed<F> {
         Ok(outputs.into_iter().map(|output| [&[steps], output.as_slice()].concat()).collect())
     }
 
+    fn workspace(&self, inputs: &[&[usize]]) -> usize {
+        let within: Vec<&[usize]> = inputs.iter().map(|input| &input[1..]).collect();
+        self.inner.workspace(&within).saturating_mul(inputs[0][0])
+    }
+
     fn new_cache(&self) -> AnyCache {
         Box::new(DistributedCache::<F> {
             inner: self.inner.new_cache(),

@@ -133,7 +133,8 @@ impl<F: Scalar> Gan<F> {
     /// The discriminator's steps on a batch, then the generator's.
     fn step(&mut self, real: &ArrayInput<'_, F>, labels: Option<&ArrayInput<'_, F>>) -> Result<[f64; 4]> {
         let mut noise = std::mem::take(&mut self.work.latent);
-        noise.set_rows(real.rows());
+        // A step in which something panicked has not put it back.
+        noise.reshape_rows(real.rows(), &[self.latent()]);
         let values = self.step_with(&mut noise, real, labels);
         self.work.latent = noise;
         values

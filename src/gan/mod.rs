@@ -310,7 +310,7 @@ impl<F: Scalar> Gan<F> {
     /// Computes on exactly `count` threads; see [`Model::set_threads`](crate::engine::Network::set_threads).
     ///
     /// # Errors
-    /// If `count` is 0 or the system does not grant them.
+    /// If `count` is 0 or more than 1024, or the system does not grant them.
     pub fn set_threads(&mut self, count: usize) -> Result<()> {
         self.generator.set_threads(count)?;
         self.discriminator.threads = self.generator.threads.clone();
@@ -328,12 +328,20 @@ impl<F: Scalar> Gan<F> {
     /// `count` samples of noise that depends on `seed` alone.
     ///
     /// # Errors
-    /// If the generator is conditional: make [`noise`](Self::noise), and [`generate`](Self::generate) with labels.
+    /// If there is no memory for so many; or the generator is conditional: make [`noise`](Self::noise), and [`generate`](Self::generate) with labels.
     pub fn sample(&self, count: usize, seed: u64) -> Result<ArrayD<F>> {
+        let sample = self.generator.output_axes(0).fixed().unwrap_or_default();
+        let sizes = [sample, &[count]].concat();
+        crate::memory::room::<F>("count", count, &sizes).map_err(|error| error.within("Gan::sample"))?;
+        crate::memory::room::<F>("count", count, &[count, self.latent()])
+            .map_err(|error| error.within("Gan::sample"))?;
         self.generate(&self.noise(count, seed))
     }
 
     /// Noise for `count` samples, the same for the same seed: to show how a sample changes as training goes on.
+    ///
+    /// # Panics
+    /// If no memory could hold it: [`sample`](Self::sample) gives an error.
     pub fn noise(&self, count: usize, seed: u64) -> ArrayD<F> {
         let mut values = vec![F::zero(); count * self.latent()];
         fill_noise(self.options.noise, random::mix(seed ^ random::hash("gan/shown")), &mut values);

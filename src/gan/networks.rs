@@ -1,6 +1,7 @@
 //! The two networks of the game: models of the right shapes, and ready ones by the size of the image.
 
 use crate::layers::{BatchNormalization, Conv2D, Conv2DTranspose, Dense, Flatten, Padding, Reshape};
+use crate::memory::room;
 use crate::models::{Model, Sequential};
 use crate::tensor::volume;
 use crate::{Activation, Error, Result, Scalar};
@@ -63,6 +64,7 @@ fn leaky() -> Activation {
 /// The side lengths that two strides of 2 leave.
 fn quarter(image: [usize; 3]) -> Result<(usize, usize)> {
     let [height, width, channels] = image;
+    room::<f32>("image", format!("{height} × {width} × {channels}"), &[height, width, channels, FILTERS[1]])?;
     if height % 4 != 0 || width % 4 != 0 || volume(&image) == 0 {
         let expected = "sides that can be halved twice, and a channel at least";
         return Err(Error::option("image", expected, format!("{height} × {width} × {channels}")));
@@ -117,6 +119,7 @@ impl<F: Scalar> Generator<F> {
     /// # Errors
     /// If the sample has no values.
     pub fn mlp(latent: usize, sample: &[usize], seed: u64) -> Result<Self> {
+        room::<F>("sample", format!("{sample:?}"), sample)?;
         let model = Sequential::<F>::default()
             .input([latent])
             .seed(seed)

@@ -11,7 +11,10 @@ kernel! {
     /// `s[i, j] = Σ_d a[d]·tanh(c·(q[i, d] + k[j, d]))`: `q` (queries, n), `k` (values, n), `a` (n) → `s` (queries, values).
     pub fn additive_scores<F, I>(q: &[F], k: &[F], a: &[F], c: F, s: &mut [F]) {
         let n = a.len();
-        let values = k.len() / n;
+        let values = k.len().checked_div(n).unwrap_or(0);
+        if values == 0 {
+            return;
+        }
         for (q, s) in q.chunks_exact(n).zip(s.chunks_exact_mut(values)) {
             for (k, s) in k.chunks_exact(n).zip(s) {
                 let mut sum = F::zero();
@@ -32,7 +35,10 @@ kernel! {
         q: &[F], k: &[F], a: &[F], c: F, grad_s: &[F], grad_q: &mut [F], grad_k: &mut [F], grad_a: &mut [F],
     ) -> F {
         let n = a.len();
-        let values = k.len() / n;
+        let values = k.len().checked_div(n).unwrap_or(0);
+        if values == 0 {
+            return F::zero();
+        }
         let mut grad_c = F::zero();
         for ((q, grad_q), grad_s) in
             q.chunks_exact(n).zip(grad_q.chunks_exact_mut(n)).zip(grad_s.chunks_exact(values))
@@ -63,7 +69,7 @@ pub enum Masked {
 
 /// s ← softmax(s), row by row of `values` scores, after masking those that `looks(query, value)` does not allow.
 pub fn weigh<F: Scalar>(s: &mut [F], values: usize, masked: Masked, looks: impl Fn(usize, usize) -> bool) {
-    for (i, s) in s.chunks_exact_mut(values).enumerate() {
+    for (i, s) in s.chunks_exact_mut(values.max(1)).enumerate() {
         for (j, s) in s.iter_mut().enumerate() {
             if !looks(i, j) {
                 *s = match masked {
@@ -86,7 +92,7 @@ pub fn weigh_backward<F: Scalar>(
 ) {
     softmax::softmax_backward(w, grad, values, 1);
     if masked == Masked::Lowest {
-        for (i, grad) in grad.chunks_exact_mut(values).enumerate() {
+        for (i, grad) in grad.chunks_exact_mut(values.max(1)).enumerate() {
             for (j, grad) in grad.iter_mut().enumerate() {
                 if !looks(i, j) {
                     *grad = F::zero();

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::vector::{FUSED, Vector};
+use crate::{Error, Result};
 
 /// The vector instructions that a kernel is compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +17,37 @@ pub enum Isa {
     Avx512 = 3,
 }
 
-/// The widest instruction set of this processor. The first call asks the processor, later ones read an atomic.
+/// The variable that chooses an instruction set, to compare what they give.
+const VARIABLE: &str = "GRADUS_INSTRUCTIONS";
+/// Its values.
+const WORDS: [(&str, Isa); 3] = [("portable", Isa::Portable), ("avx2", Isa::Avx2), ("avx512", Isa::Avx512)];
+
+/// The vector instructions that kernels run with here: `portable`, `avx2` or `avx512`. They are the widest that the processor
+/// has, or those that the variable `GRADUS_INSTRUCTIONS` names when the first kernel runs. Results of two kinds differ by
+/// rounding.
+///
+/// ```
+/// assert!(["portable", "avx2", "avx512"].contains(&gradus::kernels::instructions()));
+/// ```
+pub fn instructions() -> &'static str {
+    WORDS.iter().find(|(_, of)| *of == isa()).map_or("portable", |(word, _)| word)
+}
+
+/// Refuses a `GRADUS_INSTRUCTIONS` that names none, or what the processor has not: asked when a network is built.
+pub(crate) fn check_variable() -> Result<()> {
+    let Some(text) = std::env::var_os(VARIABLE).filter(|text| !text.is_empty()) else { return Ok(()) };
+    let known = text.to_str().and_then(|text| WORDS.iter().find(|(word, _)| *word == text.trim()));
+    match known {
+        Some((_, asked)) if *asked as u8 <= widest_there() as u8 => Ok(()),
+        _ => {
+            let there = WORDS.iter().filter(|(_, isa)| *isa as u8 <= widest_there() as u8).map(|(word, _)| *word);
+            let expected = format!("one of {}, which this processor has", there.collect::<Vec<_>>().join(", "));
+            Err(Error::option(VARIABLE, expected, text.to_string_lossy()))
+        }
+    }
+}
+
+/// The instruction set of this process. The first call asks for it, later ones read an atomic.
 #[inline]
 pub fn isa() -> Isa {
     static KNOWN: AtomicU8 = AtomicU8::new(0);
@@ -38,6 +69,14 @@ pub fn isa() -> Isa {
 
 #[cold]
 fn detect() -> Isa {
+    let there = widest_there();
+    let asked = std::env::var(VARIABLE).ok();
+    let asked = asked.and_then(|text| WORDS.iter().find(|(word, _)| *word == text.trim()).map(|(_, isa)| *isa));
+    asked.filter(|asked| *asked as u8 <= there as u8).unwrap_or(there)
+}
+
+/// The widest instruction set of this processor.
+fn widest_there() -> Isa {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::is_x86_feature_detected as has;
@@ -55,7 +94,7 @@ fn detect() -> Isa {
 /// Lets a test run every version that this processor can run, not only the widest.
 #[cfg(test)]
 pub mod forced {
-    use super::{Isa, detect};
+    use super::{Isa, widest_there};
     use std::cell::Cell;
 
     thread_local! {
@@ -65,7 +104,7 @@ pub mod forced {
     /// Runs `test` once per instruction set of this processor.
     pub fn on_every_isa(test: impl Fn(Isa)) {
         for isa in [Isa::Portable, Isa::Avx2, Isa::Avx512] {
-            if isa as u8 <= detect() as u8 {
+            if isa as u8 <= widest_there() as u8 {
                 FORCED.set(Some(isa));
                 test(isa);
             }
@@ -110,9 +149,11 @@ pub trait Work {
 #[derive(Clone, Copy)]
 pub struct Portable;
 /// [`Isa::Avx2`] as a type.
+#[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy)]
 pub struct Avx2;
 /// [`Isa::Avx512`] as a type.
+#[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy)]
 pub struct Avx512;
 
@@ -251,6 +292,7 @@ macro_rules! versions {
 }
 
 /// The version for processors with AVX-512.
+#[cfg(target_arch = "x86_64")]
 macro_rules! widest {
     ($F:ident, wide, ($($arg:ident: $ty:ty),*) $(-> $ret:ty)?) => {
         #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
@@ -266,4 +308,6 @@ macro_rules! widest {
     };
 }
 
-pub(crate) use {kernel, versions, widest};
+#[cfg(target_arch = "x86_64")]
+pub(crate) use widest;
+pub(crate) use {kernel, versions};

@@ -61,8 +61,8 @@ impl Operand {
 /// `x` and `y` (batch, …) as the operands say → `z` (batch, p, r). Both sum over equally many places.
 pub fn dot<F: Scalar>(x: &[F], of_x: Operand, y: &[F], of_y: Operand, z: &mut [F]) {
     let (p, r) = (of_x.left(), of_y.left());
-    let samples = x.chunks_exact(p * of_x.len).zip(y.chunks_exact(r * of_y.len));
-    for ((x, y), z) in samples.zip(z.chunks_exact_mut(p * r)) {
+    let samples = x.chunks_exact((p * of_x.len).max(1)).zip(y.chunks_exact((r * of_y.len).max(1)));
+    for ((x, y), z) in samples.zip(z.chunks_exact_mut((p * r).max(1))) {
         for i in 0..of_x.blocks() {
             for j in 0..of_y.blocks() {
                 let z = &mut z[i * of_x.rows() * r + j * of_y.rows()..];
@@ -75,8 +75,8 @@ pub fn dot<F: Scalar>(x: &[F], of_x: Operand, y: &[F], of_y: Operand, z: &mut [F
 /// Backward of [`dot`] for x: ∂L/∂x[s, p, k] = Σᵣ ∂L/∂z[s, p, r]·y[s, r, k]. Overwrites `grad_x`.
 pub fn dot_backward_x<F: Scalar>(grad_z: &[F], of_x: Operand, y: &[F], of_y: Operand, grad_x: &mut [F]) {
     let (p, r) = (of_x.left(), of_y.left());
-    let samples = grad_z.chunks_exact(p * r).zip(y.chunks_exact(r * of_y.len));
-    for ((grad_z, y), grad_x) in samples.zip(grad_x.chunks_exact_mut(p * of_x.len)) {
+    let samples = grad_z.chunks_exact((p * r).max(1)).zip(y.chunks_exact((r * of_y.len).max(1)));
+    for ((grad_z, y), grad_x) in samples.zip(grad_x.chunks_exact_mut((p * of_x.len).max(1))) {
         sample_backward(of_x, y, of_y, grad_x, |i, j| {
             Matrix::with_row_stride(&grad_z[i * of_x.rows() * r + j * of_y.rows()..], of_x.rows(), of_y.rows(), r)
         });
@@ -86,8 +86,8 @@ pub fn dot_backward_x<F: Scalar>(grad_z: &[F], of_x: Operand, y: &[F], of_y: Ope
 /// Backward of [`dot`] for y: ∂L/∂y[s, r, k] = Σₚ ∂L/∂z[s, p, r]·x[s, p, k]. Overwrites `grad_y`.
 pub fn dot_backward_y<F: Scalar>(grad_z: &[F], x: &[F], of_x: Operand, of_y: Operand, grad_y: &mut [F]) {
     let (p, r) = (of_x.left(), of_y.left());
-    let samples = grad_z.chunks_exact(p * r).zip(x.chunks_exact(p * of_x.len));
-    for ((grad_z, x), grad_y) in samples.zip(grad_y.chunks_exact_mut(r * of_y.len)) {
+    let samples = grad_z.chunks_exact((p * r).max(1)).zip(x.chunks_exact((p * of_x.len).max(1)));
+    for ((grad_z, x), grad_y) in samples.zip(grad_y.chunks_exact_mut((r * of_y.len).max(1))) {
         sample_backward(of_y, x, of_x, grad_y, |j, i| {
             Matrix::with_row_stride(&grad_z[i * of_x.rows() * r + j * of_y.rows()..], of_x.rows(), of_y.rows(), r).t()
         });
@@ -102,7 +102,7 @@ fn sample_backward<'g, F: Scalar>(
     grad: &mut [F],
     grad_z: impl Fn(usize, usize) -> Matrix<'g, F>,
 ) {
-    for (i, grad) in grad.chunks_exact_mut(of.rows() * of.len).enumerate() {
+    for (i, grad) in grad.chunks_exact_mut((of.rows() * of.len).max(1)).enumerate() {
         for j in 0..of_other.blocks() {
             let start = if j == 0 { Start::Zero } else { Start::Add };
             let other = of_other.block(other, j);
@@ -121,7 +121,8 @@ const SHORTEST: f64 = 1e-7;
 kernel! {
     /// y = x / max(‖x‖, 1e-7) along an axis: vectors of length 1. `x` and `y` (outer, axis, inner).
     pub fn unit_vectors<F>(x: &[F], axis: usize, inner: usize, y: &mut [F]) {
-        for (x, y) in x.chunks_exact(axis * inner).zip(y.chunks_exact_mut(axis * inner)) {
+        let len = (axis * inner).max(1);
+        for (x, y) in x.chunks_exact(len).zip(y.chunks_exact_mut(len)) {
             for i in 0..inner {
                 let mut squares = F::zero();
                 for &x in x[i..].iter().step_by(inner) {
@@ -140,7 +141,8 @@ kernel! {
     /// Backward of [`unit_vectors`], from its input, in place of `grad`: ∂L/∂x = (g − u·Σ u·g)/‖x‖ with u = x/‖x‖; for vectors
     /// shorter than 1e-7, g/1e-7.
     pub fn unit_vectors_backward<F>(x: &[F], axis: usize, inner: usize, grad: &mut [F]) {
-        for (x, grad) in x.chunks_exact(axis * inner).zip(grad.chunks_exact_mut(axis * inner)) {
+        let len = (axis * inner).max(1);
+        for (x, grad) in x.chunks_exact(len).zip(grad.chunks_exact_mut(len)) {
             for i in 0..inner {
                 let (mut squares, mut along) = (F::zero(), F::zero());
                 for (&x, &g) in x[i..].iter().step_by(inner).zip(grad[i..].iter().step_by(inner)) {

@@ -31,7 +31,7 @@ fn for_each_row<T, F>(
     put: impl Fn(&mut [F], &[T]),
 ) {
     let mut rows = rows.map(|row| &from[row * len..][..len]).peekable();
-    for to in to.chunks_exact_mut(len) {
+    for to in to.chunks_exact_mut(len.max(1)) {
         let Some(row) = rows.next() else { return };
         if let Some(next) = rows.peek() {
             prefetch(next.as_ptr().cast(), size_of_val(*next));

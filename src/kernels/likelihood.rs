@@ -116,7 +116,7 @@ kernel! { memory_bound:
     /// Of normal distributions, a row of `n` means μ and then `n` variances: with σ² = max(variance, ε),
     /// v = ½·(ln σ² + (μ − t)²/σ²) + constant.
     pub fn gaussian<F>(epsilon: F, constant: F, n: usize, p: &[F], t: &[F], v: &mut [F]) {
-        for ((v, p), t) in v.chunks_exact_mut(n).zip(p.chunks_exact(2 * n)).zip(t.chunks_exact(n)) {
+        for ((v, p), t) in v.chunks_exact_mut(n.max(1)).zip(p.chunks_exact(2 * n.max(1))).zip(t.chunks_exact(n.max(1))) {
             let (means, variances) = p.split_at(n);
             for i in 0..n {
                 let (error, variance) = (means[i] - t[i], variances[i].max(epsilon));
@@ -130,6 +130,9 @@ kernel! { memory_bound:
     /// Backward of [`gaussian`]: ∂L/∂μ = w·(μ − t)/σ², ∂L/∂σ² = w·½·(1 − (μ − t)²/σ²)/σ². The gradient passes the floor
     /// of the variance, as in PyTorch, so that a variance below it can recover.
     pub fn gaussian_backward<F>(epsilon: F, n: usize, p: &[F], t: &[F], w: &[F], grad_p: &mut [F]) {
+        if n == 0 {
+            return;
+        }
         for (((grad, p), t), w) in
             grad_p.chunks_exact_mut(2 * n).zip(p.chunks_exact(2 * n)).zip(t.chunks_exact(n)).zip(w.chunks_exact(n))
         {

@@ -21,7 +21,7 @@ fn lead<F: Scalar>(p: &[F], t: &[F]) -> (F, F) {
 kernel! { memory_bound:
     /// v = max(max (1 − t)p − Σ t·p + 1, 0), over rows of `n`.
     pub fn categorical_hinge<F>(p: &[F], t: &[F], n: usize, v: &mut [F]) {
-        for ((v, p), t) in v.iter_mut().zip(p.chunks_exact(n)).zip(t.chunks_exact(n)) {
+        for ((v, p), t) in v.iter_mut().zip(p.chunks_exact(n.max(1))).zip(t.chunks_exact(n.max(1))) {
             *v = lead(p, t).1.max(F::zero());
         }
     }

@@ -49,3 +49,5 @@ mod sync;
 pub(crate) mod team;
 pub(crate) mod vector;
 pub mod warp;
+
+pub use dispatch::instructions;

@@ -182,7 +182,7 @@ fn to_unit<F: Scalar>(x: F) -> F {
 
 #[inline(always)]
 fn rows<F: Scalar>(p: &[F], t: &[F], n: usize, scale: F, v: &mut [F], value: impl Fn(F, F) -> F) {
-    for ((v, p), t) in v.iter_mut().zip(p.chunks_exact(n)).zip(t.chunks_exact(n)) {
+    for ((v, p), t) in v.iter_mut().zip(p.chunks_exact(n.max(1))).zip(t.chunks_exact(n.max(1))) {
         *v = scale * p.iter().zip(t).map(|(&p, &t)| value(p, t)).sum::<F>();
     }
 }

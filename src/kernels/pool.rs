@@ -11,6 +11,7 @@ use std::ops::Range;
 use super::blocks::{block, block_mut, for_channels, plus};
 use super::dispatch::{Instructions, kernel};
 use crate::Scalar;
+use crate::memory::product;
 
 /// Where the windows of a pool lie along depth, height and width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,8 +99,11 @@ macro_rules! for_windows {
 /// How many values a sample of the input, and one of the output has. None if there is nothing to do.
 #[inline(always)]
 fn sample_lens(win: &Windows, c: usize) -> Option<(usize, usize)> {
-    let (input, output) = (win.input.iter().product::<usize>() * c, win.output.iter().product::<usize>() * c);
-    (input * output > 0).then_some((input, output))
+    let len = |[depth, height, width]: [usize; 3]| {
+        product(&[depth, height, width, c]).unwrap_or_else(|| panic!("{win:?} of {c} channels overflow"))
+    };
+    let (input, output) = (len(win.input), len(win.output));
+    (input > 0 && output > 0).then_some((input, output))
 }
 
 kernel! {

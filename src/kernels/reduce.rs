@@ -3,6 +3,7 @@
 use super::dispatch::kernel;
 use super::vector::Vector;
 use crate::Scalar;
+use crate::memory::product;
 
 /// How many sums a reduction to one number keeps: as many as keep two units of any processor busy, so that the result
 /// does not depend on the width of its vectors.
@@ -124,7 +125,8 @@ kernel! {
     /// # Panics
     /// If a slice is shorter than rows·cols.
     pub fn transpose<F, I>(from: &[F], rows: usize, cols: usize, to: &mut [F]) {
-        assert!(from.len() >= rows * cols && to.len() >= rows * cols, "{rows} × {cols} elements");
+        let len = product(&[rows, cols]);
+        assert!(len.is_some_and(|len| from.len() >= len && to.len() >= len), "{rows} × {cols} elements");
         let block = I::Vector::BLOCK;
         let (whole_rows, whole_cols) = (rows - rows % block, cols - cols % block);
         for i in (0..whole_rows).step_by(block) {
@@ -197,6 +199,13 @@ mod tests {
                 }
             }
         });
+    }
+
+    #[test]
+    fn sizes_whose_product_wraps_are_refused() {
+        let half = 1 << (usize::BITS / 2);
+        let wraps = || transpose::<f32>(&[], half, half, &mut []);
+        std::panic::catch_unwind(wraps).expect_err("more elements than an index can count");
     }
 
     #[test]

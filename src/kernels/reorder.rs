@@ -54,6 +54,9 @@ pub fn source(i: usize, shape: &[usize], dims: &[usize]) -> usize {
 kernel! { memory_bound:
     /// y ← each row of x, `n` times over: `x` (rows, len), `y` (rows, n, len).
     pub fn repeat<F>(x: &[F], len: usize, n: usize, y: &mut [F]) {
+        if len == 0 || n == 0 {
+            return;
+        }
         for (x, y) in x.chunks_exact(len).zip(y.chunks_exact_mut(n * len)) {
             y.chunks_exact_mut(len).for_each(|y| y.copy_from_slice(x));
         }
@@ -64,6 +67,9 @@ kernel! { memory_bound:
     /// Backward of [`repeat`]: ∂L/∂x = Σ over the repetitions of ∂L/∂y.
     pub fn repeat_backward<F>(grad_y: &[F], len: usize, n: usize, grad_x: &mut [F]) {
         grad_x.fill(F::zero());
+        if len == 0 || n == 0 {
+            return;
+        }
         for (grad_x, grad_y) in grad_x.chunks_exact_mut(len).zip(grad_y.chunks_exact(n * len)) {
             for grad_y in grad_y.chunks_exact(len) {
                 grad_x.iter_mut().zip(grad_y).for_each(|(x, &y)| *x += y);
@@ -77,6 +83,9 @@ kernel! { memory_bound:
     ///
     /// `x` (rows, len), `y` (rows, n).
     pub fn place<F>(x: &[F], len: usize, n: usize, from: usize, y: &mut [F]) {
+        if len == 0 || n == 0 {
+            return;
+        }
         for (x, y) in x.chunks_exact(len).zip(y.chunks_exact_mut(n)) {
             y[from..][..len].copy_from_slice(x);
         }
@@ -86,6 +95,9 @@ kernel! { memory_bound:
 kernel! { memory_bound:
     /// Backward of [`place`]: the part goes back. Overwrites `grad_x`.
     pub fn place_backward<F>(grad_y: &[F], len: usize, n: usize, from: usize, grad_x: &mut [F]) {
+        if len == 0 || n == 0 {
+            return;
+        }
         for (grad_x, grad_y) in grad_x.chunks_exact_mut(len).zip(grad_y.chunks_exact(n)) {
             grad_x.copy_from_slice(&grad_y[from..][..len]);
         }

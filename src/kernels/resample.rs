@@ -41,7 +41,7 @@ impl Frame {
 pub fn pad<F: Scalar>(frame: Frame, c: usize, x: &[F], y: &mut [F]) {
     let (inner, outer) = frame.lens(c);
     y.fill(F::zero());
-    if inner > 0 {
+    if inner > 0 && outer > 0 {
         for (x, y) in x.chunks_exact(inner).zip(y.chunks_exact_mut(outer)) {
             frame.rows(c, |inner, outer| y[outer].copy_from_slice(&x[inner]));
         }
@@ -51,7 +51,7 @@ pub fn pad<F: Scalar>(frame: Frame, c: usize, x: &[F], y: &mut [F]) {
 /// y ← x without its border: `x` is the outer, `y` the inner array. The backward pass of [`pad`].
 pub fn crop<F: Scalar>(frame: Frame, c: usize, x: &[F], y: &mut [F]) {
     let (inner, outer) = frame.lens(c);
-    if inner > 0 {
+    if inner > 0 && outer > 0 {
         for (x, y) in x.chunks_exact(outer).zip(y.chunks_exact_mut(inner)) {
             frame.rows(c, |inner, outer| y[inner].copy_from_slice(&x[outer]));
         }
@@ -65,7 +65,7 @@ kernel! { memory_bound:
     pub fn enlarge<F, I>(size: [usize; 3], times: [usize; 3], c: usize, x: &[F], y: &mut [F]) {
         let [_, height, width] = size;
         let row = width * c;
-        if row == 0 || y.is_empty() {
+        if row == 0 || height == 0 || times.contains(&0) || y.is_empty() {
             return;
         }
         let out_row = row * times[2];
@@ -97,7 +97,7 @@ kernel! { memory_bound:
     ) {
         grad_x.fill(F::zero());
         let (row, out_row) = (size[2] * c, size[2] * times[2] * c);
-        if row == 0 {
+        if row == 0 || size[1] == 0 || times.contains(&0) {
             return;
         }
         let out_rows = size[1] * times[1];
@@ -137,7 +137,7 @@ kernel! { memory_bound:
     /// `x` (batch, height, width, c), `y` (batch, out…, c).
     pub fn bilinear<F, I>(size: [usize; 2], out: [usize; 2], c: usize, x: &[F], y: &mut [F]) {
         let ([height, width], row) = (size, out[1] * c);
-        if row * height * width * out[0] == 0 {
+        if [c, height, width, out[0], out[1]].contains(&0) {
             return;
         }
         for (x, y) in x.chunks_exact(height * width * c).zip(y.chunks_exact_mut(out[0] * row)) {
@@ -169,7 +169,7 @@ kernel! { memory_bound:
     pub fn bilinear_backward<F, I>(size: [usize; 2], out: [usize; 2], c: usize, grad_y: &[F], grad_x: &mut [F]) {
         let ([height, width], row) = (size, out[1] * c);
         grad_x.fill(F::zero());
-        if row * height * width * out[0] == 0 {
+        if [c, height, width, out[0], out[1]].contains(&0) {
             return;
         }
         let samples = grad_x.chunks_exact_mut(height * width * c).zip(grad_y.chunks_exact(out[0] * row));

@@ -18,7 +18,7 @@ kernel! {
     /// `iterations` times v ← Wu/‖Wu‖, u ← Wᵀv/‖Wᵀv‖ for W of `v.len()` rows of `u.len()`; then σ = vᵀWu, which comes from
     /// below to the largest singular value.
     pub fn power_iteration<F>(w: &[F], u: &mut [F], v: &mut [F], iterations: usize) -> F {
-        let columns = u.len();
+        let columns = u.len().max(1);
         for _ in 0..iterations {
             for (v, row) in v.iter_mut().zip(w.chunks_exact(columns)) {
                 *v = row.iter().zip(&*u).map(|(&w, &u)| w * u).sum();

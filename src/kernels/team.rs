@@ -37,7 +37,7 @@ struct Shared {
     /// How many pieces there are, and how many of them are not done.
     pieces: AtomicUsize,
     undone: AtomicUsize,
-    /// What a piece has panicked with.
+    /// What the first piece has panicked with that panicked.
     panic: Mutex<Option<Box<dyn Any + Send>>>,
     /// Held by whoever goes to sleep or wakes others.
     door: Mutex<()>,
@@ -80,7 +80,7 @@ impl Team {
     /// Calls `work` for each item, on all threads.
     ///
     /// # Panics
-    /// If `work` does: once all threads have ended what they had begun.
+    /// If `work` does, with what the first of several pieces panicked: once all threads have ended what they had begun.
     pub fn for_each<T: Send>(&self, items: &mut [T], work: &(impl Fn(&mut T) + Sync)) {
         /// A pointer that helpers may have.
         struct Items<T>(*mut T);
@@ -166,7 +166,13 @@ impl Shared {
             // SAFETY: a piece has been taken and is not done.
             let work = self.work.with(|place| unsafe { *place }).expect("there are pieces of it");
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(piece as usize))) {
-                *self.panic.lock().unwrap_or_else(PoisonError::into_inner) = Some(panic);
+                let mut first = self.panic.lock().unwrap_or_else(PoisonError::into_inner);
+                if first.is_none() {
+                    *first = Some(panic);
+                } else {
+                    // To drop it could panic again, here where nobody catches it and the caller waits for this piece.
+                    std::mem::forget(panic);
+                }
             }
             if self.undone.fetch_sub(1, Ordering::AcqRel) == 1 {
                 // As above: either the caller sees that all is done, or it is seen to sleep.
@@ -307,5 +313,32 @@ mod tests {
             assert_eq!(items, [9; 4]);
         }
         team.for_each(&mut [0; 4], &|_| ());
+    }
+
+    #[test]
+    fn a_payload_that_panics_when_it_is_dropped_harms_nobody() {
+        struct Loud;
+        impl Drop for Loud {
+            fn drop(&mut self) {
+                panic!("dropped");
+            }
+        }
+        let team = Team::new(2).expect("the system grants threads");
+        for _ in 0..50 {
+            let mut items = [0; 8];
+            let barrier = std::sync::Barrier::new(2);
+            let mut both = [(); 2];
+            let call = || {
+                team.for_each(&mut both, &|()| {
+                    barrier.wait();
+                    std::panic::panic_any(Loud);
+                });
+            };
+            let panic = catch_unwind(AssertUnwindSafe(call)).expect_err("both pieces panic");
+            assert!(panic.is::<Loud>());
+            std::mem::forget(panic);
+            team.for_each(&mut items, &|item| *item += 1);
+            assert_eq!(items, [1; 8], "the team goes on");
+        }
     }
 }

@@ -253,6 +253,12 @@ pub trait Layer<F: Scalar>: Send + Sync {
         Facts::default()
     }
 
+    /// How many values a pass keeps and computes in for one row, beyond inputs and outputs, where they may be many more than
+    /// these: a batch for which there is no memory is then refused before any is taken. By default 0.
+    fn workspace(&self, _input: &[usize]) -> usize {
+        0
+    }
+
     /// The layer as one that can write its output over an input.
     fn in_place(&self) -> Option<&dyn InPlace<F>> {
         None
@@ -320,6 +326,12 @@ pub trait MultiLayer<F: Scalar>: Send + Sync {
         Facts::default().mask(MaskRule::Stop)
     }
 
+    /// How many values a pass keeps and computes in for one row, beyond inputs and outputs, where they may be many more than
+    /// these: a batch for which there is no memory is then refused before any is taken. By default 0.
+    fn workspace(&self, _inputs: &[&[usize]]) -> usize {
+        0
+    }
+
     /// The layer as one that can write its output over an input.
     fn in_place(&self) -> Option<&dyn InPlace<F>> {
         None
@@ -385,6 +397,10 @@ macro_rules! acts_as {
 
             fn facts(&self) -> $crate::layers::Facts {
                 $crate::layers::Layer::<F>::facts(&self.acting())
+            }
+
+            fn workspace(&self, input: &[usize]) -> usize {
+                $crate::layers::Layer::<F>::workspace(&self.acting(), input)
             }
 
             fn describe(&self) -> $crate::layers::Description {

@@ -4,7 +4,7 @@ use super::spatial::{self, Border, DataFormat};
 use super::{Context, Facts, Grads, Layer, MaskRule, ParamBuilder, acts_as};
 use crate::config::layer_options;
 use crate::kernels::resample::{self, Frame};
-use crate::tensor::checked_volume;
+use crate::memory::room;
 use crate::{Error, Result, Scalar, View, ViewMut};
 
 /// The frame of a padding around samples of these sizes.
@@ -66,7 +66,11 @@ impl<F: Scalar, const N: usize> Layer<F> for PaddingOrCropping<N> {
             Way::Crop => frame.inner,
         };
         let shape = [&sizes[3 - N..], &[channels]].concat();
-        checked_volume(&shape)?;
+        let option = match self.way {
+            Way::Pad => "padding",
+            Way::Crop => "cropping",
+        };
+        room::<F>(option, format!("{:?}", self.border.0), &shape)?;
         Ok(shape)
     }
 

@@ -10,7 +10,7 @@ use crate::initializers::Initializer;
 use crate::kernels::gemm::Start;
 use crate::regularizers::Regularizer;
 use crate::tensor::checked_volume;
-use crate::{Error, Result, Scalar, random};
+use crate::{Error, Result, Scalar, memory, random};
 
 /// One parameter: its name, its shape, and where its values lie in the model's memory.
 #[derive(Clone, Debug)]
@@ -212,8 +212,11 @@ impl<'a, F: Scalar> ParamBuilder<'a, F> {
         if self.specs[self.first..].iter().any(|spec| spec.name == name) {
             return Err(Error::option("parameter", "a name that the layer has not used yet", name));
         }
-        let start = self.values.len();
-        let len = checked_volume(shape)?;
+        let start = self.specs.last().map_or(0, |spec| spec.range.end);
+        let len = checked_volume(shape).map_err(|error| error.within(format!("`{name}`")))?;
+        if start.checked_add(len).is_none_or(|all| memory::product(&[all]).is_none()) {
+            return Err(Error::shape("parameters that fit into memory", shape).within(format!("`{name}`")));
+        }
         if !self.dry {
             self.values.try_reserve(len).map_err(|_| Error::shape("a tensor that fits into memory", shape))?;
             self.values.resize(start + len, F::zero());

@@ -3,6 +3,7 @@
 use super::{Context, Description, Facts, Grads, Layer, MaskRule, ParamBuilder, acts_as};
 use crate::config::layer_options;
 use crate::kernels::reorder;
+use crate::memory::room;
 use crate::tensor::volume;
 use crate::{Error, Result, Scalar, View, ViewMut};
 
@@ -243,7 +244,10 @@ impl<F: Scalar> Layer<F> for RepeatVector {
             return Err(Error::option("n", "at least 1", 0));
         }
         match input {
-            &[features] => Ok(vec![self.n, features]),
+            &[features] => {
+                room::<F>("n", self.n, &[self.n, features])?;
+                Ok(vec![self.n, features])
+            }
             _ => Err(Error::input_shape("(features)", input)),
         }
     }

@@ -6,8 +6,8 @@ use super::spatial::{self, DataFormat, PerAxis};
 use super::{Context, Facts, Grads, Layer, MaskRule, ParamBuilder, acts_as};
 use crate::config::{Setting, expected, layer_options};
 use crate::kernels::resample;
-use crate::tensor::checked_volume;
-use crate::{Error, Result, Scalar, View, ViewMut};
+use crate::memory::room;
+use crate::{Result, Scalar, View, ViewMut};
 
 /// How an enlarged image is filled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,11 +45,9 @@ fn enlarged<const N: usize>(input: &[usize], times: [usize; N]) -> Result<Vec<us
     let (sizes, channels) = spatial::axes::<N>(input)?;
     spatial::check_positive("size", &times)?;
     let mut output = Vec::with_capacity(N + 1);
-    for (size, times) in sizes.into_iter().zip(times) {
-        output.push(size.checked_mul(times).ok_or_else(|| Error::option("size", "one that memory can hold", times))?);
-    }
+    output.extend(sizes.into_iter().zip(times).map(|(size, times)| size.saturating_mul(times)));
     output.push(channels);
-    checked_volume(&output)?;
+    room::<f32>("size", format!("{times:?}"), &output)?;
     Ok(output)
 }
 

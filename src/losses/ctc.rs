@@ -124,7 +124,9 @@ impl<F: Scalar> Loss<F> for CTC {
         if self.blank >= classes {
             return Err(Error::option("blank", format!("a class below {classes}"), self.blank));
         }
-        Ok(vec![usize::from(self.lengths) + self.max_labels.unwrap_or(frames)])
+        let labels = self.max_labels.unwrap_or(frames).saturating_add(usize::from(self.lengths));
+        crate::memory::room::<F>("max_labels", labels, &[labels])?;
+        Ok(vec![labels])
     }
 
     fn check_targets(&self, call: &str, prediction: &[usize], target: View<'_, F>) -> Result<()> {

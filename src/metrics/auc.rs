@@ -3,6 +3,7 @@
 use super::counts::{Counting, Counts, Thresholds, check_same, check_thresholds, share};
 use super::{Metric, metric_options};
 use crate::config::{Config, Configured, words};
+use crate::memory::room;
 use crate::{Error, Result, Scalar, View};
 
 /// The curve that [`AUC`] measures the area under.
@@ -148,6 +149,7 @@ impl<F: Scalar> Metric<F> for AUC {
             return Err(Error::option("num_thresholds", "at least 2", self.num_thresholds));
         }
         let labels = prediction.last().copied().unwrap_or(1);
+        room::<[f64; 4]>("num_thresholds", self.num_thresholds, &[self.num_thresholds, labels])?;
         for (option, given) in
             [("label_weights", self.label_weights.as_ref().map(Vec::len)), ("num_labels", self.num_labels)]
         {
@@ -224,6 +226,7 @@ macro_rules! operating_point {
                 if self.num_thresholds == 0 {
                     return Err(Error::option("num_thresholds", "at least 1", 0));
                 }
+                room::<[f64; 4]>("num_thresholds", self.num_thresholds, &[self.num_thresholds])?;
                 Ok(())
             }
             fn update(&self, state: &mut Counts, prediction: View<'_, F>, target: View<'_, F>, weights: Option<&[F]>) {

@@ -4,6 +4,7 @@ use super::{Metric, metric_options, weight};
 use crate::config::{Config, Configured};
 use crate::kernels::losses::ClassAxis;
 use crate::losses::class_axis;
+use crate::memory::room;
 use crate::{Error, Result, Scalar, View};
 
 /// Keras's epsilon, which it adds to each denominator.
@@ -73,6 +74,7 @@ impl Reading {
         if self.num_classes == 0 {
             return Err(Error::option("num_classes", "at least 1", 0));
         }
+        room::<f64>("num_classes", self.num_classes, &[self.num_classes, self.num_classes])?;
         if let Some(id) = ids.iter().find(|id| **id >= self.num_classes) {
             return Err(Error::option("target_class_ids", format!("below num_classes, {}", self.num_classes), id));
         }

@@ -254,12 +254,15 @@ macro_rules! metric_options {
 /// Implements [`Metric`] for the weighted mean of a measure of each row: `rows(self, prediction, target, f)` calls
 /// `f(row, number of rows, value)`.
 macro_rules! mean_metric {
-    ($name:ident, $default:literal, higher_is_better: $higher:literal) => {
+    ($name:ident, $default:literal, higher_is_better: $higher:literal $(, check: $check:path)?) => {
         impl<F: Scalar> Metric<F> for $name {
             type State = Mean;
             fn name(&self) -> String {
                 self.name.clone().unwrap_or_else(|| $default.into())
             }
+            $(fn check(&self, prediction: &[usize], target: &[usize]) -> $crate::Result<()> {
+                $check(prediction, target)
+            })?
             fn update(&self, state: &mut Mean, prediction: View<'_, F>, target: View<'_, F>, weights: Option<&[F]>) {
                 self.rows(prediction, target, &mut |row, rows, value| {
                     state.add(value, $crate::metrics::weight(weights, row, rows));

@@ -184,7 +184,7 @@ macro_rules! axis_metric {
             }
         }
 
-        mean_metric!($name, $default, higher_is_better: true);
+        mean_metric!($name, $default, higher_is_better: true, check: super::counts::check_same);
     };
 }
 

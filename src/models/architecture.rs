@@ -43,8 +43,13 @@ impl<F: Scalar> Model<F> {
     /// If a class or an option is not known, a layer refuses its input, or the graph is none: a cycle, a layer that
     /// does not exist, two of one name.
     pub fn from_config(architecture: &Value, registry: &Registry<F>) -> Result<Self> {
-        Self::from_recipe(recipe(architecture, &registry.for_one_model())?)
+        Self::from_recipe(recipe(architecture, &registry.for_one_model(true))?)
     }
+}
+
+/// A model from an architecture whose parameters have no values yet: what they take is known, and no memory is taken.
+pub(super) fn without_values<F: Scalar>(architecture: &Value, registry: &Registry<F>) -> Result<Model<F>> {
+    Model::without_values(recipe(architecture, &registry.for_one_model(false))?)
 }
 
 pub(super) fn to_config<F: Scalar>(recipe: &Recipe<F>, network: &Network<F>) -> Result<Value> {
@@ -186,7 +191,8 @@ fn own_name(spec: &Value) -> Option<&str> {
 fn make_new_layer<F: Scalar>(spec: &Value, registry: &Registry<F>) -> Result<AnyLayer<F>> {
     let (class, mut options) = config::class_and_config(spec)?;
     if matches!(class.as_str(), "Sequential" | "Functional" | "Model") {
-        let model = Model::from_recipe(recipe(spec, registry)?)?;
+        let recipe = recipe(spec, registry)?;
+        let model = if registry.gives_values { Model::from_recipe(recipe)? } else { Model::without_values(recipe)? };
         let name = model.name().to_owned();
         return Ok(model.into_layer().named(name));
     }

@@ -40,6 +40,11 @@ impl<F: Scalar> Model<F> {
         Ok(Self { network: Network::from_recipe(&recipe)?, recipe: Arc::new(recipe), compiled: None })
     }
 
+    /// The same without values of the parameters, which whoever asks for it sets.
+    pub(super) fn without_values(recipe: Recipe<F>) -> Result<Self> {
+        Ok(Self { network: Network::without_values(&recipe)?, recipe: Arc::new(recipe), compiled: None })
+    }
+
     /// The graph of layers and its parameters, without what the model was compiled for.
     pub fn network(&self) -> &Network<F> {
         &self.network

@@ -36,6 +36,8 @@ pub struct Registry<F: Scalar> {
     optimizers: Classes<Arc<dyn Optimizer<F>>, F>,
     /// The layers of a model that is being made that stand in several places of it, by their number.
     shared: Mutex<HashMap<u64, AnyLayer<F>>>,
+    /// Whether models within the model that is being made have values.
+    pub(super) gives_values: bool,
 }
 
 impl<F: Scalar> std::fmt::Debug for Registry<F> {
@@ -93,11 +95,13 @@ impl<F: Scalar> Registry<F> {
             metrics: Classes(Vec::new()),
             optimizers: Classes(Vec::new()),
             shared: Mutex::default(),
+            gives_values: true,
         }
     }
 
-    /// The same classes, to make one model of: no layers that are shared are known yet.
-    pub(super) fn for_one_model(&self) -> Self {
+    /// The same classes, to make one model of: no layers that are shared are known yet. Models within it have values, or
+    /// only places for them.
+    pub(super) fn for_one_model(&self, gives_values: bool) -> Self {
         Self {
             layers: self.layers.clone(),
             cells: self.cells.clone(),
@@ -105,6 +109,7 @@ impl<F: Scalar> Registry<F> {
             metrics: self.metrics.clone(),
             optimizers: self.optimizers.clone(),
             shared: Mutex::default(),
+            gives_values,
         }
     }
 

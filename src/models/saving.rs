@@ -14,7 +14,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::Model;
-use super::architecture::to_config;
+use super::architecture::{to_config, without_values};
 use super::compile::{Compile, Compiled};
 use super::registry::Registry;
 use crate::config::{self, Setting};
@@ -107,7 +107,8 @@ impl<F: Scalar> Model<F> {
         file.write(path)
     }
 
-    /// Reads a model from a file of [`save`](Self::save), without the code that built it.
+    /// Reads a model from a file of [`save`](Self::save), without the code that built it. The file may come from a stranger:
+    /// no memory is taken for weights before their shapes have been found in it.
     ///
     /// # Errors
     /// If the file is damaged or holds no model, or names a class that gradus does not have (see
@@ -127,7 +128,7 @@ impl<F: Scalar> Model<F> {
         let architecture = json_entry(&file, "model", path)?.ok_or_else(|| {
             Error::file(path, "holds weights but no architecture: build the model and `load_weights`")
         })?;
-        let mut model = Self::from_config(&architecture, registry).map_err(within)?;
+        let mut model = without_values(&architecture, registry).map_err(within)?;
         model.params = weights(&model.graph, &file, path)?;
         if let Some(trains) = json_entry(&file, "trainable", path)? {
             let trains = Vec::<bool>::from_value(&trains).map_err(within)?;
@@ -312,6 +313,10 @@ fn values_of<'f, F: Scalar>(file: &'f TensorFile, name: &str, shape: &[usize], p
 
 /// All weights of a model, from a file that must have exactly those.
 fn weights<F: Scalar>(graph: &Graph<F>, file: &TensorFile, path: &Path) -> Result<Aligned<F>> {
+    // Before memory is taken: a file asks for no more than it holds.
+    for (name, spec) in graph.param_paths() {
+        values_of::<F>(file, &name, &spec.shape, path)?;
+    }
     let mut params = Aligned::zeros(graph.specs.last().map_or(0, |spec| spec.range.end));
     for (name, spec) in graph.param_paths() {
         params[spec.range.clone()].copy_from_slice(values_of(file, &name, &spec.shape, path)?);

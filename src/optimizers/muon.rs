@@ -124,6 +124,9 @@ fn product<F: Scalar>(a: Matrix<'_, F>, b: Matrix<'_, F>, start: Start<'_, F>, c
     );
 }
 
+/// More Newton–Schulz steps would take an update for ever, and tell nothing.
+const MOST_STEPS: usize = 10_000;
+
 impl<F: Scalar> Optimizer<F> for Muon {
     shared_methods!();
 
@@ -173,6 +176,9 @@ impl<F: Scalar> Optimizer<F> for Muon {
     fn check(&self) -> Result<()> {
         check_adam([("adam_beta_1", self.adam_beta_1), ("adam_beta_2", self.adam_beta_2)], self.epsilon)?;
         in_unit_range("momentum", self.momentum)?;
+        if self.ns_steps > MOST_STEPS {
+            return Err(Error::option("ns_steps", format!("at most {MOST_STEPS}"), self.ns_steps));
+        }
         let numbers = [
             ("adam_lr_ratio", Some(self.adam_lr_ratio)),
             ("adam_weight_decay", self.adam_weight_decay),

@@ -182,7 +182,7 @@ pub fn confusion(matrix: &ConfusionMatrix, names: &[&str], shares: bool) -> Heat
 /// ```
 pub fn learning_rates(schedules: &[(&str, &dyn Schedule)], steps: u64) -> LinePlot {
     let every = (steps / 1000).max(1);
-    let at: Vec<u64> = (0..steps).step_by(usize::try_from(every).unwrap_or(1)).collect();
+    let at: Vec<u64> = (0..steps).step_by(usize::try_from(every).unwrap_or(usize::MAX)).collect();
     let x: Vec<f64> = at.iter().map(|&step| step as f64).collect();
     schedules.iter().fold(LinePlot::new("Learning rate").x_label("step"), |plot, (name, schedule)| {
         plot.line(*name, &x, &at.iter().map(|&step| schedule.rate(step)).collect::<Vec<f64>>())

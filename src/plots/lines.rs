@@ -142,6 +142,8 @@ impl LinePlot {
         let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), value| (l.min(value), h.max(value)));
         let spread = if high > low { high - low } else { (high.abs() * 0.1).max(1e-3) };
         let margin = if high > low { margin * spread } else { spread };
+        // Ticks apart by less than numbers of this size can be are no ticks.
+        let margin = margin.max((low.abs().max(high.abs())) * 1e-12);
         (low - margin, high + margin)
     }
 }

@@ -35,6 +35,8 @@ pub use heat_map::HeatMap;
 pub use lines::LinePlot;
 
 use crate::data::images;
+use crate::formats::write_atomically;
+use crate::memory::room;
 use crate::{Error, Result};
 
 /// Colours that people who do not see all of them tell apart: Okabe and Ito, 2008.
@@ -56,9 +58,8 @@ const DEJAVU: &[u8] = include_bytes!("font/DejaVuSans-subset.ttf");
 
 /// A bitmap is drawn so many times as large and then reduced, which smooths its edges.
 const OVERSAMPLING: u32 = 3;
-
-/// Memory that a bitmap is drawn in, at most.
-const MOST_BYTES: u64 = 1 << 31;
+/// A side of a picture has no more pixels: coordinates of more would overflow.
+const MOST_PIXELS: u32 = 1 << 16;
 
 /// Something that can be drawn.
 trait Draw {
@@ -149,12 +150,6 @@ impl Figure {
                 Panel::HeatMap(plot) => plot.check()?,
             }
         }
-        let (width, height) = self.pixels();
-        let bytes = u64::from(width) * u64::from(height) * 3 * u64::from(OVERSAMPLING * OVERSAMPLING);
-        if bytes == 0 || bytes > MOST_BYTES {
-            let expected = format!("at least 1 × 1, and drawn in at most {MOST_BYTES} bytes");
-            return Err(Error::option("size", expected, format!("{width} × {height}, drawn in {bytes} bytes")));
-        }
         FONT_REGISTERED.call_once(|| {
             // The bytes are a font; a test draws with it.
             let _ = register_font(FONT, FontStyle::Normal, DEJAVU);
@@ -173,20 +168,29 @@ impl Figure {
         (self.panels.len().div_ceil(columns), columns)
     }
 
-    fn pixels(&self) -> (u32, u32) {
+    /// Width and height, for whose pixels there must be memory.
+    fn pixels(&self) -> Result<(u32, u32)> {
         let (rows, columns) = self.grid();
         let times = |n: usize, pixels: u32| u32::try_from(n).unwrap_or(u32::MAX).saturating_mul(pixels);
-        self.size.unwrap_or((times(columns, 720), times(rows, 480)))
+        let (width, height) = self.size.unwrap_or((times(columns, 720), times(rows, 480)));
+        let large = |pixels: u32| pixels as usize * OVERSAMPLING as usize;
+        let given = format!("{width} × {height}");
+        if width.max(height) > MOST_PIXELS || width.min(height) == 0 {
+            let expected = format!("1 to {MOST_PIXELS} pixels a side");
+            return Err(Error::option("size", expected, given).within("Figure"));
+        }
+        room::<u8>("size", given, &[large(width), large(height), 3]).map_err(|error| error.within("Figure"))?;
+        Ok((width, height))
     }
 
     fn save_svg(&self, path: &Path) -> Result<()> {
         let mut text = String::new();
-        self.draw(&SVGBackend::with_string(&mut text, self.pixels()).into_drawing_area(), 1.0)?;
-        std::fs::write(path, text).map_err(|source| Error::Io { path: path.into(), source })
+        self.draw(&SVGBackend::with_string(&mut text, self.pixels()?).into_drawing_area(), 1.0)?;
+        write_atomically(path, |out| std::io::Write::write_all(out, text.as_bytes()))
     }
 
     fn save_png(&self, path: &Path) -> Result<()> {
-        let (width, height) = self.pixels();
+        let (width, height) = self.pixels()?;
         let large = (width * OVERSAMPLING, height * OVERSAMPLING);
         let mut bytes = vec![255; large.0 as usize * large.1 as usize * 3];
         self.draw(&BitMapBackend::with_buffer(&mut bytes, large).into_drawing_area(), f64::from(OVERSAMPLING))?;

@@ -11,7 +11,7 @@ use std::ops::{Deref, DerefMut};
 use ndarray::{Array, ArrayD, ArrayViewD, ArrayViewMutD, Dimension, IxDyn};
 
 use crate::kernels::aligned::Aligned;
-use crate::{Error, Result, Scalar};
+use crate::{Error, Result, Scalar, memory};
 
 pub use shape::{IntoAxis, IntoShape, Shape};
 
@@ -44,13 +44,13 @@ pub(crate) fn volume(shape: &[usize]) -> usize {
     shape.iter().product()
 }
 
-/// [`volume`], refused where it does not fit the machine.
+/// [`volume`], refused where the machine has not the memory for so many `f32`.
 pub(crate) fn checked_volume(shape: &[usize]) -> Result<usize> {
-    shape
-        .iter()
-        .try_fold(1usize, |n, &axis| n.checked_mul(axis))
-        .filter(|&n| n <= isize::MAX as usize / 16)
-        .ok_or_else(|| Error::shape("a tensor that fits into memory", shape))
+    let bytes = memory::bytes_of::<f32>(shape);
+    memory::product(shape).filter(|_| memory::is_there(bytes)).ok_or_else(|| {
+        let expected = format!("a tensor that fits into memory (this one takes {})", memory::shown(bytes));
+        Error::shape(expected, shape)
+    })
 }
 
 macro_rules! readable {

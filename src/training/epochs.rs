@@ -102,7 +102,8 @@ pub(super) fn class_weights<F: Scalar>(
 ) -> Result<Option<Vec<F>>> {
     let Some(largest) = pairs.iter().map(|(class, _)| *class).max() else { return Ok(None) };
     learner.check_class_weights(call, largest)?;
-    let mut weights = vec![F::one(); largest + 1];
+    let room = crate::memory::room::<F>("class_weight", largest, &[largest.saturating_add(1)]);
+    let mut weights = vec![F::one(); room.map_err(|error| error.within(call))?];
     for &(class, weight) in pairs {
         weights[class] = F::of(weight);
     }

@@ -91,7 +91,7 @@ impl<F: Scalar> Feed<'_, F> {
     pub fn next(&mut self, call: &str, check: &dyn Fn(&dyn Dataset<F>) -> Result<()>) -> Result<Option<Step<'_, F>>> {
         match self {
             Self::Set { dataset, check, order, batch_size, given } => {
-                let rows = &order[*given..order.len().min(*given + *batch_size)];
+                let rows = &order[*given..order.len().min(given.saturating_add(*batch_size))];
                 let fresh = *given == 0;
                 *given += rows.len();
                 Ok((!rows.is_empty()).then_some(Step { dataset: *dataset, rows, check: *check, fresh }))

@@ -7,10 +7,12 @@ use super::history::Logs;
 
 /// The progress of one epoch: a bar on a terminal, one line at its end elsewhere.
 pub(crate) struct Progress {
+    #[cfg_attr(not(feature = "progress"), allow(dead_code))]
     shown: Shown,
     /// How many steps have been made.
     steps: usize,
-    start: Instant,
+    /// When it began; none where nothing is shown, as WebAssembly has no clock.
+    start: Option<Instant>,
 }
 
 enum Shown {
@@ -38,7 +40,8 @@ impl Progress {
         if !matches!(shown, Shown::Nothing) {
             println!("Epoch {}/{epochs}", epoch + 1);
         }
-        Self { shown, steps: 0, start: Instant::now() }
+        let start = (!matches!(shown, Shown::Nothing)).then(Instant::now);
+        Self { shown, steps: 0, start }
     }
 
     #[cfg(feature = "progress")]
@@ -75,8 +78,8 @@ impl Progress {
         if let Shown::Bar { bar, .. } = &self.shown {
             bar.finish_and_clear();
         }
-        if !matches!(self.shown, Shown::Nothing) {
-            let (steps, elapsed) = (self.steps, self.start.elapsed());
+        if let Some(start) = self.start {
+            let (steps, elapsed) = (self.steps, start.elapsed());
             let each = elapsed / u32::try_from(steps.max(1)).unwrap_or(u32::MAX);
             println!("{steps}/{steps} - {} - {}/step - {logs}", time(elapsed), time(each));
         }

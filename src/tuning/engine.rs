@@ -7,8 +7,9 @@ use std::sync::{Mutex, PoisonError};
 use serde_json::json;
 
 use super::results::{Finished, Results, rank};
-use super::space::{Space, Trial};
+use super::space::{Space, Trial, Value};
 use super::store::{Outcome, Store};
+use crate::memory::room;
 use crate::{Error, Result, parallel};
 
 /// What all searches can be told.
@@ -25,6 +26,13 @@ pub(super) struct Options {
 impl Options {
     pub fn new(space: Space) -> Self {
         Self { space, seed: 0, threads: None, results: None, higher_is_better: false, verbose: 1 }
+    }
+
+    /// Refuses more trials than there is memory for.
+    pub fn check_trials(&self, option: &str, trials: usize) -> Result<()> {
+        let values = self.space.names().count();
+        room::<(String, Value)>(option, trials, &[trials, values + 1]).map_err(|error| error.within("search"))?;
+        Ok(())
     }
 
     /// A trial whose hyper-parameters its number decides.
@@ -52,8 +60,8 @@ impl<'a, M: Send> Engine<'a, M> {
         closure: &'a (dyn Fn(&Trial) -> Result<(f64, M)> + Sync),
     ) -> Result<Self> {
         options.space.check()?;
-        if options.threads == Some(0) {
-            return Err(Error::option("threads", "at least 1", 0).within("search"));
+        if let Some(threads) = options.threads {
+            parallel::check_count("threads", threads).map_err(|error| error.within("search"))?;
         }
         if total == 0 {
             return Err(Error::option("trials", "at least 1", 0).within("search"));

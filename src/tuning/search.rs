@@ -112,7 +112,7 @@ impl GridSearch {
             return Err(Error::option("points", "at least 1", 0).within("GridSearch"));
         }
         self.options.space.check()?;
-        let sets = self.options.space.grid(self.points);
+        let sets = self.options.space.grid(self.points)?;
         let engine = Engine::new(&self.options, &format!("grid of {}", self.points), sets.len(), closure)?;
         let trial = |(index, values)| Trial { index, budget: 1, seed: self.options.seed, values };
         let finished = engine.run(sets.into_iter().enumerate().map(trial).collect())?;
@@ -149,6 +149,7 @@ impl RandomSearch {
     search_methods!();
 
     fn search<M: Send>(&self, closure: &(dyn Fn(&Trial) -> Result<(f64, M)> + Sync)) -> Result<(Results, Option<M>)> {
+        self.options.check_trials("trials", self.trials)?;
         let engine = Engine::new(&self.options, "at random", self.trials, closure)?;
         let finished = engine.run((0..self.trials).map(|index| self.options.random_trial(index)).collect())?;
         engine.finish(finished)
@@ -221,6 +222,7 @@ impl SuccessiveHalving {
             return Err(Error::option("budgets", "a range from at least 1 that does not fall", received)
                 .within("SuccessiveHalving"));
         }
+        self.options.check_trials("candidates", self.candidates)?;
         let rounds = self.rounds();
         let total = rounds.iter().map(|(trials, _)| trials).sum();
         let engine = Engine::new(&self.options, "at random", total, closure)?;

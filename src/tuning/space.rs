@@ -3,9 +3,10 @@
 use std::fmt;
 use std::ops::RangeInclusive;
 
-use ndarray_rand::rand::Rng;
+use rand::Rng;
 use serde_json::{Value as Json, json};
 
+use crate::memory::room;
 use crate::random::{self, Philox};
 use crate::{Error, Result};
 
@@ -191,7 +192,16 @@ impl Space {
 
     /// Every combination: all choices, and `points` values of each range at equal distances; the last hyper-parameter
     /// changes first.
-    pub(super) fn grid(&self, points: usize) -> Vec<Vec<(String, Value)>> {
+    ///
+    /// # Errors
+    /// If they are more than there is memory for.
+    pub(super) fn grid(&self, points: usize) -> Result<Vec<Vec<(String, Value)>>> {
+        let of_range = |(_, range): &(String, Range)| match range {
+            Range::Choice(values) => values.len(),
+            _ => points,
+        };
+        let sizes: Vec<usize> = self.parameters.iter().map(of_range).chain([self.parameters.len().max(1)]).collect();
+        room::<(String, Value)>("points", points, &sizes).map_err(|error| error.within("GridSearch"))?;
         let mut sets = vec![Vec::new()];
         for (name, range) in &self.parameters {
             let values = range.points(points);
@@ -203,7 +213,7 @@ impl Space {
                 })
                 .collect();
         }
-        sets
+        Ok(sets)
     }
 }
 

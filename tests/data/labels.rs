@@ -37,7 +37,7 @@ fn a_label_outside_is_refused_with_its_value_and_place() {
     assert!(of(&array![0, -1], Some(10)).contains("received -1 at row 1"));
     assert!(of(&array![-1, 2], None).contains("expected labels in 0..3, received -1 at row 0"));
     assert!(of(&array![0], Some(0)).contains("expected labels in 0..0, received 0 at row 0"));
-    assert!(of(&array![i64::MAX], None).contains("an array that fits into memory"));
+    assert!(of(&array![i64::MAX], None).contains("`classes` must be a size that the memory is there for"));
     let refused = to_categorical(&array![[0u8, 1], [1, 9]], 2).unwrap_err().to_string();
     assert!(refused.contains("received 9 at (1, 1);"), "{refused}");
 }

@@ -12,10 +12,10 @@ mod images;
 mod labels;
 mod preprocessing;
 mod random;
-#[cfg(any(feature = "audio", feature = "images"))]
 #[path = "../refuses/mod.rs"]
 mod refuses;
 mod safetensors;
+mod sizes;
 mod splits;
 #[cfg(feature = "csv")]
 mod table;

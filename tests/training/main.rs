@@ -21,6 +21,7 @@ mod known_faults;
 mod learner;
 mod masks;
 mod optimizers;
+mod panics;
 mod parts;
 #[cfg(feature = "plots")]
 mod plots;
@@ -29,6 +30,7 @@ mod predictors;
 mod refuses;
 mod scores;
 mod sharing;
+mod sizes;
 mod streams;
 mod tables;
 mod tuning;

@@ -81,3 +81,23 @@ fn a_prediction_is_an_array_of_the_dimension_asked_for() -> gradus::Result<()> {
     assert!(wrong.contains("3 axes") && wrong.contains("(4, 2)"), "{wrong}");
     Ok(())
 }
+
+#[test]
+fn predictions_have_the_same_bits_on_any_number_of_threads() -> gradus::Result<()> {
+    // Sums so long that another cut of the rows would show.
+    let mut model = Sequential::new().input([5000]).add(Dense::new(3)).seed(1).build()?;
+    for rows in [1, 5, 9, 20, 70, 131] {
+        let x = Array2::from_shape_fn((rows, 5000), |(i, j)| ((i * 7919 + j * 104_729) % 1013) as f32 / 1013.0);
+        model.set_threads(1)?;
+        let alone = model.predict(&x)?;
+        let mut predictor = model.predictor(200);
+        let mut out = vec![0.0; rows * 3];
+        predictor.run(x.as_slice().expect("in order"), &mut out)?;
+        assert_eq!(alone.as_slice(), Some(&out[..]), "{rows} rows, a predictor");
+        for threads in [2, 3, 7] {
+            model.set_threads(threads)?;
+            assert_eq!(model.predict(&x)?, alone, "{rows} rows on {threads} threads");
+        }
+    }
+    Ok(())
+}

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use ndarray::{ArrayD, IxDyn};
-use ndarray_rand::rand::Rng;
+use rand::Rng;
 
 use super::gradients::{GradientCheck, Passed, layer_model, layer_model_calls, output_weights, run_pass, shake};
 use crate::engine::operation::Operation;

@@ -5,6 +5,7 @@ use rustdct::DctPlanner;
 
 use super::rows;
 use crate::config::{options, words};
+use crate::memory::room;
 use crate::{Error, Result, Scalar};
 
 /// Which of a transform and its inverse carries the factor between them.
@@ -120,6 +121,7 @@ impl DCT {
         }
         let mut shape = x.raw_dim();
         shape[axis] = n;
+        room::<[f64; 4]>("n", n, shape.slice())?;
         let mut y = Array::zeros(shape);
         for (mut to, from) in y.lanes_mut(Axis(axis)).into_iter().zip(x.lanes(Axis(axis))) {
             to.iter_mut().zip(from).for_each(|(to, &from)| *to = from);

@@ -4,6 +4,7 @@ use ndarray::Array2;
 
 use super::{at_least_one, positive};
 use crate::config::{options, words};
+use crate::memory::room;
 use crate::{Error, Result, Scalar};
 
 /// Which formula turns frequencies f, in Hertz, into mels.
@@ -120,6 +121,7 @@ impl MelFilterbank {
         positive("sampling_rate", self.sampling_rate)?;
         at_least_one("fft_length", self.fft_length)?;
         at_least_one("num_mel_bins", self.num_mel_bins)?;
+        check_room(self.num_mel_bins, self.fft_length / 2 + 1)?;
         let max_freq = self.max_freq.unwrap_or(self.sampling_rate / 2.0);
         check_range(["min_freq", "max_freq"], [self.min_freq, max_freq], f64::INFINITY)?;
         let corners: Vec<f64> = evenly(self.scale.mel(self.min_freq), self.scale.mel(max_freq), self.num_mel_bins + 2)
@@ -167,6 +169,7 @@ pub fn linear_to_mel_weight_matrix<F: Scalar>(
     upper_edge_hertz: f64,
 ) -> Result<Array2<F>> {
     at_least_one("num_mel_bins", num_mel_bins)?;
+    check_room(num_mel_bins, num_spectrogram_bins)?;
     if num_spectrogram_bins < 2 {
         return Err(Error::option("num_spectrogram_bins", "at least 2", num_spectrogram_bins));
     }
@@ -180,6 +183,12 @@ pub fn linear_to_mel_weight_matrix<F: Scalar>(
         let at = MelScale::Htk.mel(bin as f64 * spacing);
         if bin == 0 { F::zero() } else { F::of(weight(at, &corners[filter..filter + 3])) }
     }))
+}
+
+/// Refuses a matrix that no memory could hold.
+fn check_room(num_mel_bins: usize, bins: usize) -> Result<()> {
+    room::<f64>("num_mel_bins", format!("{num_mel_bins} of {bins} bins"), &[bins, num_mel_bins])?;
+    Ok(())
 }
 
 /// The height at `x` of the triangle that rises from the first corner to the second and falls to the third.

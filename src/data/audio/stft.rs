@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::{at_least_one, rows};
 use crate::config::{Setting, expected, options};
+use crate::memory::room;
 use crate::{Error, Result, Scalar};
 
 /// What a piece of a signal is multiplied by, so that it fades in and out. N is its length.
@@ -165,6 +166,8 @@ impl STFT {
             let expected = format!("at least `sequence_length`, {}", self.sequence_length);
             return Err(Error::option("fft_length", expected, self.fft_length));
         }
+        // Buffers and factors of the transform.
+        room::<[f64; 8]>("fft_length", self.fft_length, &[self.fft_length])?;
         let window = self.window.values(self.sequence_length, self.fft_length)?;
         let Some(last) = x.ndim().checked_sub(1) else {
             return Err(Error::shape("a signal (…, time)", x.shape()));
@@ -180,6 +183,7 @@ impl STFT {
         let mut shape = D::Larger::zeros(last + 2);
         shape.slice_mut()[..last].copy_from_slice(&x.shape()[..last]);
         shape.slice_mut()[last..].copy_from_slice(&[pieces, self.fft_length / 2 + 1]);
+        room::<Complex<f64>>("sequence_stride", self.sequence_stride, shape.slice())?;
 
         let transform = RealFftPlanner::new().plan_fft_forward(self.fft_length);
         let (mut piece, mut spectrum) = (transform.make_input_vec(), transform.make_output_vec());

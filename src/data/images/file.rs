@@ -18,6 +18,8 @@ use crate::{Error, Result};
 const MOST_PIXELS: u64 = 1 << 26;
 const PNG: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
 const JPEG: [u8; 3] = [0xff, 0xd8, 0xff];
+/// No byte of a PNG stands for more pixels: of packed data one for 1032 bytes of eight pixels each.
+const MOST_PIXELS_A_BYTE: u64 = 1032 * 8;
 
 /// Which channels an image is read with. Transparency is left away.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -170,6 +172,9 @@ fn read_png(file: &[u8], mode: ColorMode) -> Result<Array3<u8>, String> {
     let mut reader = decoder.read_info().map_err(text)?;
     let (width, height) = reader.info().size();
     refuse_many(width.into(), height.into())?;
+    if u64::from(width) * u64::from(height) > (file.len() as u64).saturating_mul(MOST_PIXELS_A_BYTE) {
+        return Err(format!("damaged PNG: {width}×{height} pixels in {} bytes", file.len()));
+    }
     let mut pixels = vec![0; reader.output_buffer_size().ok_or("more pixels than memory has places")?];
     let info = reader.next_frame(&mut pixels).map_err(text)?;
     reader.finish().map_err(text)?;

@@ -9,6 +9,7 @@ use super::file::{self, ColorMode};
 use super::picture;
 use crate::data::{Batch, Dataset};
 use crate::error::show;
+use crate::memory::room;
 use crate::{Error, Result, Scalar};
 
 const EXTENSIONS: [&str; 3] = ["png", "jpg", "jpeg"];
@@ -189,7 +190,10 @@ impl ImageFiles {
     /// As [`read`](super::read), and for an image of another size than the first where none was asked for.
     pub fn load(&self) -> Result<Array4<u8>> {
         let [height, width] = self.size;
-        let mut images = Array4::zeros([self.paths.len(), height, width, self.color_mode.channels()]);
+        let shape = [self.paths.len(), height, width, self.color_mode.channels()];
+        let given = format!("{} images of {height} × {width}", self.paths.len());
+        room::<u8>("image_size", given, &shape).map_err(|error| error.within("ImageFiles"))?;
+        let mut images = Array4::zeros(shape);
         for (path, mut place) in self.paths.iter().zip(images.axis_iter_mut(Axis(0))) {
             place.assign(&self.read(path)?);
         }

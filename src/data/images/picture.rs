@@ -4,7 +4,7 @@ use ndarray::{Array, Array3, ArrayRef, Axis, Dimension, Ix3, RemoveAxis, s};
 
 use crate::error::show;
 use crate::kernels::resample;
-use crate::{Error, Result};
+use crate::{Error, Result, memory};
 
 /// What an image is made of: bytes, or `f32` and `f64` from 0 (black) to 1.
 pub trait Pixel: Copy + std::fmt::Display + sealed::Sealed {
@@ -126,8 +126,10 @@ pub fn grid<T: Pixel, D: RemoveAxis>(images: &ArrayRef<T, D>, columns: usize, ga
         return Err(Error::option("columns", "at least 1", columns));
     }
     let (columns, rows) = (columns.min(n), n.div_ceil(columns));
-    let along = |count: usize, size: usize| count * size + (count - 1) * gap;
-    let mut picture = Array3::from_elem([along(rows, height), along(columns, width), channels], u8::MAX);
+    let along = |count: usize, size: usize| count.saturating_mul(size).saturating_add((count - 1).saturating_mul(gap));
+    let shape = [along(rows, height), along(columns, width), channels];
+    memory::room::<u8>("gap", gap, &shape).map_err(|error| error.within("grid"))?;
+    let mut picture = Array3::from_elem(shape, u8::MAX);
     for (number, image) in to_bytes(images)?.axis_iter(Axis(0)).enumerate() {
         let (top, left) = (number / columns * (height + gap), number % columns * (width + gap));
         let image = image.to_shape([height, width, channels]).map_err(|_| Error::shape("images", images.shape()))?;
@@ -153,7 +155,9 @@ pub fn enlarge(image: &ArrayRef<u8, Ix3>, times: usize) -> Result<Array3<u8>> {
         return Err(Error::option("times", "at least 1", times));
     }
     let (height, width, channels) = image.dim();
-    Ok(Array3::from_shape_fn([height * times, width * times, channels], |(i, j, c)| image[[i / times, j / times, c]]))
+    let shape = [height.saturating_mul(times), width.saturating_mul(times), channels];
+    memory::room::<u8>("times", times, &shape).map_err(|error| error.within("enlarge"))?;
+    Ok(Array3::from_shape_fn(shape, |(i, j, c)| image[[i / times, j / times, c]]))
 }
 
 /// The image in another size, bilinear: pixel (i, j) is taken at ((i + ½)·height/h − ½, (j + ½)·width/w − ½) from
@@ -176,10 +180,11 @@ pub fn resize(image: &ArrayRef<u8, Ix3>, size: [usize; 2]) -> Result<Array3<u8>>
     if image.is_empty() {
         return Err(Error::shape("an image with pixels", image.shape()));
     }
-    let len = size[0].checked_mul(size[1]).and_then(|pixels| pixels.checked_mul(channels));
-    let Some(len) = len.filter(|&len| len > 0) else {
-        return Err(Error::option("size", "that of an image which fits into memory", show(&size)));
-    };
+    if size.contains(&0) {
+        return Err(Error::option("size", "at least one pixel", show(&size)).within("resize"));
+    }
+    let len = memory::room::<f32>("size", show(&size), &[size[0], size[1], channels])
+        .map_err(|error| error.within("resize"))?;
     let pixels: Vec<f32> = image.iter().map(|&byte| f32::from(byte)).collect();
     let mut resized = vec![0.0; len];
     resample::bilinear([height, width], size, channels, &pixels, &mut resized);

@@ -143,7 +143,8 @@ impl Resize {
         let old = images.len_of(axis);
         let mut shape = images.raw_dim();
         shape[axis.0] = new;
-        crate::tensor::checked_volume(shape.slice()).map_err(|error| error.within("resize"))?;
+        let given = show(&self.size);
+        crate::memory::room::<F>("size", given, shape.slice()).map_err(|error| error.within("resize"))?;
         let mut resized = Array::zeros(shape);
         for (o, mut slice) in resized.axis_iter_mut(axis).enumerate() {
             for (from, weight) in self.weights(o, old, new) {

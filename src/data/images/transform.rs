@@ -5,7 +5,7 @@
 use ndarray::{Array, ArrayRef, Axis, Dimension, Slice};
 
 use crate::error::show;
-use crate::{Error, Result, Scalar};
+use crate::{Error, Result, Scalar, memory};
 
 /// The axes of rows and columns.
 pub(super) fn plane<T, D: Dimension>(call: &str, images: &ArrayRef<T, D>) -> Result<[Axis; 2]> {
@@ -151,7 +151,7 @@ pub fn pad<T: Clone, D: Dimension>(images: &ArrayRef<T, D>, padding: [[usize; 2]
         let length = before.checked_add(after).and_then(|border| border.checked_add(shape[axis.0]));
         shape[axis.0] = length.unwrap_or(usize::MAX);
     }
-    crate::tensor::checked_volume(shape.slice()).map_err(|error| error.within("pad"))?;
+    memory::room::<T>("padding", format!("{padding:?}"), shape.slice()).map_err(|error| error.within("pad"))?;
     let mut padded = Array::from_elem(shape, value);
     let mut inner = padded.view_mut();
     for (axis, [before, _]) in plane.into_iter().zip(padding) {

@@ -271,6 +271,8 @@ impl<T: Send + 'static> Stream<T> {
         let stream = self;
         Self::new(move |pass| {
             at_least_one("prefetch", "items", items)?;
+            let room = crate::memory::room::<(Result<T>, usize)>("items", items, &[items]);
+            room.map_err(|error| error.within("prefetch"))?;
             prefetch::Prefetched::start(stream.pass(pass)?, items)
         })
     }

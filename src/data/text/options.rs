@@ -138,9 +138,13 @@ impl Setting for OutputMode {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ngrams(Vec<usize>);
 
+/// Runs of more tokens are refused: a text has nearly as many runs of every width as it has tokens.
+const WIDEST: usize = 100;
+
 impl From<usize> for Ngrams {
     fn from(longest: usize) -> Self {
-        Self((1..=longest).collect())
+        // What is refused anyway need not be listed.
+        Self((1..=longest.min(WIDEST + 1)).collect())
     }
 }
 
@@ -154,6 +158,10 @@ impl Ngrams {
     pub(super) fn check(&self) -> Result<()> {
         if self.0.is_empty() || self.0.contains(&0) {
             return Err(Error::option("ngrams", "one width or several, each at least 1", format!("{:?}", self.0)));
+        }
+        if self.0.len() > WIDEST || self.0.iter().any(|&width| width > WIDEST) {
+            let widest = self.0.iter().max().copied().unwrap_or_default();
+            return Err(Error::option("ngrams", format!("at most {WIDEST} widths, each at most {WIDEST}"), widest));
         }
         Ok(())
     }

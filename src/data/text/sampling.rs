@@ -1,6 +1,6 @@
 //! Drawing the next token.
 
-use ndarray_rand::rand::Rng;
+use rand::Rng;
 
 use crate::random::{Philox, rng};
 use crate::{Error, Result, Scalar};

@@ -11,12 +11,15 @@ use serde_json::{Value, json};
 use super::options::{Ngrams, OutputMode, Split, Standardize};
 use crate::config::{Config, Configured, Setting, options, take};
 use crate::formats::write_atomically;
+use crate::memory::room;
 use crate::{Error, Result, Scalar};
 
 /// What stands for padding in a vocabulary of mode `Int`; its id is 0.
 const PADDING: &str = "";
 /// What stands for every token that is not in the vocabulary.
 const UNKNOWN: &str = "[UNK]";
+/// For so many texts at least there must be memory.
+const TEXTS: usize = 32;
 
 options! {
     /// How texts become numbers: standardized, split into tokens, looked up in a vocabulary.
@@ -116,7 +119,7 @@ impl TextVectorization {
             (_, None) => Vec::new(),
             (_, Some(weights)) => return refuse("idf_weights for tf_idf only".into(), weights.len().to_string()),
         };
-        let (vocabulary, mut idf) = if given.len() >= special.len() && given[..special.len()] == *special {
+        let (vocabulary, idf) = if given.len() >= special.len() && given[..special.len()] == *special {
             (given, weights)
         } else {
             let mean = weights.iter().sum::<f64>() / weights.len() as f64;
@@ -136,9 +139,6 @@ impl TextVectorization {
             return refuse(format!("at most max_tokens = {most} tokens"), vocabulary.len().to_string());
         }
         let width = self.max_tokens.filter(|_| self.pad_to_max_tokens).unwrap_or(vocabulary.len());
-        if self.output_mode == OutputMode::TfIdf {
-            idf.resize(width, 0.0);
-        }
         let ids = vocabulary.iter().enumerate().map(|(id, token)| (token.clone(), id)).collect();
         Ok(Vectorizer { options: self.clone(), vocabulary, ids, idf, width })
     }
@@ -177,6 +177,12 @@ impl TextVectorization {
         if self.pad_to_max_tokens && self.max_tokens.is_none() {
             return Err(Error::option("max_tokens", "given with `pad_to_max_tokens`", "none"));
         }
+        if let Some(length) = self.output_sequence_length {
+            room::<f64>("output_sequence_length", length, &[TEXTS, length])?;
+        }
+        if let Some(width) = self.max_tokens.filter(|_| self.pad_to_max_tokens) {
+            room::<f64>("max_tokens", width, &[TEXTS, width])?;
+        }
         self.ngrams.as_ref().map_or(Ok(()), Ngrams::check)
     }
 }
@@ -195,7 +201,7 @@ pub struct Vectorizer {
     options: TextVectorization,
     vocabulary: Vec<String>,
     ids: HashMap<String, usize>,
-    /// Inverse document frequencies, a number a column, in mode tf-idf.
+    /// Inverse document frequencies, a number a token, in mode tf-idf: columns beyond the vocabulary hold zeros.
     idf: Vec<f64>,
     /// Numbers a text, but in mode int.
     width: usize,

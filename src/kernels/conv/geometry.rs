@@ -1,5 +1,7 @@
 //! The sizes of a convolution.
 
+use crate::memory::product;
+
 /// The sizes of a convolution, along depth, height and width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
@@ -62,7 +64,8 @@ impl Geometry {
         };
         let reach = |axis: usize| {
             let last = self.output[axis].saturating_sub(1).saturating_mul(self.strides[axis]);
-            let taps = self.kernel[axis].saturating_mul(self.dilation[axis]).saturating_add(self.before[axis]);
+            let taps = self.kernel[axis].saturating_sub(1).saturating_mul(self.dilation[axis]);
+            let taps = taps.saturating_add(1).saturating_add(self.before[axis]);
             last.saturating_add(taps).saturating_add(self.input[axis])
         };
         isize::try_from(volume(&reach)).is_ok() && isize::try_from(volume(&|axis| self.output[axis])).is_ok()
@@ -75,6 +78,8 @@ impl Geometry {
     #[track_caller]
     pub(super) fn samples(&self, input: usize, output: usize) -> usize {
         assert!(self.is_addressable(), "sizes that overflow");
+        let [kd, kh, kw] = self.kernel;
+        assert!(product(&[kd, kh, kw, self.channels, self.filters]).is_some(), "a kernel that fits into memory");
         assert!(!self.kernel.contains(&0) && !self.strides.contains(&0), "a kernel and strides without zeros");
         assert!(
             self.groups > 0 && self.channels.is_multiple_of(self.groups) && self.filters.is_multiple_of(self.groups)

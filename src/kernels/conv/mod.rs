@@ -121,6 +121,9 @@ pub fn grad_input<F: Scalar>(
 fn sum_taps<F: Scalar>(sums: TapSums<'_, F>, samples: usize, workspace: &mut Workspace<F>) {
     let TapSums { geometry, kernel, .. } = sums;
     assert_eq!(kernel.len(), geometry.kernel_len(), "the kernel's size");
+    if sums.source.is_empty() || sums.target.is_empty() {
+        return without_taps(sums);
+    }
     match Method::of(geometry, samples) {
         Method::Depthwise => depthwise::sum_taps(sums, workspace),
         Method::Winograd => winograd::sum_taps(sums, &mut workspace.winograd),
@@ -133,6 +136,18 @@ fn sum_taps<F: Scalar>(sums: TapSums<'_, F>, samples: usize, workspace: &mut Wor
                 Direction::Backward => gather::pack_backward(geometry, plan, kernel, packed),
             }
             gather::gather(plan, sums.source, packed, sums.bias, sums.finish, sums.target);
+        }
+    }
+}
+
+/// Sums over no taps: the bias alone.
+fn without_taps<F: Scalar>(sums: TapSums<'_, F>) {
+    let TapSums { bias, finish, target, .. } = sums;
+    target.fill(F::zero());
+    let Some(bias) = bias.filter(|bias| !bias.is_empty()) else { return };
+    for cell in target.chunks_exact_mut(bias.len()) {
+        for (y, &bias) in cell.iter_mut().zip(bias) {
+            *y = if finish == Finish::Relu && bias < F::zero() { F::zero() } else { bias };
         }
     }
 }
@@ -152,6 +167,9 @@ pub fn grad_kernel<F: Scalar>(
 ) {
     let samples = geometry.samples(x.len(), grad_y.len());
     assert_eq!(grad_kernel.len(), geometry.kernel_len(), "the kernel's size");
+    if x.is_empty() || grad_y.is_empty() || grad_kernel.is_empty() {
+        return; // nothing to add up
+    }
     match Method::of(geometry, samples) {
         Method::Depthwise => depthwise::grad_kernel(geometry, x, grad_y, grad_kernel, workspace),
         Method::Winograd => winograd::grad_kernel(geometry, x, grad_y, grad_kernel, &mut workspace.winograd),

@@ -24,9 +24,12 @@ impl<F: crate::Scalar> Packed<F> {
 
 kernel! {
     fn pack_panels<F, I>(b: Matrix<'_, F>, packed: &mut Packed<F>) {
+        (packed.rows, packed.cols, packed.panel) = (b.rows, b.cols, I::TILE_VECTORS * I::Vector::LEN);
+        if b.rows == 0 || b.cols == 0 {
+            return; // sizes that no data bounds
+        }
         let width = b.cols.next_multiple_of(I::Vector::LEN);
         packed.panels.resize(width * b.rows);
-        (packed.rows, packed.cols, packed.panel) = (b.rows, b.cols, I::TILE_VECTORS * I::Vector::LEN);
         for (p, depth) in cuts(b.rows, DEPTH) {
             // SAFETY: a block of all columns of B; the buffer has room for its panels behind those of the blocks before.
             unsafe {

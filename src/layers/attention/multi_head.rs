@@ -9,6 +9,8 @@ use crate::kernels::gemm::{Matrix, Start, gemm};
 use crate::kernels::{activation, elementwise, random, reduce};
 use crate::layers::axes::Axes;
 use crate::layers::{Context, Description, Facts, GradInputs, Grads, Inputs, MultiLayer, ParamBuilder};
+use crate::memory::room;
+use crate::tensor::{checked_volume, volume};
 use crate::{Error, Result, Scalar, Tensor};
 
 layer_options! {
@@ -218,6 +220,9 @@ impl<F: Scalar> MultiLayer<F> for MultiHeadAttention {
         if let Some((name, _)) = sizes.iter().find(|(_, size)| *size == 0) {
             return Err(Error::option(*name, "at least 1", 0));
         }
+        for (name, size) in &sizes[1..3] {
+            room::<F>(*name, size, &[self.num_heads, *size])?;
+        }
         if !(0.0..1.0).contains(&self.dropout) {
             return Err(Error::option("dropout", "at least 0 and below 1", self.dropout));
         }
@@ -261,6 +266,8 @@ impl<F: Scalar> MultiLayer<F> for MultiHeadAttention {
             let kernel = [input[input.len() - 1], self.num_heads, head];
             self.add_projection(NAMES[role], &kernel, &kernel[1..], params)?;
         }
+        // Of a sample, once for the scores and once for their gradients.
+        checked_volume(&[&[2, self.num_heads], &visible[..]].concat()).map_err(|error| error.within("scores"))?;
         let output = self.output_shape.unwrap_or(query[query.len() - 1]);
         self.add_projection("attention_output", &[self.num_heads, self.value_size(), output], &[output], params)?;
         let mut shapes = vec![[&query[1..query.len() - 1], &[output]].concat()];
@@ -268,6 +275,18 @@ impl<F: Scalar> MultiLayer<F> for MultiHeadAttention {
             shapes.push([&others[..], &[self.num_heads], &visible].concat());
         }
         Ok(shapes)
+    }
+
+    /// Projections and scores, each with their gradients.
+    fn workspace(&self, inputs: &[&[usize]]) -> usize {
+        let [query, value, _] = roles(self.tensors(inputs.len())).map(|i| inputs[i]);
+        let places = |shape: &[usize]| volume(&shape[..shape.len() - 1]);
+        let projected = |places: usize, role: usize| places.saturating_mul(self.width(role));
+        let of_query = projected(places(query), 0).saturating_add(projected(places(query), 3));
+        let of_value = projected(places(value), 1).saturating_add(projected(places(value), 2));
+        // Over all places: as many as there are scores, or more.
+        let scores = places(query).saturating_mul(places(value)).saturating_mul(self.num_heads);
+        of_query.saturating_add(of_value).saturating_add(scores).saturating_mul(2)
     }
 
     fn forward(

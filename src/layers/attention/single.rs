@@ -7,6 +7,7 @@ use crate::kernels::attention::{Masked, additive_scores, additive_scores_backwar
 use crate::kernels::gemm::{Matrix, Start, gemm};
 use crate::kernels::{elementwise, random, reduce};
 use crate::layers::{Context, Description, Facts, GradInputs, Grads, Inputs, MultiLayer, ParamBuilder};
+use crate::tensor::checked_volume;
 use crate::{Error, Result, Scalar, Tensor};
 
 layer_options! {
@@ -169,6 +170,8 @@ impl Plan {
             }
             Scores::Additive { scale: false } => (),
         }
+        // Of a sample, once for the scores and once for their gradients.
+        checked_volume(&[2, query[0], value[0]]).map_err(|error| error.within("scores"))?;
         let mut shapes = vec![vec![query[0], value[1]]];
         if self.returns_scores {
             shapes.push(vec![query[0], value[0]]);
@@ -361,6 +364,12 @@ macro_rules! attention {
             fn build(&self, inputs: &[&[usize]], params: &mut ParamBuilder<'_, F>) -> Result<Vec<Vec<usize>>> {
                 self.check()?;
                 self.plan().build(inputs, params)
+            }
+
+            /// Scores, what is dropped of them, and their gradients.
+            fn workspace(&self, inputs: &[&[usize]]) -> usize {
+                let [query, value, _] = roles(inputs.len()).map(|i| inputs[i]);
+                query[0].saturating_mul(value[0]).saturating_mul(3)
             }
 
             fn forward(

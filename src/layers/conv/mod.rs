@@ -15,7 +15,7 @@ use super::Context;
 use super::spatial::{Padding, PerAxis, axes, check_positive};
 use crate::kernels::conv::{Finish, Geometry};
 use crate::tensor::checked_volume;
-use crate::{Activation, Error, Result, Scalar, ViewMut};
+use crate::{Activation, Error, Result, Scalar, ViewMut, memory};
 
 /// How a kernel lies on its input.
 #[derive(Clone, Copy)]
@@ -26,8 +26,13 @@ pub(super) struct Placement<const N: usize> {
     pub padding: Padding,
 }
 
-/// No padded sample is larger: 2³⁶ values.
-const MOST_PADDED: usize = 1 << 36;
+/// No padded sample has more values: 2³⁶, or what 32 bits can address.
+const MOST_PADDED: usize = isize::MAX as usize >> if usize::BITS > 32 { 27 } else { 4 };
+
+/// Whether there is memory for a sample of so many values, padding included, and for few enough of them to be addressed.
+fn is_there(values: usize) -> bool {
+    values <= MOST_PADDED && memory::is_there(memory::bytes_of::<f32>(&[values]))
+}
 
 impl<const N: usize> Placement<N> {
     /// Refuses sizes of 0 and the paddings that a layer does not have.
@@ -91,7 +96,7 @@ impl<const N: usize> Placement<N> {
             (geometry.input[at], geometry.output[at], geometry.before[at]) = (n, output, before);
             padded = padded.saturating_mul((n + before).max((output - 1).saturating_mul(stride).saturating_add(reach)));
         }
-        if padded > MOST_PADDED {
+        if !is_there(padded) {
             return Err(Error::shape("an input that fits into memory with its padding", input));
         }
         Ok(geometry)
@@ -138,7 +143,7 @@ impl<const N: usize> Placement<N> {
             (geometry.input[at], geometry.output[at], geometry.before[at]) = (size, n, reach - 1 - front);
             volume = volume.saturating_mul(size.max((n - 1).saturating_mul(stride) + reach));
         }
-        if volume > MOST_PADDED {
+        if !is_there(volume) {
             return Err(Error::shape("an input whose output fits into memory", input));
         }
         Ok(geometry)

@@ -91,6 +91,11 @@ impl<F: Scalar, const N: usize> Layer<F> for Separable<'_, N> {
         Ok(output)
     }
 
+    /// What lies between the two steps, and its gradient.
+    fn workspace(&self, input: &[usize]) -> usize {
+        self.steps(input).map_or(0, |[first, _]| first.output_len().saturating_mul(2))
+    }
+
     fn forward(&self, x: View<'_, F>, mut y: ViewMut<'_, F>, cache: &mut SeparableCache<F>, cx: &Context<'_, F>) {
         let [first, second] = self.built_steps(x);
         let SeparableCache { depthwise, pointwise, between, z, .. } = cache;

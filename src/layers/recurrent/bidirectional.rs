@@ -215,6 +215,10 @@ impl<F: Scalar> MultiLayer<F> for Bidirectional {
         Ok(shapes)
     }
 
+    fn workspace(&self, inputs: &[&[usize]]) -> usize {
+        self.halves().iter().map(|half| half.layer.steps_len::<F>(inputs[0])).fold(0, usize::saturating_add)
+    }
+
     fn forward(
         &self,
         inputs: Inputs<'_, F>,

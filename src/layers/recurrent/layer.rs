@@ -13,6 +13,7 @@ use crate::layers::{
     Context, Description, Facts, GradInputs, Grads, Inputs, KeepsState, MaskRule, MultiLayer, ParamBuilder,
 };
 use crate::regularizers::Regularizer;
+use crate::tensor::volume;
 use crate::{Error, Result, Scalar, Tensor};
 
 /// A recurrent layer: a cell on every timestep, one after another.
@@ -174,6 +175,18 @@ impl<C> Recurrent<C> {
         Ok(shapes)
     }
 
+    /// About how many values all steps of a sequence keep: states, gates, and their gradients.
+    pub(super) fn steps_len<F: Scalar>(&self, sequences: &[usize]) -> usize
+    where
+        C: RecurrentCell<F>,
+    {
+        /// Of each value of a state: itself, gates, gradients.
+        const OF_EACH: usize = 4;
+        let Ok(shapes) = self.shapes::<F>(sequences) else { return 0 };
+        let values = shapes.states().iter().map(|state| volume(state)).fold(0, usize::saturating_add);
+        values.saturating_mul(sequences[0]).saturating_mul(OF_EACH)
+    }
+
     /// Makes the parameters, the cell's and then the states that are kept.
     pub(super) fn build_cell<F: Scalar>(
         &self,
@@ -321,6 +334,10 @@ impl<F: Scalar, C: RecurrentCell<F>> MultiLayer<F> for Recurrent<C> {
         check_initial_states(inputs, shapes.states())?;
         self.build_cell(&shapes, inputs[0], params)?;
         Ok(self.output_shapes(&shapes, inputs[0]))
+    }
+
+    fn workspace(&self, inputs: &[&[usize]]) -> usize {
+        self.steps_len::<F>(inputs[0])
     }
 
     fn forward(&self, inputs: Inputs<'_, F>, outputs: &mut [Tensor<F>], cache: &mut Self::Cache, cx: &Context<'_, F>) {

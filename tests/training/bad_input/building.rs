@@ -212,7 +212,7 @@ fn sizes_that_fit_no_memory() {
     }
     refuses(Sequential::new().input([huge, 3]).add(Flatten::new()).build(), &["input `input`", "fits into memory"]);
     refuses(Sequential::new().input([huge, 4]).add(Relu).build(), &["fits into memory"]);
-    refuses(Sequential::new().input([2]).add(RepeatVector::new(huge)).build(), &["repeat_vector", "fits into memory"]);
+    refuses(Sequential::new().input([2]).add(RepeatVector::new(huge)).build(), &["repeat_vector", "`n`"]);
     refuses(
         Sequential::new().input([12]).add(Reshape::new([isize::MAX, isize::MAX, -1])).build(),
         &["layer `reshape` (Reshape)"],

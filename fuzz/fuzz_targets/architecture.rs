@@ -1,0 +1,10 @@
+//! `cargo fuzz run architecture -- -max_len=65536`, with seeds from `seeds/architecture`.
+#![cfg_attr(fuzzing, no_main)]
+
+#[cfg(fuzzing)]
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    (gradus_fuzz::targets::named("architecture").run)(bytes);
+});
+
+#[cfg(not(fuzzing))]
+fn main() {}
