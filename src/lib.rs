@@ -112,7 +112,7 @@ pub mod prelude {
     };
     pub use crate::data::{
         Arrays, Augmentation, AugmentedImages, Batch, Dataset, KFold, PadSequences, Sample, StratifiedKFold, Stream,
-        Windows, stratified_split, to_categorical, to_categorical_f64, train_test_split,
+        TrainTestSplit, Windows, stratified_split, to_categorical, to_categorical_f64, train_test_split,
     };
     pub use crate::engine::{Pass, Predictor, SpectralNormalization, TimeDistributed};
     pub use crate::gan::{Discriminator, Gan, GanLoss, Generator};
@@ -194,7 +194,7 @@ pub mod custom {
         MaskRule, MultiLayer, ParamBuilder, ParamSpec, Params, Recurrent, RecurrentCell, RowGrads, SequenceDropout,
         States, StatesMut, UnitSequences,
     };
-    pub use crate::losses::{Loss, LossContext, LossDescription};
+    pub use crate::losses::{Fused, Loss, LossContext, LossDescription};
     pub use crate::metrics::{Counts, Mean, Metric, MetricState};
     pub use crate::optimizers::{
         Multipliers, Optimizer, OptimizerOptions, Parameter, State, StateSpec, Update, ZeroGradient,

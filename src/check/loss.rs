@@ -5,7 +5,7 @@ use rand::Rng;
 
 use super::differences::{Closeness, Variable, compare};
 use crate::error::GradientReport;
-use crate::losses::{Loss, LossCall, LossContext, LossDescription, Reduction};
+use crate::losses::{Fused, Loss, LossCall, LossContext, LossDescription, Reduction};
 use crate::tensor::inputs::IntoTensor;
 use crate::tensor::volume;
 use crate::{Activation, Error, Result, Tensor, View, ViewMut, random};
@@ -149,7 +149,8 @@ impl<L: Loss<f64> + ?Sized> Case<'_, L> {
         }
         let mut analytic = vec![f64::NAN; logits.len()];
         let grad = ViewMut::new(&shape, &mut analytic);
-        self.loss.fused_gradient(activation, prediction.view(), target.view(), &weights, grad);
+        let of = Fused { activation, logits: View::new(&shape, &logits), prediction: prediction.view() };
+        self.loss.fused_gradient(of, target.view(), &weights, grad);
         let name = format!("before {activation:?}, joined");
         let variable = Variable { name, shape: shape.clone(), values: logits, analytic };
         compare(String::new(), &[variable], CLOSENESS, &mut |logits, terms| {

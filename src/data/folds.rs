@@ -343,34 +343,16 @@ impl TimeSeriesSplit {
     }
 }
 
-/// The rows cut in two with each class in the proportion of the whole: (training rows, test rows), both in random order.
-///
-/// ⌈n · `test_fraction`⌉ rows test. Of each class ⌊its share⌋ rows, and one more of those with the largest remainder.
-///
-/// # Errors
-/// [`Option`](Error::Option) if `test_fraction` is not in (0, 1); [`Data`](Error::Data) if a class has one row only, or a side
-/// would have fewer rows than there are classes.
-/// # Example
-/// ```
-/// use gradus::data::stratified_split;
-///
-/// let labels = [0, 0, 0, 0, 1, 1, 1, 1];
-/// let (train, test) = stratified_split(labels, 0.25, 42)?;
-/// assert_eq!((train.len(), test.len()), (6, 2));
-/// assert_eq!(test.iter().filter(|&&row| labels[row] == 1).count(), 1);
-/// # Ok::<(), gradus::Error>(())
-/// ```
-/// # Source
-/// scikit-learn `train_test_split(stratify=…)` has these counts; its order is another.
-pub fn stratified_split<L: Ord + Display>(
-    labels: impl IntoIterator<Item = L>,
-    test_fraction: f64,
+/// So many rows to train and so many to test, both in random order, with each class in the proportion of the whole: of each
+/// class ⌊its share⌋ rows, and one more of those with the largest remainder.
+pub(super) fn stratify<L: Ord + Display>(
+    call: &str,
+    labels: &[L],
+    train: usize,
+    test: usize,
     seed: u64,
 ) -> Result<(Vec<usize>, Vec<usize>)> {
-    let call = "stratified_split";
-    let labels: Vec<L> = labels.into_iter().collect();
-    let (classes, counts) = encode(&labels);
-    let (train, test) = super::split::sizes(call, labels.len(), test_fraction)?;
+    let (classes, counts) = encode(labels);
     if let Some(single) = counts.iter().position(|&count| count < 2) {
         let label = classes.iter().position(|&class| class == single).map(|row| labels[row].to_string());
         let received = format!("one row of class {}", label.unwrap_or_default());
@@ -384,14 +366,17 @@ pub fn stratified_split<L: Ord + Display>(
     let left: Vec<usize> = counts.iter().zip(&to_train).map(|(all, train)| all - train).collect();
     let mut to_test = shares(&left, test);
     let mut rng = random::rng(seed, "stratified split");
-    let (mut train, mut test): (Vec<usize>, Vec<usize>) =
-        shuffled(labels.len(), &mut rng).into_iter().partition(|&row| {
-            let left = &mut to_test[classes[row]];
-            *left == 0 || {
-                *left -= 1;
-                false
-            }
-        });
+    // Takes a row of a class as long as some of it are wanted.
+    let take = |wanted: &mut [usize], row: usize| {
+        let wanted = &mut wanted[classes[row]];
+        let takes = *wanted > 0;
+        *wanted -= usize::from(takes);
+        takes
+    };
+    let rows = shuffled(labels.len(), &mut rng);
+    let (mut test, mut train): (Vec<usize>, Vec<usize>) = rows.into_iter().partition(|&row| take(&mut to_test, row));
+    let mut to_train = to_train;
+    train.retain(|&row| take(&mut to_train, row));
     random::shuffle_with(&mut train, &mut rng);
     random::shuffle_with(&mut test, &mut rng);
     Ok((train, test))

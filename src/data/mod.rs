@@ -24,11 +24,11 @@ pub mod ts;
 
 pub use augmentation::{Augmentation, AugmentedImages};
 pub use dataset::{Batch, Dataset};
-pub use folds::{Fold, GroupKFold, KFold, StratifiedKFold, TimeSeriesSplit, stratified_split};
+pub use folds::{Fold, GroupKFold, KFold, StratifiedKFold, TimeSeriesSplit};
 pub use labels::{Label, from_categorical, to_categorical, to_categorical_f64};
 pub use sequences::{PadSequences, Side, Windows};
 pub use source::{Arrays, AsItIs, ByNumber, IntoSource, Source};
-pub use split::{train_test_split, validation_split};
+pub use split::{SplitSize, TrainTestSplit, stratified_split, train_test_split, validation_split};
 #[cfg(feature = "csv")]
 pub use stream::Record;
 pub(crate) use stream::SampleBatch;

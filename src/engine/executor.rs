@@ -31,6 +31,9 @@ pub(crate) trait Work<F: Scalar>: Sync {
     /// After the forward pass.
     fn finish(&self, _own: &mut Self::Own, _shard: &Finished<'_, F>) {}
 
+    /// After the backward pass of a shard.
+    fn gone_back(&self, _own: &mut Self::Own, _shard: &Shard<F>) {}
+
     /// Whether the gradients of a shard's outputs need nothing of the other shards, so that it goes back at once.
     fn goes_back_at_once(&self) -> bool {
         false
@@ -429,7 +432,7 @@ fn forward<F: Scalar, W: Work<F>>(
                 work.finish(own, &Finished { run, shard });
                 if back {
                     start_gradients(shard, own, run, work);
-                    backward_part(shard, run, seams.len(), &[]);
+                    backward_part(shard, own, run, work, seams.len(), &[]);
                 }
             }
         });
@@ -454,13 +457,13 @@ fn backward<F: Scalar, W: Work<F>>(
     if !begun {
         parallel::for_each(lanes, &|Lane { shard, own }| {
             start_gradients(shard, own, run, work);
-            backward_part(shard, run, seams.len(), &[]);
+            backward_part(shard, own, run, work, seams.len(), &[]);
         });
     }
     for part in (0..seams.len()).rev() {
         join_sums(lanes, totals, run, seams[part], true, exchange)?;
         let sums: &[F] = totals;
-        parallel::for_each(lanes, &|Lane { shard, .. }| backward_part(shard, run, part, sums));
+        parallel::for_each(lanes, &|Lane { shard, own }| backward_part(shard, own, run, work, part, sums));
     }
     Ok(())
 }
@@ -475,7 +478,14 @@ fn start_gradients<F: Scalar, W: Work<F>>(shard: &mut Shard<F>, own: &mut W::Own
 }
 
 /// The backward pass from seam number `part` to the one before it.
-fn backward_part<F: Scalar>(shard: &mut Shard<F>, run: &Run<'_, F>, part: usize, totals: &[F]) {
+fn backward_part<F: Scalar, W: Work<F>>(
+    shard: &mut Shard<F>,
+    own: &mut W::Own,
+    run: &Run<'_, F>,
+    work: &W,
+    part: usize,
+    totals: &[F],
+) {
     let seams = &run.plan.seams;
     let inputs = std::mem::take(&mut shard.inputs);
     let fed = Feeds::Own(&inputs);
@@ -489,6 +499,7 @@ fn backward_part<F: Scalar>(shard: &mut Shard<F>, run: &Run<'_, F>, part: usize,
         shard.backward_sums(run, seams[part - 1], fed);
     } else {
         shard.end_backward(run);
+        work.gone_back(own, shard);
     }
     shard.inputs = inputs;
 }

@@ -47,16 +47,23 @@ impl Wanted {
     pub const PARAMETERS: Self = Self { parameters: true, inputs: false, every_output: false };
 }
 
+/// What is settled about a node before batches go through it.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools)] // answers to questions that have nothing to do with one another
 pub(crate) struct NodePlan {
+    /// Whether its backward pass runs.
     pub runs: bool,
+    /// Whether its layer makes the mask beside its output.
+    pub makes_mask: bool,
+    /// Whether its layer may refuse values.
+    pub checks_values: bool,
     /// The input that its output is written over, if it is.
     pub over: Option<usize>,
     pub inputs: Vec<InputSlot>,
     /// Whether the gradients of the layer's parameters are wanted.
     pub learns: bool,
-    /// Whether the loss has already gone back through the layer's activation.
-    pub fused_loss: bool,
+    /// Whether the layer leaves its activation to the loss.
+    pub without_activation: bool,
 }
 
 /// Where a gradient enters from outside.
@@ -80,7 +87,7 @@ pub(crate) struct Seam {
 
 impl Plan {
     /// The plan for a graph whose outputs all bring gradients, with layers trained as `trains` says. `fused` tells which
-    /// outputs' losses include the last activation.
+    /// outputs' losses take what comes before the last activation.
     pub fn new<F: Scalar>(
         graph: &Graph<F>,
         shapes: Arc<Shapes>,
@@ -149,8 +156,13 @@ impl Plan {
                 })
                 .collect();
             let learns = wanted.parameters && trained(node.layer);
-            let fused_loss = graph.outputs.iter().zip(fused).any(|(slot, &fused)| fused && node.outputs.contains(slot));
-            nodes.push(NodePlan { runs, over, inputs, learns, fused_loss });
+            let without_activation =
+                graph.outputs.iter().zip(fused).any(|(slot, &fused)| fused && node.outputs.contains(slot));
+            let layer = graph.layer(node).map(|layer| &layer.operation);
+            let own_mask = graph.slots[node.outputs.start].mask == Some(node.outputs.start);
+            let makes_mask = own_mask && layer.is_some_and(|layer| layer.makes_mask().is_some());
+            let checks_values = layer.is_some_and(|layer| layer.checks_values().is_some());
+            nodes.push(NodePlan { runs, makes_mask, checks_values, over, inputs, learns, without_activation });
         }
         nodes.reverse();
         // An input that nothing differentiable uses has gradient zero.

@@ -9,7 +9,7 @@ use super::plan::{OutputGradient, Plan, Seam};
 use super::shapes::Shapes;
 use crate::ids::{Id, LayerId, NodeId, SlotId, each, numbered, numbers};
 use crate::kernels::aligned::Aligned;
-use crate::kernels::elementwise;
+use crate::kernels::{elementwise, reduce};
 use crate::layers::{
     BadValue, Context, Feeds, GradInputs, GradState, Grads, InPlace, Inputs, Mode, NodeShared, Params, Values,
 };
@@ -148,6 +148,17 @@ impl<F: Scalar> Shard<F> {
         }
     }
 
+    /// The first parameter whose gradient is not finite.
+    pub fn not_finite(&self, graph: &Graph<F>) -> Option<usize> {
+        self.grad_state.iter().zip(&graph.specs).position(|(state, spec)| {
+            let gradient = match &state.rows {
+                Some(rows) => rows.values(),
+                None => &self.param_grads[spec.range.clone()],
+            };
+            !reduce::all_finite(gradient)
+        })
+    }
+
     /// Whether all gradients of tables lie apart, row by row.
     pub fn keeps_rows(&self, graph: &Graph<F>) -> bool {
         graph
@@ -169,6 +180,16 @@ impl<F: Scalar> Shard<F> {
         let values =
             Values { outputs: &self.values, memory: &run.plan.memory, masks: &self.masks, feeds, rows: &self.rows };
         values.view(slot)
+    }
+
+    /// The first row of the batch no step of which counts in some mask.
+    pub fn padding_row(&self) -> Option<usize> {
+        let rows = self.rows.len();
+        let first = |mask: &Vec<bool>| {
+            let steps = (mask.len() / rows.max(1)).max(1);
+            mask.chunks(steps).position(|row| row.iter().all(|counts| !counts))
+        };
+        self.masks.iter().filter_map(first).min().map(|row| self.rows.start + row)
     }
 
     /// The mask beside an output.
@@ -217,11 +238,11 @@ impl<F: Scalar> Shard<F> {
         let first = nodes.start;
         let memory = &run.plan.memory;
         for number in each(&nodes) {
-            let node = &run.graph.nodes[number];
+            let (node, plan) = (&run.graph.nodes[number], &run.plan.nodes[number]);
             let Some(layer) = run.graph.layer(node) else { continue };
             if memory[node.outputs.start] != node.outputs.start {
                 // A reshape, or a layer that does nothing here: its output is its input's memory. Or it is written there.
-                if let Some(over) = run.plan.nodes[number].over {
+                if let Some(over) = plan.over {
                     self.forward_in_place(run, number, over, feeds);
                 }
                 continue;
@@ -230,7 +251,7 @@ impl<F: Scalar> Shard<F> {
             let (before, after) = self.values.split_at_mut(own.start);
             let outputs = &mut after[..own.len()];
             let cache = self.caches[number].as_mut().expect("a node with a layer has a cache");
-            if run.graph.slots[node.outputs.start].mask == Some(node.outputs.start)
+            if plan.makes_mask
                 && let Some(makes) = layer.operation.makes_mask()
             {
                 let mut mask = std::mem::take(&mut self.masks[node.outputs.start]);
@@ -242,7 +263,8 @@ impl<F: Scalar> Shard<F> {
             let inputs = Inputs::new(&node.inputs, values);
             let cx = context(run, number, self.number, &self.rows, inputs);
             let cx = if number == first { cx.with_totals(totals) } else { cx };
-            if let (Some(checks), Some(layer)) = (layer.operation.checks_values(), node.layer)
+            if plan.checks_values
+                && let (Some(checks), Some(layer)) = (layer.operation.checks_values(), node.layer)
                 && let Err(value) = checks.check_values(inputs)
             {
                 self.refused.get_or_insert((layer, value));
@@ -311,7 +333,7 @@ impl<F: Scalar> Shard<F> {
             }
             let fed = Values { outputs: values, memory, masks: &self.masks, feeds, rows: &self.rows };
             let inputs = Inputs::new(&node.inputs, fed);
-            let cx = context(run, number, self.number, &self.rows, inputs).with_fused_loss(plan.fused_loss);
+            let cx = context(run, number, self.number, &self.rows, inputs);
             let cx = if Some(number) == last { cx.with_totals(totals) } else { cx };
             let mut grad_inputs = GradInputs::new(&plan.inputs, grads, values, memory, &mut self.scratch);
             let (specs, state) = (&run.graph.specs[layer.specs.clone()], &mut self.grad_state[layer.specs.clone()]);
@@ -328,7 +350,7 @@ impl<F: Scalar> Shard<F> {
         let mut grad = std::mem::take(&mut self.grads[place]);
         let values = Values { outputs: &self.values, memory, masks: &self.masks, feeds, rows: &self.rows };
         let inputs = Inputs::new(&node.inputs, values);
-        let cx = context(run, number, self.number, &self.rows, inputs).with_fused_loss(plan.fused_loss);
+        let cx = context(run, number, self.number, &self.rows, inputs);
         let mut grad_inputs = GradInputs::new(&plan.inputs, &mut self.grads, &self.values, memory, &mut self.scratch);
         let y = values.view(node.outputs.start);
         let grad_y = ViewMut::new(y.axes(), grad.data_mut());
@@ -407,6 +429,8 @@ fn in_place<'a, F: Scalar>(run: &Run<'a, F>, node: &Node) -> &'a dyn InPlace<F> 
     layer.expect("only a layer that can writes over its input")
 }
 
+#[inline(always)]
+#[allow(clippy::inline_always)] // a call that copies what it gives would be a good part of a small network's prediction
 fn context<'a, F: Scalar>(
     run: &Run<'a, F>,
     number: NodeId,
@@ -417,7 +441,8 @@ fn context<'a, F: Scalar>(
     let node = &run.graph.nodes[number];
     let specs = node.layer.map_or(&[][..], |layer| run.graph.layer_specs(layer));
     let mask = if inputs.is_empty() { None } else { inputs.mask(0) };
-    let backward = run.plan.nodes[number].runs;
+    let plan = &run.plan.nodes[number];
+    let backward = plan.runs;
     let shared = NodeShared { key: node.key, first_row: rows.start, batch: run.batch, shard, mask, backward };
-    Context::new(Params::new(specs, run.params), run.mode, shared)
+    Context::new(Params::new(specs, run.params), run.mode, shared, plan.without_activation)
 }

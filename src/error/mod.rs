@@ -85,6 +85,18 @@ pub enum Error {
         /// Which optimizer step it was, counted from 0 since the model was compiled.
         step: u64,
     },
+    /// The gradient of a parameter stopped being finite though the loss was; the step's update was not made.
+    #[error(
+        "the gradient of `{parameter}` is not finite at step {step}; the weights are those before this step: scale the data, lower the learning rate, or look at the activations"
+    )]
+    GradientNotFinite {
+        /// The parameter's path.
+        parameter: String,
+        /// The loss of the batch.
+        loss: f64,
+        /// Which optimizer step it was, counted from 0 since the model was compiled.
+        step: u64,
+    },
     /// A layer whose parameters would depend on the size of an axis that is open.
     #[error(
         "its parameter `{parameter}` would depend on {} of the input, open until a batch is there; reduce what is open before it, as with a global pool or a recurrent layer",
@@ -171,10 +183,11 @@ impl std::fmt::Debug for Error {
 }
 
 impl Error {
-    /// The loss that was no finite number, if that is what this error is about, whatever was said around it.
+    /// The loss of the step, if this error is about a loss or a gradient that was no finite number, whatever was said around
+    /// it.
     pub fn loss_not_finite(&self) -> Option<f64> {
         match self {
-            Self::LossNotFinite { loss, .. } => Some(*loss),
+            Self::LossNotFinite { loss, .. } | Self::GradientNotFinite { loss, .. } => Some(*loss),
             Self::Context { source, .. } | Self::Layer { source, .. } => source.loss_not_finite(),
             _ => None,
         }

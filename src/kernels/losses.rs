@@ -92,8 +92,7 @@ kernel! {
 }
 
 kernel! {
-    /// The gradient of [`categorical_crossentropy`] before the softmax that made p: with aᵢ = tᵢ, or 0 where the clip
-    /// acts, ∂L/∂zₖ = w · (pₖ·Σᵢ aᵢ − aₖ). Nothing is divided by p, so it is as exact where p is tiny.
+    /// The gradient of [`categorical_crossentropy_logits`] from p = softmax(z): ∂L/∂zₖ = w · (pₖ·Σᵢ tᵢ − tₖ).
     pub fn softmax_categorical_crossentropy_backward<F>(axis: ClassAxis, smoothing: F, p: &[F], t: &[F], w: &[F], grad_z: &mut [F]) {
         let floor = smoothing / F::of(axis.n as f64);
         for (row, &w) in w.iter().enumerate() {
@@ -101,9 +100,8 @@ kernel! {
             let mut total = F::zero();
             for c in 0..axis.n {
                 let i = start + c * axis.inner;
-                let a = if clip(p[i]).1 { t[i] * (F::one() - smoothing) + floor } else { F::zero() };
-                grad_z[i] = a;
-                total += a;
+                grad_z[i] = t[i] * (F::one() - smoothing) + floor;
+                total += grad_z[i];
             }
             for c in 0..axis.n {
                 let i = start + c * axis.inner;
@@ -209,26 +207,15 @@ kernel! {
 }
 
 kernel! {
-    /// The gradient of [`sparse_crossentropy`] before the softmax that made p: with gₖ = 1/Σq − [k = label]/qₖ, or 0
-    /// where the clip acts, ∂L/∂zₖ = w · pₖ·(gₖ − Σᵢ gᵢpᵢ).
+    /// The gradient of [`sparse_crossentropy_logits`] from p = softmax(z): ∂L/∂zₖ = w · (pₖ − [k = label]).
     pub fn softmax_sparse_crossentropy_backward<F>(axis: ClassAxis, p: &[F], labels: &[F], w: &[F], grad_z: &mut [F]) {
         for (row, (&w, &label)) in w.iter().zip(labels).enumerate() {
             let start = axis.start(row);
             let label = class(label, axis.n);
-            let (mut sum, mut free_mass) = (F::zero(), F::zero());
-            for c in 0..axis.n {
-                let (q, free) = clip(p[start + c * axis.inner]);
-                sum += q;
-                free_mass += if free { q } else { F::zero() };
-            }
-            // pₖ·gₖ, without dividing by a tiny p: qₖ = pₖ where the clip does not act.
-            let hit = if clip(p[start + label * axis.inner]).1 { F::one() } else { F::zero() };
-            let mean = free_mass / sum - hit;
             for c in 0..axis.n {
                 let i = start + c * axis.inner;
-                let own = if clip(p[i]).1 { p[i] / sum } else { F::zero() };
-                let own = if c == label { own - hit } else { own };
-                grad_z[i] = w * (own - p[i] * mean);
+                let hit = if c == label { F::one() } else { F::zero() };
+                grad_z[i] = w * (p[i] - hit);
             }
         }
     }
@@ -295,16 +282,14 @@ kernel! {
 }
 
 kernel! {
-    /// The gradient of [`binary_crossentropy`] before the sigmoid that made p: ∂L/∂z = w/n · (p − t), and 0 where the
-    /// clip acts.
+    /// The gradient of [`binary_crossentropy_logits`] from p = σ(z): ∂L/∂z = w/n · (p − t).
     pub fn sigmoid_binary_crossentropy_backward<F>(axis: ClassAxis, smoothing: F, p: &[F], t: &[F], w: &[F], grad_z: &mut [F]) {
         let half = smoothing / F::of(2.0);
         for (row, &w) in w.iter().enumerate() {
             let (start, w) = (axis.start(row), w / F::of(axis.n as f64));
             for c in 0..axis.n {
                 let i = start + c * axis.inner;
-                let t = t[i] * (F::one() - smoothing) + half;
-                grad_z[i] = if clip(p[i]).1 { w * (p[i] - t) } else { F::zero() };
+                grad_z[i] = w * (p[i] - (t[i] * (F::one() - smoothing) + half));
             }
         }
     }

@@ -24,8 +24,9 @@ pub struct Facts {
     pub mask: MaskRule,
     /// How many outputs there are, beside the first, to which `mask` applies; those after them have none. Default: 0.
     pub more_masked: usize,
-    /// If the last thing the layer does is softmax or sigmoid, which of them: losses join with it (see
-    /// [`Context::fused_loss`]). Default: none.
+    /// The activation that is the last thing the layer does. Where it ends a model, a loss may take what comes before it: then
+    /// [`Context::leaves_activation`] is true, and the layer leaves it out, forward and backward
+    /// ([`Context::activation`] says which to apply). Default: none.
     pub output_activation: Option<Activation>,
 }
 

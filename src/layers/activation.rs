@@ -17,7 +17,10 @@ impl<F: Scalar> Layer<F> for Activation {
         Ok(input.to_vec())
     }
 
-    fn forward(&self, x: View<'_, F>, mut y: ViewMut<'_, F>, (): &mut (), _: &Context<'_, F>) {
+    fn forward(&self, x: View<'_, F>, mut y: ViewMut<'_, F>, (): &mut (), cx: &Context<'_, F>) {
+        if cx.leaves_activation {
+            return y.copy_from_slice(&x);
+        }
         let units = y.last_axis();
         let Some(part) = self.part(units) else {
             y.copy_from_slice(&x);
@@ -40,7 +43,7 @@ impl<F: Scalar> Layer<F> for Activation {
         cx: &Context<'_, F>,
     ) {
         let Some(mut grad_x) = grad_x else { return };
-        if cx.fused_loss {
+        if cx.leaves_activation {
             return grad_x.copy_from_slice(&grad_y);
         }
         let units = y.last_axis();
@@ -74,14 +77,12 @@ impl<F: Scalar> Layer<F> for Activation {
 
 /// Where the derivative is computed from y alone.
 impl<F: Scalar> InPlace<F> for Activation {
-    fn forward(&self, _: usize, _: Inputs<'_, F>, y: ViewMut<'_, F>, _: &Context<'_, F>) {
-        Self::forward(self, y);
+    fn forward(&self, _: usize, _: Inputs<'_, F>, y: ViewMut<'_, F>, cx: &Context<'_, F>) {
+        Self::forward(cx.activation(self), y);
     }
 
     fn backward(&self, _: usize, y: View<'_, F>, grad: ViewMut<'_, F>, _: &mut GradInputs<'_, F>, cx: &Context<'_, F>) {
-        if !cx.fused_loss {
-            Self::backward(self, &[], y, grad);
-        }
+        Self::backward(cx.activation(self), &[], y, grad);
     }
 }
 
@@ -330,7 +331,10 @@ impl<F: Scalar> Layer<F> for SoftmaxLayer {
         Ok(input.to_vec())
     }
 
-    fn forward(&self, x: View<'_, F>, mut y: ViewMut<'_, F>, cache: &mut Arranged<F>, _: &Context<'_, F>) {
+    fn forward(&self, x: View<'_, F>, mut y: ViewMut<'_, F>, cache: &mut Arranged<F>, cx: &Context<'_, F>) {
+        if cx.leaves_activation {
+            return y.copy_from_slice(&x);
+        }
         let rank = x.shape().len();
         self.axes(rank, &mut cache.axes).expect("`build` checked the axes");
         let n = cache.values(x.shape());
@@ -360,10 +364,11 @@ impl<F: Scalar> Layer<F> for SoftmaxLayer {
         cx: &Context<'_, F>,
     ) {
         let Some(mut grad_x) = grad_x else { return };
+        if cx.leaves_activation {
+            return grad_x.copy_from_slice(&grad_y);
+        }
         let n = cache.values(y.shape());
-        if cx.fused_loss {
-            grad_x.copy_from_slice(&grad_y);
-        } else if cache.side_by_side() {
+        if cache.side_by_side() {
             softmax::softmax_backward(&y, &mut grad_y, n, cache.behind(y.shape()));
             grad_x.copy_from_slice(&grad_y);
         } else {

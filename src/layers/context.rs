@@ -6,7 +6,7 @@ use super::Params;
 use crate::ids::{Id, SlotId};
 use crate::kernels::aligned::Aligned;
 use crate::tensor::volume;
-use crate::{Scalar, Tensor, View, ViewMut};
+use crate::{Activation, Scalar, Tensor, View, ViewMut};
 
 /// Whether a pass trains or infers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,9 +31,9 @@ pub struct Context<'a, F> {
     pub mode: Mode,
     /// With [`Coupling`](super::Coupling): the sums over the whole batch.
     pub totals: &'a [F],
-    /// True in the backward pass of an output layer whose activation has been differentiated together with the loss:
-    /// `grad_y` is then the gradient before the activation.
-    pub fused_loss: bool,
+    /// True of an output layer that leaves its activation to the loss: `y` is what comes before the activation, and so is
+    /// `grad_y` its gradient. See [`Facts::output_activation`](super::Facts::output_activation).
+    pub leaves_activation: bool,
     pub(super) shared: NodeShared<'a>,
 }
 
@@ -55,8 +55,8 @@ pub(crate) struct NodeShared<'a> {
 }
 
 impl<'a, F: Scalar> Context<'a, F> {
-    pub(crate) fn new(params: Params<'a, F>, mode: Mode, shared: NodeShared<'a>) -> Self {
-        Self { params, mode, totals: &[], fused_loss: false, shared }
+    pub(crate) fn new(params: Params<'a, F>, mode: Mode, shared: NodeShared<'a>, leaves_activation: bool) -> Self {
+        Self { params, mode, totals: &[], leaves_activation, shared }
     }
 
     /// Whether this is a training pass.
@@ -127,9 +127,10 @@ impl<'a, F: Scalar> Context<'a, F> {
         self
     }
 
-    pub(crate) fn with_fused_loss(mut self, fused: bool) -> Self {
-        self.fused_loss = fused;
-        self
+    /// The activation that an output layer applies: its own, or none where it [leaves it](Self::leaves_activation).
+    pub fn activation<'b>(&self, own: &'b Activation) -> &'b Activation {
+        static LINEAR: Activation = Activation::Linear;
+        if self.leaves_activation { &LINEAR } else { own }
     }
 }
 

@@ -76,10 +76,11 @@ impl<F: Scalar> Layer<F> for Dense {
         let start = if self.use_bias { Start::Bias(cx.params.at(BIAS)) } else { Start::Zero };
         let kernel = Matrix::new(cx.params.at(KERNEL), features, self.units);
         gemm(Matrix::new(&x, rows, features), kernel, start, &mut y, self.units);
+        let activation = cx.activation(&self.activation);
         if cx.backward_follows() {
-            self.activation.keep_input(&y, z);
+            activation.keep_input(&y, z);
         }
-        self.activation.forward(y);
+        activation.forward(y);
     }
 
     /// With g = ∂L/∂z = ∂L/∂y ⊙ f′(z): ∂L/∂W = xᵀ·g, ∂L/∂b = Σ over rows of g, ∂L/∂x = g·Wᵀ.
@@ -95,9 +96,7 @@ impl<F: Scalar> Layer<F> for Dense {
     ) {
         let features = x.last_axis();
         let rows = y.len() / self.units;
-        if !cx.fused_loss {
-            self.activation.backward(z, y, grad_y.lend());
-        }
+        cx.activation(&self.activation).backward(z, y, grad_y.lend());
         let grad_z = Matrix::new(&grad_y, rows, self.units);
         if grads.wanted() {
             let x = Matrix::new(&x, rows, features);

@@ -105,6 +105,11 @@ impl<F: Scalar> TouchedRows<F> {
         self.values.resize(self.touched.len() * self.width, F::zero());
     }
 
+    /// The gradients of the touched rows.
+    pub fn values(&self) -> &[F] {
+        &self.values
+    }
+
     pub fn touched(&self) -> &[usize] {
         &self.touched
     }

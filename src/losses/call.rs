@@ -91,6 +91,8 @@ struct Evaluation<F> {
     values: Vec<F>,
     values_shape: Vec<usize>,
     rows: RowWeights<F>,
+    /// Whether prediction and target have one axis, which is that of one sample's values.
+    is_one_sample: bool,
 }
 
 impl<F: Scalar> Evaluation<F> {
@@ -100,9 +102,23 @@ impl<F: Scalar> Evaluation<F> {
         target: impl IntoTensor<'a, F>,
         weights: Option<impl IntoTensor<'a, F>>,
     ) -> Result<Self> {
-        let (prediction, target) = (prediction.into_tensor().into_owned(), target.into_tensor());
+        let (mut prediction, target) = (prediction.into_tensor().into_owned(), target.into_tensor());
+        // The only axis is the last, over which losses go: that of the values.
+        let values = prediction.shape().to_vec();
+        let is_one_sample = values.len() == 1 && target.shape == values;
+        let target = if is_one_sample {
+            prediction.reshape(&[1, values[0]]);
+            let mut target = target.into_owned();
+            target.reshape(&[1, values[0]]);
+            target
+        } else {
+            let sample = prediction.shape().get(1..).unwrap_or(&[]).to_vec();
+            target.fit_rows("loss", "a target", &loss.target_shape(&sample)?)?
+        };
         let sample = prediction.shape().get(1..).unwrap_or(&[]).to_vec();
-        let target = target.fit_rows("loss", "a target", &loss.target_shape(&sample)?)?;
+        if is_one_sample && loss.target_shape(&sample)? != sample {
+            return Err(Error::data("loss", "a target of another shape than the prediction", "two of one axis"));
+        }
         if target.rows() != prediction.rows() {
             let received = format!("{} rows", target.rows());
             return Err(Error::data("loss", format!("a target for {} rows", prediction.rows()), received));
@@ -123,7 +139,7 @@ impl<F: Scalar> Evaluation<F> {
         loss.partial_sums(prediction.view(), target.view(), &mut totals);
         let mut values = vec![F::zero(); volume(&values_shape)];
         loss.values(prediction.view(), target.view(), &mut values, &LossContext { totals: &totals });
-        Ok(Self { prediction, target, totals, values, values_shape, rows })
+        Ok(Self { prediction, target, totals, values, values_shape, rows, is_one_sample })
     }
 
     fn value<L: Loss<F> + ?Sized>(&self, loss: &L) -> Result<F> {
@@ -136,8 +152,9 @@ impl<F: Scalar> Evaluation<F> {
     }
 
     fn unreduced(&self) -> ArrayD<F> {
+        let shape = if self.is_one_sample { &[][..] } else { &self.values_shape };
         let weighted = self.values.iter().zip(&self.rows.weights).map(|(&value, &weight)| value * weight).collect();
-        ArrayD::from_shape_vec(IxDyn(&self.values_shape), weighted).expect("shape and values agree")
+        ArrayD::from_shape_vec(IxDyn(shape), weighted).expect("shape and values agree")
     }
 
     fn gradient<L: Loss<F> + ?Sized>(&self, loss: &L, upstream: Option<&[F]>) -> ArrayD<F> {
@@ -155,6 +172,9 @@ impl<F: Scalar> Evaluation<F> {
         let mut grad = Tensor::zeros(self.prediction.shape());
         let cx = LossContext { totals: &self.totals };
         loss.gradient(self.prediction.view(), self.target.view(), &weights, grad.view_mut(), &cx);
+        if self.is_one_sample {
+            grad.reshape(&[self.prediction.data().len()]);
+        }
         grad.into_array()
     }
 }

@@ -1,6 +1,6 @@
 //! Losses for classes.
 
-use super::{Loss, LossContext, LossDescription, loss_options};
+use super::{Fused, Loss, LossContext, LossDescription, loss_options};
 use crate::kernels::losses::{self as kernels, ClassAxis};
 use crate::tensor::volume;
 use crate::{Activation, Error, Result, Scalar, View, ViewMut};
@@ -46,8 +46,13 @@ pub(super) trait AlongAxis<F: Scalar> {
         grad: &mut [F],
     );
 
+    /// As [`Loss::fused_values`].
+    fn fused_row_values(&self, axis: ClassAxis, of: Fused<'_, F>, target: View<'_, F>, values: &mut [F]) {
+        self.row_values(axis, of.prediction, target, values);
+    }
+
     /// As [`Loss::fused_gradient`].
-    fn fused_row_gradients(&self, _: ClassAxis, _: View<'_, F>, _: View<'_, F>, _: &[F], _: &mut [F]) {}
+    fn fused_row_gradients(&self, _: ClassAxis, _: Fused<'_, F>, _: View<'_, F>, _: &[F], _: &mut [F]) {}
 }
 
 /// The methods of a [`Loss`] that follow from those of [`AlongAxis`].
@@ -69,16 +74,13 @@ macro_rules! along_axis {
             self.row_gradients(axis, prediction, target, weights, &mut grad);
         }
 
-        fn fused_gradient(
-            &self,
-            _: &Activation,
-            prediction: View<'_, F>,
-            target: View<'_, F>,
-            weights: &[F],
-            mut grad: ViewMut<'_, F>,
-        ) {
-            let axis = class_axis(self.axis, prediction.shape());
-            self.fused_row_gradients(axis, prediction, target, weights, &mut grad);
+        fn fused_values(&self, of: Fused<'_, F>, target: View<'_, F>, values: &mut [F]) {
+            self.fused_row_values(class_axis(self.axis, of.prediction.shape()), of, target, values);
+        }
+
+        fn fused_gradient(&self, of: Fused<'_, F>, target: View<'_, F>, weights: &[F], mut grad: ViewMut<'_, F>) {
+            let axis = class_axis(self.axis, of.prediction.shape());
+            self.fused_row_gradients(axis, of, target, weights, &mut grad);
         }
 
         fn describe(&self) -> LossDescription {
@@ -141,8 +143,8 @@ loss_options! {
     /// Cross-entropy between a distribution over classes and one-hot (or soft) targets.
     ///
     /// v = −Σ tᵢ ln qᵢ, with q = clip(p / Σp, 10⁻⁷, 1 − 10⁻⁷); with `from_logits` v = −Σ tᵢ ln softmax(z)ᵢ, unclipped.
-    /// Label smoothing s makes t(1 − s) + s/n of t. No gradient passes a clip that acts. Behind a softmax the two are
-    /// differentiated together: ∂v/∂z = p − t for a one-hot t.
+    /// Label smoothing s makes t(1 − s) + s/n of t. No gradient passes a clip that acts. A model that ends in a softmax trains
+    /// on the logits z before it, unclipped, so that saturated outputs learn: ∂v/∂z = p − t for a one-hot t.
     ///
     /// # Shapes
     /// Prediction and target (batch, …, classes); a value each (batch, …).
@@ -185,8 +187,19 @@ impl<F: Scalar> AlongAxis<F> for CategoricalCrossentropy {
         kernel(axis, F::of(self.label_smoothing), &p, &t, weights, grad);
     }
 
-    fn fused_row_gradients(&self, axis: ClassAxis, p: View<'_, F>, t: View<'_, F>, weights: &[F], grad: &mut [F]) {
-        kernels::softmax_categorical_crossentropy_backward(axis, F::of(self.label_smoothing), &p, &t, weights, grad);
+    fn fused_row_values(&self, axis: ClassAxis, of: Fused<'_, F>, t: View<'_, F>, values: &mut [F]) {
+        kernels::categorical_crossentropy_logits(axis, F::of(self.label_smoothing), &of.logits, &t, values);
+    }
+
+    fn fused_row_gradients(&self, axis: ClassAxis, of: Fused<'_, F>, t: View<'_, F>, weights: &[F], grad: &mut [F]) {
+        kernels::softmax_categorical_crossentropy_backward(
+            axis,
+            F::of(self.label_smoothing),
+            &of.prediction,
+            &t,
+            weights,
+            grad,
+        );
     }
 }
 
@@ -212,7 +225,7 @@ loss_options! {
     /// Cross-entropy between a distribution over classes and integer labels.
     ///
     /// v = −ln(q_label / Σq), with q = clip(p, 10⁻⁷, 1 − 10⁻⁷); with `from_logits` v = −ln softmax(z)_label, unclipped.
-    /// Behind a softmax the two are differentiated together: ∂v/∂z = p − onehot(label).
+    /// A model that ends in a softmax trains on the logits z before it: ∂v/∂z = p − onehot(label).
     ///
     /// # Shapes
     /// Prediction (batch, …, classes), labels (batch, …) or (batch, …, 1); a value each (batch, …).
@@ -261,8 +274,12 @@ impl<F: Scalar> AlongAxis<F> for SparseCategoricalCrossentropy {
         kernel(axis, &p, &t, weights, grad);
     }
 
-    fn fused_row_gradients(&self, axis: ClassAxis, p: View<'_, F>, t: View<'_, F>, weights: &[F], grad: &mut [F]) {
-        kernels::softmax_sparse_crossentropy_backward(axis, &p, &t, weights, grad);
+    fn fused_row_values(&self, axis: ClassAxis, of: Fused<'_, F>, t: View<'_, F>, values: &mut [F]) {
+        kernels::sparse_crossentropy_logits(axis, &of.logits, &t, values);
+    }
+
+    fn fused_row_gradients(&self, axis: ClassAxis, of: Fused<'_, F>, t: View<'_, F>, weights: &[F], grad: &mut [F]) {
+        kernels::softmax_sparse_crossentropy_backward(axis, &of.prediction, &t, weights, grad);
     }
 }
 
@@ -298,8 +315,8 @@ loss_options! {
     /// Cross-entropy of independent yes-or-no answers.
     ///
     /// v = −1/n Σ (t ln q + (1 − t) ln(1 − q)), with q = clip(p, 10⁻⁷, 1 − 10⁻⁷), over the last axis; with `from_logits`
-    /// v = 1/n Σ (max(z, 0) − z·t + ln(1 + e^−|z|)), unclipped. Label smoothing s makes t(1 − s) + s/2 of t. Behind a
-    /// sigmoid the two are differentiated together: ∂v/∂z = (p − t)/n.
+    /// v = 1/n Σ (max(z, 0) − z·t + ln(1 + e^−|z|)), unclipped. Label smoothing s makes t(1 − s) + s/2 of t. A model that
+    /// ends in a sigmoid trains on the logits z before it: ∂v/∂z = (p − t)/n.
     ///
     /// # Shapes
     /// Prediction and target (batch, …, n); a value each (batch, …).
@@ -341,8 +358,19 @@ impl<F: Scalar> AlongAxis<F> for BinaryCrossentropy {
         kernel(axis, F::of(self.label_smoothing), &p, &t, weights, grad);
     }
 
-    fn fused_row_gradients(&self, axis: ClassAxis, p: View<'_, F>, t: View<'_, F>, weights: &[F], grad: &mut [F]) {
-        kernels::sigmoid_binary_crossentropy_backward(axis, F::of(self.label_smoothing), &p, &t, weights, grad);
+    fn fused_row_values(&self, axis: ClassAxis, of: Fused<'_, F>, t: View<'_, F>, values: &mut [F]) {
+        kernels::binary_crossentropy_logits(axis, F::of(self.label_smoothing), &of.logits, &t, values);
+    }
+
+    fn fused_row_gradients(&self, axis: ClassAxis, of: Fused<'_, F>, t: View<'_, F>, weights: &[F], grad: &mut [F]) {
+        kernels::sigmoid_binary_crossentropy_backward(
+            axis,
+            F::of(self.label_smoothing),
+            &of.prediction,
+            &t,
+            weights,
+            grad,
+        );
     }
 }
 

@@ -18,7 +18,7 @@ pub use call::LossCall;
 pub(crate) use crossentropy::class_axis;
 pub use crossentropy::{BinaryCrossentropy, CategoricalCrossentropy, SparseCategoricalCrossentropy};
 pub use ctc::CTC;
-pub use focal::{BinaryFocalCrossentropy, CategoricalFocalCrossentropy};
+pub use focal::{Alpha, BinaryFocalCrossentropy, CategoricalFocalCrossentropy};
 pub use likelihood::{BernoulliNLL, GaussianNLL, NLL};
 pub use margin::{CategoricalHinge, CosineSimilarity, Hinge, SquaredHinge};
 pub use overlap::{Dice, Tversky};
@@ -60,6 +60,17 @@ impl LossDescription {
 pub struct LossContext<'a, F> {
     /// With [`Loss::sums`]: the sums over the whole batch.
     pub totals: &'a [F],
+}
+
+/// A prediction and what it was before the activation that made it.
+#[derive(Clone, Copy, Debug)]
+pub struct Fused<'a, F> {
+    /// The activation f.
+    pub activation: &'a Activation,
+    /// z, before the activation: logits.
+    pub logits: View<'a, F>,
+    /// f(z).
+    pub prediction: View<'a, F>,
 }
 
 /// What a network is trained to make small.
@@ -151,21 +162,19 @@ pub trait Loss<F: Scalar>: Send + Sync {
     /// the denominator of a mean; 0 takes it out. `counts` holds ones.
     fn counts(&self, target: View<'_, F>, counts: &mut [F]) {}
 
-    /// Whether the loss can be differentiated together with the activation that made the prediction.
+    /// Whether the loss can be computed, and differentiated, from what comes before an activation: exact where the
+    /// activation has rounded to 0 or 1. Then a model that ends in this activation trains so.
     fn fuses_with(&self, activation: &Activation) -> bool {
         false
     }
 
-    /// grad ← the gradient before the activation, for an activation that it [fuses with](Self::fuses_with).
-    fn fused_gradient(
-        &self,
-        activation: &Activation,
-        prediction: View<'_, F>,
-        target: View<'_, F>,
-        weights: &[F],
-        grad: ViewMut<'_, F>,
-    ) {
+    /// values ← those of [`values`](Self::values), for an activation that it [fuses with](Self::fuses_with).
+    fn fused_values(&self, of: Fused<'_, F>, target: View<'_, F>, values: &mut [F]) {
+        self.values(of.prediction, target, values, &LossContext::default());
     }
+
+    /// grad ← the gradient before the activation, for an activation that it [fuses with](Self::fuses_with).
+    fn fused_gradient(&self, of: Fused<'_, F>, target: View<'_, F>, weights: &[F], grad: ViewMut<'_, F>) {}
 
     /// Whether values are the whole batch's, not each row's: then [`values_shape`](Self::values_shape) is the shape of
     /// all of them, and every shard computes them from the sums over the batch. Such a loss has no masks, and no

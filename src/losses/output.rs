@@ -1,7 +1,7 @@
 //! One output's loss on one shard of a batch.
 
 use super::reduction::{RowWeights, Sums, divide};
-use super::{Loss, LossContext, Reduction};
+use super::{Fused, Loss, LossContext, Reduction};
 use crate::{Activation, Result, Scalar, Tensor, View, ViewMut};
 
 /// The shapes of what a loss takes and gives for outputs whose samples have one shape.
@@ -41,6 +41,8 @@ pub(crate) struct OutputLoss<F> {
     pub couples_batch: bool,
     values_shape: Vec<usize>,
     values: Vec<F>,
+    /// What the output's activation makes of it, where the loss takes it before the activation.
+    activated: Tensor<F>,
     scaled: Vec<F>,
     /// Σ weight·value.
     pub total: f64,
@@ -57,6 +59,7 @@ impl<F: Scalar> OutputLoss<F> {
             couples_batch: loss.couples_batch(),
             values_shape: Vec::new(),
             values: Vec::new(),
+            activated: Tensor::default(),
             scaled: Vec::new(),
             total: 0.0,
         }
@@ -74,28 +77,54 @@ impl<F: Scalar> OutputLoss<F> {
         }
     }
 
-    /// Weighs the rows, and gathers this shard's part of what couples samples.
+    /// Weighs the rows, and gathers this shard's part of what couples samples. With `fused` the output is given before that
+    /// activation.
     pub fn weigh<L: Loss<F> + ?Sized>(
         &mut self,
         loss: &L,
-        prediction: View<'_, F>,
+        fused: Option<&Activation>,
+        output: View<'_, F>,
         class_weights: Option<&[F]>,
         mask: Option<&[bool]>,
     ) {
         let weights = self.sample_weights.as_ref().map(Tensor::view);
-        let sample = &prediction.shape()[1..];
+        if let Some(activation) = fused {
+            self.activated.reshape(output.shape());
+            self.activated.data_mut().copy_from_slice(&output);
+            activation.forward(self.activated.view_mut());
+        }
+        let sample = &output.shape()[1..];
         let mask = mask.filter(|_| !self.couples_batch);
         self.rows.fill(loss, sample, self.target.view(), &self.values_shape, weights, class_weights, mask);
         self.sums.fill(F::zero());
         if !self.sums.is_empty() {
+            let prediction = if fused.is_some() { self.activated.view() } else { output };
             loss.partial_sums(prediction, self.target.view(), &mut self.sums);
         }
     }
 
+    /// What the model predicts, of an output as [`weigh`](Self::weigh) was given it.
+    pub fn prediction<'a>(&'a self, fused: Option<&Activation>, output: View<'a, F>) -> View<'a, F> {
+        if fused.is_some() { self.activated.view() } else { output }
+    }
+
     /// The values of the rows, and their weighted sum.
-    pub fn evaluate<L: Loss<F> + ?Sized>(&mut self, loss: &L, prediction: View<'_, F>, totals: &[F]) {
+    pub fn evaluate<L: Loss<F> + ?Sized>(
+        &mut self,
+        loss: &L,
+        fused: Option<&Activation>,
+        output: View<'_, F>,
+        totals: &[F],
+    ) {
         self.values.resize(self.rows.weights.len(), F::zero());
-        loss.values(prediction, self.target.view(), &mut self.values, &LossContext { totals });
+        let (target, values) = (self.target.view(), &mut self.values);
+        match fused {
+            Some(activation) => {
+                let of = Fused { activation, logits: output, prediction: self.activated.view() };
+                loss.fused_values(of, target, values);
+            }
+            None => loss.values(output, target, values, &LossContext { totals }),
+        }
         self.total = self.values.iter().zip(&self.rows.weights).map(|(value, weight)| (*value * *weight).f64()).sum();
     }
 
@@ -104,7 +133,7 @@ impl<F: Scalar> OutputLoss<F> {
         &mut self,
         loss: &L,
         fused: Option<&Activation>,
-        prediction: View<'_, F>,
+        output: View<'_, F>,
         weight: f64,
         denominator: f64,
         totals: &[F],
@@ -114,8 +143,11 @@ impl<F: Scalar> OutputLoss<F> {
         self.scaled.clear();
         self.scaled.extend(self.rows.weights.iter().map(|&weight| weight * scale));
         match fused {
-            Some(activation) => loss.fused_gradient(activation, prediction, self.target.view(), &self.scaled, grad),
-            None => loss.gradient(prediction, self.target.view(), &self.scaled, grad, &LossContext { totals }),
+            Some(activation) => {
+                let of = Fused { activation, logits: output, prediction: self.activated.view() };
+                loss.fused_gradient(of, self.target.view(), &self.scaled, grad);
+            }
+            None => loss.gradient(output, self.target.view(), &self.scaled, grad, &LossContext { totals }),
         }
     }
 }

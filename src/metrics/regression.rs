@@ -2,6 +2,7 @@
 
 use super::{Mean, Metric, mean_metric, metric_options, weight};
 use crate::config::{Config, Configured, words};
+use crate::kernels::losses::ClassAxis;
 use crate::losses::class_axis;
 use crate::{Error, Result, Scalar, View};
 
@@ -165,14 +166,15 @@ macro_rules! axis_metric {
             /// # Defaults
             /// `axis` −1.
             pub struct $name $(as $class)? {
-                /// The axis whose rows are compared. Default: the last.
+                /// The axis whose rows are compared. Default: the last. Along 0, the batch, a row is what comes in one update:
+                /// in a training a shard's samples.
                 axis: isize = -1,
             }
         }
 
         impl $name {
             fn rows<F: Scalar>(&self, p: View<'_, F>, t: View<'_, F>, each: &mut impl FnMut(usize, usize, f64)) {
-                let (measure, axis) = ($measure, class_axis(self.axis, p.shape()));
+                let (measure, axis) = ($measure, rows_of(self.axis, p.shape()));
                 let rows = p.len() / axis.n.max(1);
                 for row in 0..rows {
                     let start = axis.start(row);
@@ -184,6 +186,14 @@ macro_rules! axis_metric {
 
         mean_metric!($name, $default, higher_is_better: true, check: super::counts::check_same);
     };
+}
+
+/// The axis over which rows are compared; unlike a loss's it may be that of the batch.
+fn rows_of(axis: isize, shape: &[usize]) -> ClassAxis {
+    if axis == 0 || axis.unsigned_abs() == shape.len() {
+        return ClassAxis { n: shape[0], inner: shape[1..].iter().product() };
+    }
+    class_axis(axis, shape)
 }
 
 /// A row of predictions and targets, value by value.

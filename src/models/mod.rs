@@ -14,6 +14,7 @@ mod standard;
 mod sub_model;
 mod summary;
 pub(crate) mod training_pass;
+mod warnings;
 
 pub use crate::engine::{
     AnyLayer, EachStep, IntoLayer, ManyToMany, Network, OneToOne, Pass, Predictor, Smooth, SpectralNormalization,

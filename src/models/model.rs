@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::compile::{Compile, Compiled};
 use super::summary::Summary;
+use super::warnings::warn;
 use crate::engine::recipe::{LayerKind, Nested, Recipe};
 use crate::engine::{AnyLayer, IntoLayer, Network, Whole};
 use crate::losses::Reduction;
@@ -94,6 +95,7 @@ impl<F: Scalar> Model<F> {
             }
         }
         let driver = Driver::from_arc(optimizer, &self.graph)?;
+        warn(&self.network, &objectives);
         self.compiled = Some(Compiled::new(driver, objectives, 0));
         Ok(())
     }

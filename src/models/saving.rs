@@ -37,6 +37,28 @@ pub(crate) struct Training<F: Scalar> {
     pub seed: u64,
 }
 
+/// The text of a configuration, refused where it is nested more deeply than a reader allows.
+fn readable(config: &Value, model: &str) -> Result<String> {
+    /// `serde_json` reads no deeper, so that a hostile file cannot exhaust the stack.
+    const DEEPEST: usize = 127;
+    fn depth(value: &Value) -> usize {
+        let within = match value {
+            Value::Array(values) => values.iter().map(depth).max(),
+            Value::Object(values) => values.values().map(depth).max(),
+            _ => return 0,
+        };
+        1 + within.unwrap_or(0)
+    }
+    let depth = depth(config);
+    if depth > DEEPEST {
+        let problem = format!(
+            "its configuration is {depth} levels deep, and a file can have {DEEPEST}: fewer models inside one another can be saved"
+        );
+        return Err(Error::Graph { model: model.into(), problem });
+    }
+    Ok(config.to_string())
+}
+
 impl<F: Scalar> Model<F> {
     /// Writes the weights to a safetensors file, which Python's `safetensors` reads too. It is written aside and
     /// renamed, so that a failure leaves what was there.
@@ -77,7 +99,7 @@ impl<F: Scalar> Model<F> {
     /// If a layer has no configuration, or the file cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let mut file = weights_file(&self.network, "model");
-        file.metadata.insert("model".into(), self.to_config()?.to_string());
+        file.metadata.insert("model".into(), readable(&self.to_config()?, self.name())?);
         file.metadata.insert("trainable".into(), json!(self.trains).to_string());
         if let Some(compile) = self.compiled.as_ref().and_then(compile_config) {
             file.metadata.insert("compile".into(), compile.to_string());

@@ -12,6 +12,7 @@ use crate::engine::graph::Graph;
 use crate::engine::partial::ShardGradients;
 use crate::engine::plan::Wanted;
 use crate::engine::shapes::{MOST_KEPT, Shapes};
+use crate::engine::shard::Shard;
 use crate::engine::{Network, agree, check_batch, join_tree, sum_tree};
 use crate::kernels::elementwise;
 use crate::layers::Mode;
@@ -40,13 +41,15 @@ pub(crate) struct TrainingPass<F: Scalar> {
     shapes: Vec<(Arc<Shapes>, Vec<LossShapes>)>,
     /// Each output's loss on the last batch.
     losses: Vec<f64>,
+    /// That of the last batch, with penalties, and the step that it was.
+    last: (f64, u64),
     settled: Settled<F>,
 }
 
 /// What is settled about the outputs, for all shards of a batch.
 #[derive(Default)]
 struct Settled<F> {
-    /// For each output: the activation that is differentiated together with the loss.
+    /// For each output: the activation that its layer leaves out, as the loss takes what comes before it.
     fused: Vec<Option<Activation>>,
     /// For each output, the shape of a row of its weights, where there are any.
     weights: Vec<Option<Vec<usize>>>,
@@ -60,7 +63,7 @@ struct Settled<F> {
 
 impl<F: Scalar> Default for TrainingPass<F> {
     fn default() -> Self {
-        Self { executor: None, shapes: Vec::new(), losses: Vec::new(), settled: Settled::default() }
+        Self { executor: None, shapes: Vec::new(), losses: Vec::new(), last: (0.0, 0), settled: Settled::default() }
     }
 }
 
@@ -70,10 +73,13 @@ pub(crate) struct Targets<F: Scalar> {
     /// The penalties on its outputs.
     penalty: f64,
     failed: Option<Error>,
+    /// The first parameter whose gradient was not finite.
+    not_finite: Option<usize>,
 }
 
 /// What is done with each shard of a batch.
 struct Losses<'a, F: Scalar> {
+    graph: &'a Graph<F>,
     objectives: &'a [Objective<F>],
     shapes: &'a [LossShapes],
     settled: &'a Settled<F>,
@@ -88,7 +94,7 @@ impl<F: Scalar> Work<F> for Losses<'_, F> {
     fn own(&self) -> Targets<F> {
         let outputs = self.objectives.iter().zip(&self.settled.weights);
         let losses = outputs.map(|(objective, weights)| OutputLoss::new(objective.loss.as_ref(), weights.is_some()));
-        Targets { losses: losses.collect(), penalty: 0.0, failed: None }
+        Targets { losses: losses.collect(), penalty: 0.0, failed: None, not_finite: None }
     }
 
     fn load(&self, own: &mut Targets<F>, rows: Range<usize>, inputs: &mut [Tensor<F>]) {
@@ -112,12 +118,17 @@ impl<F: Scalar> Work<F> for Losses<'_, F> {
     fn finish(&self, own: &mut Targets<F>, shard: &Finished<'_, F>) {
         let class_weights = self.data.and_then(|data| data.class_weights);
         for (i, (loss, objective)) in own.losses.iter_mut().zip(self.objectives).enumerate() {
-            loss.weigh(objective.loss.as_ref(), shard.output(i), class_weights, shard.mask(i));
+            let fused = self.settled.fused[i].as_ref();
+            loss.weigh(objective.loss.as_ref(), fused, shard.output(i), class_weights, shard.mask(i));
             if self.settled.known {
-                loss.evaluate(objective.loss.as_ref(), shard.output(i), &[]);
+                loss.evaluate(objective.loss.as_ref(), fused, shard.output(i), &[]);
             }
         }
         own.penalty = shard.activity_penalty().f64();
+    }
+
+    fn gone_back(&self, own: &mut Targets<F>, shard: &Shard<F>) {
+        own.not_finite = shard.not_finite(self.graph);
     }
 
     fn goes_back_at_once(&self) -> bool {
@@ -208,24 +219,33 @@ impl<F: Scalar> TrainingPass<F> {
         self.settled.known = self.known_denominators(network, objectives, data);
         let executor = self.executor.as_mut().expect("prepared before the first step");
         let (_, shapes) = self.shapes.last().expect("prepared before the first step");
-        let work = Losses { objectives, shapes, settled: &self.settled, step, data: Some(data) };
+        let graph = &network.graph;
+        let work = Losses { graph, objectives, shapes, settled: &self.settled, step, data: Some(data) };
         let gone = executor.forward(network, mode, data.rows.len(), Some(data.rows), &work);
         let failed = executor.lanes_mut().iter_mut().find_map(|lane| lane.own.failed.take());
         agree(network.exchange.as_deref(), gone.err().or(failed))?;
         if !self.settled.known {
             self.join_losses(network, objectives)?;
-            let (totals, objectives) = (&self.settled.totals, &*objectives);
+            let (Settled { totals, fused, .. }, objectives) = (&self.settled, &*objectives);
             let executor = self.executor.as_mut().expect("prepared before the first step");
             executor.for_each(network, &|own: &mut Targets<F>, shard| {
                 for (i, (loss, objective)) in own.losses.iter_mut().zip(objectives).enumerate() {
-                    loss.evaluate(objective.loss.as_ref(), shard.output(i), &totals[i]);
+                    loss.evaluate(objective.loss.as_ref(), fused[i].as_ref(), shard.output(i), &totals[i]);
                 }
             });
         }
         let loss = self.total_loss(network, objectives)? + network.penalty().f64();
         if training && !loss.is_finite() {
-            return Err(Error::LossNotFinite { loss, step });
+            let error = Error::LossNotFinite { loss, step };
+            let lanes = self.executor.as_ref().expect("a forward pass went before").lanes();
+            return Err(match lanes.iter().find_map(|lane| lane.shard.padding_row()) {
+                Some(row) => {
+                    error.within(format!("row {} is padding alone, and a mean over no steps is NaN", data.rows[row]))
+                }
+                None => error,
+            });
         }
+        self.last = (loss, step);
         self.watch(network, objectives);
         Ok(loss)
     }
@@ -243,12 +263,20 @@ impl<F: Scalar> TrainingPass<F> {
     /// Runs the gradients of the losses back; they then lie in the shards.
     ///
     /// # Errors
-    /// What the network's exchange gives.
+    /// A gradient that is not finite, or what the network's exchange gives.
     pub fn backward(&mut self, network: &Network<F>, objectives: &[Objective<F>]) -> Result<()> {
         let executor = self.executor.as_mut().expect("a forward pass went before");
         let (_, shapes) = self.shapes.last().expect("a forward pass went before");
-        let work = Losses { objectives, shapes, settled: &self.settled, step: 0, data: None };
+        let graph = &network.graph;
+        let work = Losses { graph, objectives, shapes, settled: &self.settled, step: 0, data: None };
         executor.backward(network, &work)?;
+        let not_finite = executor.lanes().iter().find_map(|lane| lane.own.not_finite);
+        let error = not_finite.map(|number| {
+            let (loss, step) = self.last;
+            let path = graph.param_paths().find(|(_, spec)| spec.range == graph.specs[number].range);
+            Error::GradientNotFinite { parameter: path.map_or_else(String::new, |(path, _)| path), loss, step }
+        });
+        agree(network.exchange.as_deref(), error)?;
         if let Some(first) = executor.lanes_mut().iter_mut().find(|lane| lane.shard.number == 0) {
             network.add_penalty_gradients(&mut first.shard.param_grads);
         }
@@ -377,15 +405,15 @@ impl<F: Scalar> TrainingPass<F> {
                         (false, true) => Some(loss.rows.counts()),
                         (false, false) => None,
                     };
-                    watched.metric.update(shard.output(i), loss.target.view(), weights);
+                    let prediction = loss.prediction(self.settled.fused[i].as_ref(), shard.output(i));
+                    watched.metric.update(prediction, loss.target.view(), weights);
                 }
             }
         });
     }
 }
 
-/// Which outputs' activations are differentiated together with their losses: the last thing the layer does, seen by
-/// nobody else.
+/// Which outputs' activations are left to their losses: the last thing the layer does, seen by nobody else.
 fn fused_activations<F: Scalar>(graph: &Graph<F>, objectives: &[Objective<F>]) -> Vec<Option<Activation>> {
     graph
         .outputs

@@ -216,7 +216,10 @@ impl<F: Scalar> Driver<F> {
             return Err(Error::NotReady { call: "Driver::step", needs: "run `backward` with this pass first" });
         }
         if !reduce::all_finite(pass.gradients()) {
-            return Err(Error::data("Driver::step", "finite gradients", "a NaN or an infinity"));
+            let of = |spec: &ParamSpec| &pass.gradients()[spec.range.clone()];
+            let bad = model.graph.param_paths().find(|(_, spec)| !reduce::all_finite(of(spec)));
+            let parameter = bad.map_or_else(String::new, |(path, _)| path);
+            return Err(Error::GradientNotFinite { parameter, loss: f64::NAN, step: self.steps() });
         }
         Ok(())
     }
@@ -293,7 +296,8 @@ impl<F: Scalar> Driver<F> {
         if due {
             self.update(graph, updates + 1, weights, gradients, shards);
         }
-        if self.options.use_ema {
+        // An average over updates: calls that only accumulate gradients are none.
+        if self.options.use_ema && due {
             let momentum = if updates == 0 { F::zero() } else { F::of(self.options.ema_momentum) };
             for run in &self.runs {
                 let (average, weights) = (&mut self.average[run.clone()], &mut weights[run.clone()]);

@@ -7,7 +7,8 @@ use crate::training::History;
 use crate::tuning::{Results, Value};
 use crate::{Error, Result};
 
-/// Each metric of a training over its epochs, that of training and that of validation in one plot.
+/// Each metric of a training over its epochs, that of training and that of validation, at the epochs that had one, in one
+/// plot.
 ///
 /// # Example
 /// ```
@@ -21,15 +22,19 @@ use crate::{Error, Result};
 /// # Ok::<(), gradus::Error>(())
 /// ```
 pub fn learning_curves(history: &History) -> Figure {
-    let epochs: Vec<f64> = history.epochs().iter().map(|&epoch| epoch as f64 + 1.0).collect();
     let names = history.names();
     let mut figure = Figure::new();
     for name in names.iter().filter(|name| !name.starts_with("val_")) {
-        let mut plot =
-            LinePlot::new(name.replace('_', " ")).x_label("epoch").line("training", &epochs, &history.get(name));
-        let validation = format!("val_{name}");
-        if names.contains(&validation) {
-            plot = plot.line("validation", &epochs, &history.get(&validation));
+        let mut plot = LinePlot::new(name.replace('_', " ")).x_label("epoch");
+        for (label, name) in [("training", name.clone()), ("validation", format!("val_{name}"))] {
+            let (epochs, values): (Vec<f64>, Vec<f64>) =
+                history.points(&name).into_iter().map(|(epoch, value)| (epoch as f64 + 1.0, value)).unzip();
+            plot = match epochs.len() {
+                0 => plot,
+                // A line needs two.
+                1 => plot.points(label, &epochs, &values),
+                _ => plot.line(label, &epochs, &values),
+            };
         }
         figure = figure.add(plot);
     }

@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use plotters::coord::Shift;
+use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, ValueFormatter};
+use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
@@ -125,6 +127,11 @@ impl LinePlot {
         series.points.iter().map(|&(x, y)| (place(self.log_x, x), place(self.log_y, y))).collect()
     }
 
+    /// What the two axes show.
+    fn ranges(&self) -> [(f64, f64); 2] {
+        [self.range(self.x_limits, self.log_x, 0.02, |p| p.0), self.range(self.y_limits, self.log_y, 0.05, |p| p.1)]
+    }
+
     /// What an axis shows: given limits, or all values and a margin.
     fn range(&self, given: Option<(f64, f64)>, log: bool, margin: f64, of: fn((f64, f64)) -> f64) -> (f64, f64) {
         if let Some((low, high)) = given {
@@ -141,11 +148,47 @@ impl LinePlot {
     }
 }
 
-/// Beyond the outermost values, as a share of all that an axis shows.
-const X_MARGIN: f64 = 0.02;
-const Y_MARGIN: f64 = 0.05;
-/// Numbers of this size and more are not drawn: sums of them are infinite.
-const LARGEST: f64 = 1e300;
+/// An axis with its ticks, and the digits that tell these apart.
+struct TickedAxis {
+    coordinates: RangedCoordf64,
+    ticks: Vec<f64>,
+    digits: usize,
+    log: bool,
+}
+
+impl TickedAxis {
+    fn new((low, high): (f64, f64), count: f64, log: bool) -> Self {
+        let (ticks, digits) = ticks(low, high, count);
+        Self { coordinates: (low..high).into(), ticks, digits, log }
+    }
+}
+
+impl Ranged for TickedAxis {
+    type FormatOption = NoDefaultFormatting;
+    type ValueType = f64;
+
+    fn map(&self, value: &f64, limit: (i32, i32)) -> i32 {
+        self.coordinates.map(value, limit)
+    }
+
+    fn key_points<Hint: KeyPointHint>(&self, _: Hint) -> Vec<f64> {
+        self.ticks.clone()
+    }
+
+    fn range(&self) -> std::ops::Range<f64> {
+        self.coordinates.range()
+    }
+}
+
+impl ValueFormatter<f64> for TickedAxis {
+    fn format(value: &f64) -> String {
+        value.to_string()
+    }
+
+    fn format_ext(&self, value: &f64) -> String {
+        if self.log { power_of_ten(*value) } else { number(*value, self.digits) }
+    }
+}
 
 impl Draw for LinePlot {
     fn check(&self) -> Result<()> {
@@ -155,20 +198,17 @@ impl Draw for LinePlot {
             return Err(Error::data("save", expected, format!("{} series without one", self.series.len())));
         }
         for (axis, limits, log) in [("x", self.x_limits, self.log_x), ("y", self.y_limits, self.log_y)] {
-            if let Some((low, high)) =
-                limits.filter(|&(low, high)| !(low < high && (high - low).is_finite()) || (log && low <= 0.0))
-            {
+            let drawable = |low: f64, high: f64| low < high && (high - low).is_finite() && (!log || low > 0.0);
+            if let Some((low, high)) = limits.filter(|&(low, high)| !drawable(low, high)) {
                 let expected = if log { "finite, above 0 and rising" } else { "finite and rising" };
                 return Err(Error::option(format!("{axis}_limits"), expected, format!("{low}..{high}")));
             }
         }
-        for (low, high) in [
-            self.range(self.x_limits, self.log_x, X_MARGIN, |p| p.0),
-            self.range(self.y_limits, self.log_y, Y_MARGIN, |p| p.1),
-        ] {
-            if !(low.abs().max(high.abs()) < LARGEST) {
-                let expected = format!("values below {LARGEST:e} to draw in `{}`", self.title);
-                return Err(Error::data("save", expected, format!("{low:e} to {high:e}")));
+        let [x, y] = self.ranges();
+        for (axis, (low, high)) in [("x", x), ("y", y)] {
+            if !(low < high && (high - low).is_finite()) {
+                let expected = format!("values whose range a number can hold on the {axis} axis of `{}`", self.title);
+                return Err(Error::data("save", expected, format!("{low}..{high}")));
             }
         }
         Ok(())
@@ -177,26 +217,19 @@ impl Draw for LinePlot {
     fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>, scale: f64) -> Drawn<B> {
         let size = |length: f64| pixels(length * scale);
         let text = |points: f64| (FONT, points * scale).into_font().color(&INK);
-        let (x, y) = (
-            self.range(self.x_limits, self.log_x, X_MARGIN, |p| p.0),
-            self.range(self.y_limits, self.log_y, Y_MARGIN, |p| p.1),
-        );
+        let [x, y] = self.ranges();
         let mut builder = ChartBuilder::on(area);
         builder.margin(size(14.0)).margin_right(size(24.0)).x_label_area_size(size(48.0)).y_label_area_size(size(66.0));
         if !self.title.is_empty() {
             builder.caption(&self.title, text(19.0));
         }
-        let mut chart = builder.build_cartesian_2d(x.0..x.1, y.0..y.1)?;
-        let shown = |log: bool, (low, high): (f64, f64)| {
-            let (_, digits) = ticks(low, high, 6.0);
-            move |value: &f64| if log { power_of_ten(*value) } else { number(*value, digits) }
-        };
+        let (across, up) = (TickedAxis::new(x, 7.0, self.log_x), TickedAxis::new(y, 6.0, self.log_y));
+        let labels = [across.ticks.len(), up.ticks.len()];
+        let mut chart = builder.build_cartesian_2d(across, up)?;
         chart
             .configure_mesh()
-            .x_labels(8)
-            .y_labels(7)
-            .x_label_formatter(&shown(self.log_x, x))
-            .y_label_formatter(&shown(self.log_y, y))
+            .x_labels(labels[0])
+            .y_labels(labels[1])
             .x_desc(&self.x_label)
             .y_desc(&self.y_label)
             .axis_desc_style(text(15.0))

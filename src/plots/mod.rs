@@ -162,10 +162,9 @@ impl Figure {
     }
 
     fn grid(&self) -> (usize, usize) {
-        let columns = self.columns.unwrap_or(match self.panels.len() {
-            4 => 2,
-            count => count.min(3),
-        });
+        let most = self.panels.len().max(1);
+        let usual = if most == 4 { 2 } else { most.min(3) };
+        let columns = self.columns.map_or(usual, |columns| columns.min(most));
         (self.panels.len().div_ceil(columns), columns)
     }
 
@@ -176,8 +175,9 @@ impl Figure {
         let (width, height) = self.size.unwrap_or((times(columns, 720), times(rows, 480)));
         let large = |pixels: u32| pixels as usize * OVERSAMPLING as usize;
         let given = format!("{width} × {height}");
-        if width.max(height) > MOST_PIXELS {
-            return Err(Error::option("size", format!("at most {MOST_PIXELS} pixels a side"), given).within("Figure"));
+        if width.max(height) > MOST_PIXELS || width.min(height) == 0 {
+            let expected = format!("1 to {MOST_PIXELS} pixels a side");
+            return Err(Error::option("size", expected, given).within("Figure"));
         }
         room::<u8>("size", given, &[large(width), large(height), 3]).map_err(|error| error.within("Figure"))?;
         Ok((width, height))

@@ -42,6 +42,7 @@ pub fn train<'a, F: Scalar, M>(
         threads.get_or_insert_with(|| part.network.threads.clone());
     });
     let class_weights = class_weights(learner, "fit", &options.class_weight)?;
+    warn_of_nothing_to_train(learner);
     let (validation_freq, validation_batch) = options.validation_steps();
     let mut epochs = Epochs {
         learner,
@@ -53,6 +54,20 @@ pub fn train<'a, F: Scalar, M>(
         stop: false,
     };
     threads.unwrap_or_default().enter(|| epochs.run(&source))
+}
+
+/// Warns if no parameter would change.
+fn warn_of_nothing_to_train<F: Scalar>(learner: &mut dyn Learner<F>) {
+    let (mut trains, mut parts) = (false, 0);
+    learner.parts(&mut |part| {
+        let network = &part.network;
+        let learned = |layer| network.trains[layer] && network.graph.layer_specs(layer).iter().any(|spec| spec.learned);
+        trains |= network.graph.layer_ids().any(learned);
+        parts += 1;
+    });
+    if parts > 0 && !trains {
+        log::warn!("nothing is trained: every layer is frozen or has no parameters");
+    }
 }
 
 /// Refuses a source that does not fit a learner.
@@ -86,7 +101,7 @@ pub(super) fn class_weights<F: Scalar>(
     pairs: &[(usize, f64)],
 ) -> Result<Option<Vec<F>>> {
     let Some(largest) = pairs.iter().map(|(class, _)| *class).max() else { return Ok(None) };
-    learner.check_class_weights(call)?;
+    learner.check_class_weights(call, largest)?;
     let room = crate::memory::room::<F>("class_weight", largest, &[largest.saturating_add(1)]);
     let mut weights = vec![F::one(); room.map_err(|error| error.within(call))?];
     for &(class, weight) in pairs {
@@ -126,6 +141,12 @@ impl<F: Scalar> Epochs<'_, '_, F> {
             if let Some((source, _, batch)) = self.validation.filter(|(_, freq, _)| (epoch + 1).is_multiple_of(*freq)) {
                 let validated = validate(self.learner, source, batch, &mut self.gathered)?;
                 for (name, value) in validated.prefixed("val_").iter() {
+                    if !value.is_finite() {
+                        log::warn!(
+                            "epoch {}: {name} is {value}: look for rows of padding alone, or too large a rate",
+                            epoch + 1
+                        );
+                    }
                     logs.insert(name, value);
                 }
             }
@@ -201,8 +222,10 @@ impl<F: Scalar> Epochs<'_, '_, F> {
         epoch: usize,
         mut what: impl FnMut(&mut dyn Callback<F>, &mut EpochState<'_, F>) -> Result<()>,
     ) -> Result<()> {
+        let skips_validation = self.validation.is_some_and(|(_, freq, _)| !(epoch + 1).is_multiple_of(freq));
         for callback in &mut self.callbacks {
-            let mut state = EpochState::new(epoch, self.options.epochs, self.learner, &mut self.stop);
+            let epochs = self.options.epochs;
+            let mut state = EpochState::new(epoch, epochs, self.learner, &mut self.stop, skips_validation);
             what(callback.as_mut(), &mut state)?;
         }
         Ok(())

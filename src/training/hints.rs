@@ -25,6 +25,11 @@ pub enum Hint {
         /// By what share it fell in the last quarter of the epochs.
         fall: f64,
     },
+    /// The loss is larger than it was after the first epoch.
+    Diverging {
+        /// By what share it has risen.
+        rise: f64,
+    },
     /// The loss often rises from one epoch to the next.
     Unsteady {
         /// In how many epochs it rose by more than 5 %.
@@ -54,6 +59,11 @@ impl fmt::Display for Hint {
                 "unfinished: the loss fell by {:.0} % in the last quarter of the epochs; train for longer",
                 percent(fall)
             ),
+            Self::Diverging { rise } => write!(
+                f,
+                "diverging: the loss has risen by {:.0} %; lower the learning rate, scale the inputs, clip gradients",
+                percent(rise)
+            ),
             Self::Unsteady { rises } => {
                 write!(f, "unsteady: the loss rose in {rises} epochs; lower the learning rate or take larger batches")
             }
@@ -71,7 +81,8 @@ impl History {
     /// With the losses ℓ of training and v of validation over n epochs, b the epoch of the least v, and q = ⌈n/4⌉:
     ///
     /// - [`Overfitting`](Hint::Overfitting): v of the last epoch > 1.05·v(b), and ℓ of the last epoch < ℓ(b).
-    /// - [`Underfitting`](Hint::Underfitting): ℓ of the last epoch > 0.9·ℓ of the first.
+    /// - [`Diverging`](Hint::Diverging): ℓ of the last epoch > ℓ of the first.
+    /// - [`Underfitting`](Hint::Underfitting): not that, and ℓ of the last epoch > 0.9·ℓ of the first.
     /// - [`Unfinished`](Hint::Unfinished): not the former, ℓ of the last epoch < 0.95·ℓ of q epochs before, and so v, if there is one.
     /// - [`Unsteady`](Hint::Unsteady): ℓ rose by more than 5 % in more than a third of the steps from epoch to epoch.
     ///
@@ -106,7 +117,9 @@ impl History {
         }
         let before = last - n.div_ceil(4);
         let falls = |losses: &[f64]| losses[last] < 0.95 * losses[before];
-        if loss[last] > 0.9 * loss[0] {
+        if loss[last] > loss[0] {
+            hints.push(Hint::Diverging { rise: loss[last] / loss[0] - 1.0 });
+        } else if loss[last] > 0.9 * loss[0] {
             hints.push(Hint::Underfitting { fall: 1.0 - loss[last] / loss[0] });
         } else if falls(&loss) && validation.as_deref().is_none_or(falls) {
             hints.push(Hint::Unfinished { fall: 1.0 - loss[last] / loss[before] });
@@ -153,6 +166,10 @@ mod tests {
         assert!(!hints(&over, &over).iter().any(|hint| matches!(hint, Hint::Overfitting { .. })));
         let stuck = [1.0, 0.99, 0.985, 0.98, 0.979];
         assert!(matches!(hints(&stuck, &[])[..], [Hint::Underfitting { .. }]));
+        let rising = [6.8, 8.0, 9.0, 10.0, 10.7];
+        let found = hints(&rising, &[]);
+        assert!(matches!(found[0], Hint::Diverging { .. }), "{found:?}");
+        assert!(found[0].to_string().contains("has risen by 57 %; lower the learning rate"), "{}", found[0]);
         let falling = [1.0, 0.8, 0.6, 0.5, 0.4, 0.3];
         assert!(matches!(hints(&falling, &[])[..], [Hint::Unfinished { .. }]));
         assert_eq!(hints(&falling, &[1.0, 0.9, 0.85, 0.84, 0.84, 0.84]), []);

@@ -104,9 +104,32 @@ impl History {
         self.logs.iter().filter_map(|logs| logs.get(name)).collect()
     }
 
-    /// The names of the metrics.
+    /// A metric with the epochs that have it: where validation is not done after every epoch, not all.
+    ///
+    /// ```
+    /// # use gradus::prelude::*;
+    /// # let mut model = Sequential::new().input([1]).add(Dense::new(1)).compile(MeanSquaredError::new(), SGD::new()).build()?;
+    /// let (x, y) = (array![[1.0f32], [2.0]], array![[1.0f32], [2.0]]);
+    /// let fit = Fit::new().epochs(5).verbose(0).validation_data(&x, &y).validation_freq(2);
+    /// let history = model.fit(&x, &y, fit)?;
+    /// let epochs: Vec<usize> = history.points("val_loss").iter().map(|(epoch, _)| *epoch).collect();
+    /// assert_eq!(epochs, [1, 3]);
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    pub fn points(&self, name: &str) -> Vec<(usize, f64)> {
+        let all = self.epochs.iter().zip(&self.logs);
+        all.filter_map(|(&epoch, logs)| logs.get(name).map(|value| (epoch, value))).collect()
+    }
+
+    /// The names of the metrics that an epoch has.
     pub fn names(&self) -> Vec<String> {
-        self.logs.first().map(Logs::names).unwrap_or_default()
+        let mut names: Vec<String> = Vec::new();
+        for (name, _) in self.logs.iter().flat_map(Logs::iter) {
+            if !names.iter().any(|known| known == name) {
+                names.push(name.to_owned());
+            }
+        }
+        names
     }
 
     /// The metrics of the last epoch.
@@ -114,7 +137,7 @@ impl History {
         self.logs.last()
     }
 
-    /// All metrics as CSV: a line of names, then a line an epoch.
+    /// All metrics as CSV: a line of names, then a line an epoch; a metric that an epoch does not have is left empty.
     ///
     /// ```
     /// # use gradus::prelude::*;

@@ -106,11 +106,12 @@ pub trait Learner<F: Scalar> {
         self.check(call, arrays)
     }
 
-    /// Whether class weights mean something to it; where they do not, they are refused.
+    /// Whether class weights mean something to it; where they do not, they are refused. `largest` is the largest class that
+    /// has one.
     ///
     /// # Errors
     /// Why they cannot be used.
-    fn check_class_weights(&self, call: &str) -> Result<()> {
+    fn check_class_weights(&self, call: &str, _largest: usize) -> Result<()> {
         Err(Error::data(call, "no class weights, which this learner does not use", "some"))
     }
 

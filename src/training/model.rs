@@ -18,6 +18,7 @@ use crate::layers::Mode;
 use crate::models::objectives::{for_each_metric, join_metrics, reset_metrics};
 use crate::models::training_pass::StepData;
 use crate::models::{Evaluation, Model, saving};
+use crate::tensor::Shape;
 use crate::tensor::inputs::IntoInputs;
 use crate::{Error, Result, Scalar};
 
@@ -123,7 +124,16 @@ impl<F: Scalar> Learner<F> for Model<F> {
         check_arrays(call, self, &self.compiled_or("fit")?.objectives, arrays)
     }
 
-    fn check_class_weights(&self, call: &str) -> Result<()> {
+    fn check_class_weights(&self, call: &str, largest: usize) -> Result<()> {
+        // One value tells two classes apart.
+        let of_output = |shape: &Shape| shape.axes().last().copied().flatten().map(|values| values.max(2));
+        let known = (0..self.graph.outputs.len()).filter_map(|i| of_output(self.output_axes(i))).max();
+        if let Some(classes) = known.filter(|&classes| largest >= classes) {
+            log::warn!(
+                "{call}: `class_weight` names class {largest}, where the outputs have {classes} classes, 0 to {}",
+                classes - 1
+            );
+        }
         self.compiled_or("fit")?.objectives.iter().try_for_each(|objective| objective.check_weighted(call, "class"))
     }
 

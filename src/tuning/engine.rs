@@ -105,7 +105,7 @@ impl<'a, M: Send> Engine<'a, M> {
             }
             Ok((score, _)) => Err(format!("the score was {score}")),
             // Too high a learning rate is a finding, not a fault of the program.
-            Err(error @ Error::LossNotFinite { .. }) => Err(error.to_string()),
+            Err(error) if error.loss_not_finite().is_some() => Err(error.to_string()),
             Err(error) => return Err(error.within(format!("trial {}", trial.index))),
         };
         lock(&self.store).insert(trial, outcome.clone())?;

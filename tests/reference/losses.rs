@@ -21,24 +21,12 @@ pub fn run<F: Scalar>(case: &Case, class: &str) -> Result<Results<F>, Stop> {
         return run_torch(case, class);
     }
     let mut options = case.options();
-    let (mut prediction, mut target) = (case.tensor::<F>("y_pred")?, case.tensor::<F>("y_true")?);
-    // Here the first axis is the samples'; the only axis of a tensor is the values' of one sample for Keras.
-    let rank_1 = prediction.ndim() == 1 && target.ndim() == 1;
-    if rank_1 {
-        (prediction, target) = (prediction.insert_axis(Axis(0)), target.insert_axis(Axis(0)));
-    }
+    let (prediction, target) = (case.tensor::<F>("y_pred")?, case.tensor::<F>("y_true")?);
     if class == "CTC" {
         options.insert("max_labels".into(), json!(target.shape()[1]));
     }
-    if case.config["alpha"].is_array() {
-        return Err(unsupported("`alpha` of each class"));
-    }
     let weights = case.find::<F>("sample_weight");
-    let (mut output, mut grad) = evaluate(case, class, &options, &prediction, &target, weights.as_ref())?;
-    if rank_1 {
-        output = if output.ndim() == 1 { output.remove_axis(Axis(0)) } else { output };
-        grad = grad.map(|grad| grad.remove_axis(Axis(0)));
-    }
+    let (output, grad) = evaluate(case, class, &options, &prediction, &target, weights.as_ref())?;
     let grad = grad.map(|grad| ("grad.y_pred".into(), grad));
     Ok([("output".into(), output)].into_iter().chain(grad).collect())
 }

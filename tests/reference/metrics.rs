@@ -55,9 +55,6 @@ pub fn run<F: Scalar>(case: &Case, class: &str) -> Result<Results<F>, Stop> {
 }
 
 fn track<F: Scalar, M: Metric<F> + Configured>(case: &Case) -> Result<Results<F>, Stop> {
-    if case.config["axis"] == 0 {
-        return Err(unsupported("an axis along the batch"));
-    }
     let metric = M::from_config(&case.options())?;
     let (prediction, target) = (case.tensor::<F>("y_pred")?, case.tensor::<F>("y_true")?);
     let weights = case.find::<F>("sample_weight");

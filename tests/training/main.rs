@@ -17,6 +17,7 @@ mod earlier_files;
 mod exchange;
 mod gan;
 mod graphs;
+mod known_faults;
 mod learner;
 mod masks;
 mod optimizers;

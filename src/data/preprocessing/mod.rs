@@ -68,8 +68,10 @@ fn present<F: Scalar>(column: &ArrayRef<F, Ix1>) -> Vec<f64> {
     column.iter().map(|value| value.f64()).filter(|value| !value.is_nan()).collect()
 }
 
+/// Summed from the first value on: that of a constant is the constant, however large.
 fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
+    let first = values.first().copied().unwrap_or_default();
+    first + values.iter().map(|value| value - first).sum::<f64>() / values.len() as f64
 }
 
 /// The value below which the share `q` of sorted values lies, on the line between the two nearest.

@@ -141,6 +141,7 @@ kernel! {
         assert!(source.len() >= samples * plan.source_len && kernel.len() >= plan.taps * n, "sizes as planned");
         assert!(bias.is_none_or(|bias| bias.len() == n), "one bias a channel");
         let at_once = (SOURCE / plan.source_len.max(1)).max(1);
+        let target = target.as_mut_ptr();
         for first in (0..samples).step_by(at_once) {
             for (column, cols) in columns(n, I::Vector::LEN) {
                 for class in &plan.classes {
@@ -157,7 +158,7 @@ kernel! {
                     };
                     for sample in first..samples.min(first + at_once) {
                         let from = source.as_ptr().wrapping_add(sample * plan.source_len);
-                        let to = target.as_mut_ptr().wrapping_add(sample * plan.target_len);
+                        let to = target.wrapping_add(sample * plan.target_len);
                         for &(outer_from, outer_to) in &class.outer {
                             for &(inner_from, inner_to) in &class.inner {
                                 rows.push(from.wrapping_add(outer_from + inner_from), to.wrapping_add(outer_to + inner_to));
@@ -189,12 +190,13 @@ kernel! {
         let (n, full) = (geometry.filters, tile_rows::<F, I>());
         assert!(source.len() >= plan.sample_len() && grad_y.len() >= geometry.output_len());
         assert!(grad_kernel.len() >= plan.rows.len() * n);
+        let grad_kernel = grad_kernel.as_mut_ptr();
         for (column, cols) in columns(n, I::Vector::LEN) {
             let mut rows = Rows::new();
             for (tap, &place) in plan.rows.iter().enumerate() {
                 // SAFETY: the plan's places lie inside the sample, and the columns inside the channels.
                 unsafe {
-                    rows.push(source.as_ptr().add(place), grad_kernel.as_mut_ptr().add(tap * n));
+                    rows.push(source.as_ptr().add(place), grad_kernel.add(tap * n));
                     if rows.count == full || tap + 1 == plan.rows.len() {
                         let (a_step, b) = (geometry.strides[2] * n, grad_y.as_ptr().add(column));
                         let product = Product { pieces, a_step, b, b_step: n };

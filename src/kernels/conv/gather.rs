@@ -120,6 +120,8 @@ kernel! {
         let near = (NEAR / (rows_of_b * panel).max(1)).clamp(1, panels.max(1));
         let at_once = (SOURCE / plan.source_len.max(1)).max(FEWEST_PIXELS / plan.pixels.max(1)).max(1);
 
+        // One pointer for all rows: a second one taken from the slice would make the first invalid.
+        let target = target.as_mut_ptr();
         for first in (0..samples).step_by(at_once) {
             let last = samples.min(first + at_once);
             for group in 0..plan.groups {
@@ -158,7 +160,7 @@ kernel! {
                         };
                         for sample in first..last {
                             let from = source.as_ptr().wrapping_add(sample * plan.source_len + group * plan.depth);
-                            let to = target.as_mut_ptr().wrapping_add(sample * plan.target_len);
+                            let to = target.wrapping_add(sample * plan.target_len);
                             for &(outer_from, outer_to) in &class.outer {
                                 for &(inner_from, inner_to) in &class.inner {
                                     rows.push(from.wrapping_add(outer_from + inner_from), to.wrapping_add(outer_to + inner_to));

@@ -170,6 +170,7 @@ fn sum_over<F: crate::kernels::math::Elementary, I: Instructions<F>>(
     let (depth, columns) = (channels / groups, filters / groups);
     let pixels = grad_y.len() / filters;
     let matrix = Matrix::new(grad_y, pixels, filters);
+    let grad_kernel = grad_kernel.as_mut_ptr();
     if !source.by_tap {
         pieces_of_tap(stretches, [0; 3], source.size, strides[2], channels, pieces);
     }
@@ -210,7 +211,7 @@ fn sum_over<F: crate::kernels::math::Elementary, I: Instructions<F>>(
                             for channel in channel..channel + full {
                                 let row = tap * depth + channel;
                                 let a = source.x.wrapping_add(group * depth + channel);
-                                rows.push(a, grad_kernel.as_mut_ptr().add(row * filters));
+                                rows.push(a, grad_kernel.add(row * filters));
                             }
                             add(&rows, pieces);
                         }
@@ -220,7 +221,7 @@ fn sum_over<F: crate::kernels::math::Elementary, I: Instructions<F>>(
                 let mut rows = Rows::new();
                 for (row, &place) in plan.rows.iter().enumerate() {
                     let a = source.x.wrapping_add(place + group * depth);
-                    rows.push(a, grad_kernel.as_mut_ptr().add(row * filters));
+                    rows.push(a, grad_kernel.add(row * filters));
                     if rows.count == full || row + 1 == plan.rows.len() {
                         add(&rows, pieces);
                         rows.count = 0;

@@ -132,8 +132,9 @@ impl<F: Scalar, const N: usize> Layer<F> for Convolution<'_, N> {
     fn forward(&self, x: View<'_, F>, mut y: ViewMut<'_, F>, cache: &mut ConvCache<F>, cx: &Context<'_, F>) {
         let (kernel, bias) = (cx.params.at(KERNEL), self.bias.map(|_| cx.params.at(BIAS)));
         let pass = if self.is_transposed() { conv::grad_input } else { conv::forward };
-        pass(&self.built_geometry(x), &x, kernel, bias, finish(self.activation), &mut y, &mut cache.workspace);
-        activate(self.activation, y, &mut cache.z, cx);
+        let activation = cx.activation(self.activation);
+        pass(&self.built_geometry(x), &x, kernel, bias, finish(activation), &mut y, &mut cache.workspace);
+        activate(activation, y, &mut cache.z, cx);
     }
 
     fn backward(
@@ -147,9 +148,7 @@ impl<F: Scalar, const N: usize> Layer<F> for Convolution<'_, N> {
         cx: &Context<'_, F>,
     ) {
         let geometry = self.built_geometry(x);
-        if !cx.fused_loss {
-            self.activation.backward(&cache.z, y, grad_y.lend());
-        }
+        cx.activation(self.activation).backward(&cache.z, y, grad_y.lend());
         if grads.wanted() {
             let (of_input, of_output) = if self.is_transposed() { (&*grad_y, &*x) } else { (&*x, &*grad_y) };
             conv::grad_kernel(&geometry, of_input, of_output, grads.at_mut(KERNEL), &mut cache.workspace);

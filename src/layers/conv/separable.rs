@@ -102,9 +102,10 @@ impl<F: Scalar, const N: usize> Layer<F> for Separable<'_, N> {
         between.resize(x.rows() * first.output_len(), F::zero());
         let bias = self.bias.map(|_| cx.params.at(BIAS));
         let kernel = |number| cx.params.at(number);
+        let activation = cx.activation(self.activation);
         conv::forward(&first, &x, kernel(DEPTHWISE), None, Finish::Linear, between, depthwise);
-        conv::forward(&second, between, kernel(POINTWISE), bias, finish(self.activation), &mut y, pointwise);
-        activate(self.activation, y, z, cx);
+        conv::forward(&second, between, kernel(POINTWISE), bias, finish(activation), &mut y, pointwise);
+        activate(activation, y, z, cx);
     }
 
     fn backward(
@@ -119,9 +120,7 @@ impl<F: Scalar, const N: usize> Layer<F> for Separable<'_, N> {
     ) {
         let [first, second] = self.built_steps(x);
         let SeparableCache { depthwise, pointwise, between, grad_between, z } = cache;
-        if !cx.fused_loss {
-            self.activation.backward(z, y, grad_y.lend());
-        }
+        cx.activation(self.activation).backward(z, y, grad_y.lend());
         grad_between.resize(between.len(), F::zero());
         let kernel = |number| cx.params.at(number);
         conv::grad_input(&second, &grad_y, kernel(POINTWISE), None, Finish::Linear, grad_between, pointwise);

@@ -122,6 +122,9 @@ pub fn balanced_accuracy_score<L: ClassLabel, P: ClassLabel>(
     let matrix = count("balanced_accuracy_score", y_true, y_pred, options, &[])?;
     let recognized = matrix.counts().rows().into_iter().enumerate().map(|(class, row)| row[class] / row.sum());
     let recognized: Vec<f64> = recognized.filter(|share| !share.is_nan()).collect();
+    if adjusted && recognized.len() < 2 {
+        return Err(Error::undefined("balanced_accuracy_score", "there is one class only, which chance always meets"));
+    }
     let chance = 1.0 / recognized.len() as f64;
     let score = mean(recognized.into_iter(), None);
     Ok(if adjusted { (score - chance) / (1.0 - chance) } else { score })

@@ -336,7 +336,9 @@ const EXPLAINED: [&str; 3] = ["output_weights", "variance_weighted", "force_fini
 /// The variance of each column.
 fn variances(table: &Array2<f64>, weights: Option<&[f64]>) -> Array1<f64> {
     let variance = |column: ndarray::ArrayView1<'_, f64>| {
-        let mean = super::mean(column.iter().copied(), weights);
+        // From the first value on: the variance of a constant is exactly 0, whatever a sum of it rounds to.
+        let first = column.first().copied().unwrap_or_default();
+        let mean = first + super::mean(column.iter().map(|value| value - first), weights);
         super::mean(column.iter().map(|value| (value - mean).powi(2)), weights)
     };
     table.columns().into_iter().map(variance).collect()

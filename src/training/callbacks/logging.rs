@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use super::model_checkpoint::make_folder;
 use super::{Callback, EpochState};
 use crate::training::Logs;
 use crate::{Error, Result, Scalar};
@@ -11,7 +12,7 @@ use crate::{Error, Result, Scalar};
 /// Writes the metrics of every epoch to a CSV file, a line an epoch as soon as it is over.
 ///
 /// The first line names the columns: `epoch`, then the metrics in alphabetical order. A metric that an epoch does not
-/// have is `NA`.
+/// have, such as those of a validation that is not done after every epoch, is `NA`. A folder that is not there is made.
 ///
 /// # Defaults
 /// `separator` a comma; `append` false: a file of that name is written anew.
@@ -64,6 +65,7 @@ impl CSVLogger {
                 self.names = header.split(self.separator.as_str()).skip(1).map(str::to_owned).collect();
             }
         }
+        make_folder(&self.path)?;
         let mut options = OpenOptions::new();
         let options = options.write(true).create(true).append(self.append).truncate(!self.append);
         self.file = Some(options.open(&self.path).map_err(io)?);
@@ -71,9 +73,13 @@ impl CSVLogger {
     }
 
     /// Adds the line of an epoch.
-    fn add(&mut self, epoch: usize, logs: &Logs) -> Result<()> {
+    fn add(&mut self, epoch: usize, logs: &Logs, skips_validation: bool) -> Result<()> {
         if self.names.is_empty() {
             self.names = logs.names();
+            if skips_validation {
+                // A later epoch has them.
+                self.names.extend(logs.names().iter().map(|name| format!("val_{name}")));
+            }
             self.names.sort();
             let header: Vec<&str> = ["epoch"].into_iter().chain(self.names.iter().map(String::as_str)).collect();
             self.write(&format!("{}\n", header.join(&self.separator)))?;
@@ -103,7 +109,7 @@ impl<F: Scalar> Callback<F> for CSVLogger {
     }
 
     fn on_epoch_end(&mut self, state: &mut EpochState<'_, F>, logs: &Logs) -> Result<()> {
-        self.add(state.epoch, logs)
+        self.add(state.epoch, logs, state.skips_validation())
     }
 
     fn on_train_end(&mut self, _: &mut EpochState<'_, F>) -> Result<()> {

@@ -1,13 +1,20 @@
 //! What is done between the epochs of a training.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+mod early_stopping;
 mod logging;
+mod model_checkpoint;
+mod monitor;
+mod path_pattern;
 mod rates;
 #[cfg(feature = "tensorboard")]
 mod tensorboard;
 
+pub use early_stopping::EarlyStopping;
 pub use logging::{CSVLogger, TerminateOnNaN};
+pub use model_checkpoint::ModelCheckpoint;
+pub use monitor::Monitor;
 pub use rates::{LearningRateRangeTest, LearningRateScheduler, ReduceLROnPlateau};
 #[cfg(feature = "tensorboard")]
 pub use tensorboard::TensorBoard;
@@ -17,7 +24,7 @@ use super::history::Logs;
 use super::learner::Learner;
 use crate::kernels::aligned::Aligned;
 use crate::models::Model;
-use crate::{Error, Result, Scalar};
+use crate::{Result, Scalar};
 
 /// A training seen from a callback: where it stands, and what may be changed.
 pub struct EpochState<'a, F: Scalar> {
@@ -29,6 +36,8 @@ pub struct EpochState<'a, F: Scalar> {
     /// The first optimizer's.
     learning_rate: f64,
     stop: &'a mut bool,
+    /// Whether there is validation, but not after this epoch.
+    skips_validation: bool,
 }
 
 impl<F: Scalar> std::fmt::Debug for EpochState<'_, F> {
@@ -38,12 +47,18 @@ impl<F: Scalar> std::fmt::Debug for EpochState<'_, F> {
 }
 
 impl<'a, F: Scalar> EpochState<'a, F> {
-    pub(super) fn new(epoch: usize, epochs: usize, learner: &'a mut dyn Learner<F>, stop: &'a mut bool) -> Self {
+    pub(super) fn new(
+        epoch: usize,
+        epochs: usize,
+        learner: &'a mut dyn Learner<F>,
+        stop: &'a mut bool,
+        skips_validation: bool,
+    ) -> Self {
         let mut first = None;
         learner.parts(&mut |part| {
             first.get_or_insert_with(|| part.optimizer.learning_rate());
         });
-        Self { epoch, epochs, learner, learning_rate: first.unwrap_or_default(), stop }
+        Self { epoch, epochs, learner, learning_rate: first.unwrap_or_default(), stop, skips_validation }
     }
 
     /// What is trained.
@@ -82,6 +97,12 @@ impl<'a, F: Scalar> EpochState<'a, F> {
         });
         self.learning_rate = rate;
         set
+    }
+
+    /// Whether the training has validation, but not after this epoch: `logs` then have no metrics whose names begin with
+    /// `val_`.
+    pub fn skips_validation(&self) -> bool {
+        self.skips_validation
     }
 
     /// How many steps the first optimizer has made.
@@ -241,265 +262,5 @@ pub(crate) struct AtEpochEnd<C>(pub C);
 impl<F: Scalar, C: FnMut(&mut EpochState<'_, F>, &Logs) -> Result<()> + Send> Callback<F> for AtEpochEnd<C> {
     fn on_epoch_end(&mut self, state: &mut EpochState<'_, F>, logs: &Logs) -> Result<()> {
         (self.0)(state, logs)
-    }
-}
-
-/// Whether less or more of a monitored metric is better.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Monitor {
-    /// As the metric says; losses are to be small.
-    #[default]
-    Auto,
-    /// Less is better.
-    Min,
-    /// More is better.
-    Max,
-}
-
-impl Monitor {
-    fn higher_is_better<F: Scalar>(self, state: &EpochState<'_, F>, monitor: &str) -> bool {
-        match self {
-            Self::Auto => state.higher_is_better(monitor),
-            Self::Min => false,
-            Self::Max => true,
-        }
-    }
-}
-
-/// Whether `value` is better than `reference` by more than `min_delta`.
-fn beats(value: f64, reference: f64, min_delta: f64, higher: bool) -> bool {
-    if higher { value - min_delta > reference } else { value + min_delta < reference }
-}
-
-/// The monitored metric of an epoch; its absence is the user's slip.
-fn monitored(callback: &'static str, monitor: &str, logs: &Logs) -> Result<f64> {
-    logs.get(monitor)
-        .ok_or_else(|| Error::unknown("metric", monitor, logs.names()).within(format!("{callback}: `monitor`")))
-}
-
-/// Ends a training when a metric has stopped getting better.
-///
-/// # Defaults
-/// `monitor` `val_loss`, `min_delta` 0, `patience` 0, mode by the metric, no `baseline`, `restore_best_weights` false,
-/// `start_from_epoch` 0.
-///
-/// Training never ends at the first epoch that is watched. With `restore_best_weights` the best epoch's weights are put
-/// back, even if training was not ended early. An epoch that is better than the best so far but not than `baseline`
-/// does not renew the patience.
-///
-/// # Example
-/// ```
-/// use gradus::prelude::*;
-/// let mut stopping = EarlyStopping::new().monitor("loss").patience(3).restore_best_weights(true);
-/// let fit = Fit::<f32>::new().epochs(100).callback(&mut stopping);
-/// ```
-/// # Source
-/// Keras `EarlyStopping`.
-#[derive(Clone, Debug)]
-pub struct EarlyStopping<F = f32> {
-    monitor: String,
-    min_delta: f64,
-    patience: usize,
-    mode: Monitor,
-    baseline: Option<f64>,
-    restore_best_weights: bool,
-    start_from_epoch: usize,
-    wait: usize,
-    best: Option<f64>,
-    best_epoch: usize,
-    best_weights: Vec<Aligned<F>>,
-    stopped_epoch: Option<usize>,
-}
-
-impl<F: Scalar> Default for EarlyStopping<F> {
-    fn default() -> Self {
-        Self {
-            monitor: "val_loss".into(),
-            min_delta: 0.0,
-            patience: 0,
-            mode: Monitor::Auto,
-            baseline: None,
-            restore_best_weights: false,
-            start_from_epoch: 0,
-            wait: 0,
-            best: None,
-            best_epoch: 0,
-            best_weights: Vec::new(),
-            stopped_epoch: None,
-        }
-    }
-}
-
-impl EarlyStopping<f32> {
-    /// With every option at its default, for a model of `f32`; [`Default`] makes one for any scalar.
-    pub fn new() -> Self {
-        Self::default()
-    }
-}
-
-impl<F: Scalar> EarlyStopping<F> {
-    /// The metric to watch. Default: `val_loss`.
-    pub fn monitor(mut self, monitor: impl Into<String>) -> Self {
-        self.monitor = monitor.into();
-        self
-    }
-    /// By how much a metric must get better to count. Default: 0.
-    pub fn min_delta(mut self, delta: f64) -> Self {
-        self.min_delta = delta.abs();
-        self
-    }
-    /// How many epochs without a better metric are borne. Default: 0.
-    pub fn patience(mut self, epochs: usize) -> Self {
-        self.patience = epochs;
-        self
-    }
-    /// Whether less or more is better. Default: as the metric says.
-    pub fn mode(mut self, mode: Monitor) -> Self {
-        self.mode = mode;
-        self
-    }
-    /// What a metric must be better than to renew the patience. Default: none.
-    pub fn baseline(mut self, baseline: f64) -> Self {
-        self.baseline = Some(baseline);
-        self
-    }
-    /// Whether the best epoch's weights are put back at the end. Default: false.
-    pub fn restore_best_weights(mut self, restore: bool) -> Self {
-        self.restore_best_weights = restore;
-        self
-    }
-    /// The first epoch that is watched. Default: 0.
-    pub fn start_from_epoch(mut self, epoch: usize) -> Self {
-        self.start_from_epoch = epoch;
-        self
-    }
-    /// The epoch after which training was ended, if it was.
-    pub fn stopped_epoch(&self) -> Option<usize> {
-        self.stopped_epoch
-    }
-    /// The best metric, if an epoch has been watched.
-    pub fn best(&self) -> Option<f64> {
-        self.best
-    }
-    /// The epoch of the best metric.
-    pub fn best_epoch(&self) -> usize {
-        self.best_epoch
-    }
-
-    fn is_better(&self, value: f64, reference: f64, higher: bool) -> bool {
-        beats(value, reference, self.min_delta, higher)
-    }
-}
-
-impl<F: Scalar> Callback<F> for EarlyStopping<F> {
-    fn on_train_begin(&mut self, _: &mut EpochState<'_, F>) -> Result<()> {
-        (self.wait, self.best, self.best_epoch) = (0, None, 0);
-        self.best_weights.clear();
-        self.stopped_epoch = None;
-        Ok(())
-    }
-
-    fn on_epoch_end(&mut self, state: &mut EpochState<'_, F>, logs: &Logs) -> Result<()> {
-        let value = monitored("EarlyStopping", &self.monitor, logs)?;
-        if state.epoch < self.start_from_epoch {
-            return Ok(());
-        }
-        let higher = self.mode.higher_is_better(state, &self.monitor);
-        if self.restore_best_weights && self.best_weights.is_empty() {
-            // Before any epoch was better, the first watched one is the best there is.
-            state.keep_weights(&mut self.best_weights);
-            self.best_epoch = state.epoch;
-        }
-        self.wait += 1;
-        if self.best.is_none_or(|best| self.is_better(value, best, higher)) {
-            self.best = Some(value);
-            self.best_epoch = state.epoch;
-            if self.restore_best_weights {
-                state.keep_weights(&mut self.best_weights);
-            }
-            if self.baseline.is_none_or(|baseline| self.is_better(value, baseline, higher)) {
-                self.wait = 0;
-            }
-            return Ok(());
-        }
-        if self.wait >= self.patience && state.epoch > 0 {
-            self.stopped_epoch = Some(state.epoch);
-            state.stop_training();
-        }
-        Ok(())
-    }
-
-    fn on_train_end(&mut self, state: &mut EpochState<'_, F>) -> Result<()> {
-        state.put_back(&self.best_weights);
-        Ok(())
-    }
-}
-
-/// Saves the model after epochs, all or the best.
-///
-/// The file is a checkpoint: weights, optimizer, epoch and random state, from which
-/// [`Model::resume`](crate::Model::resume) goes on as if nothing had happened.
-///
-/// # Defaults
-/// `monitor` `val_loss`, `save_best_only` false, mode by the metric. `{epoch}` in the path is the epoch, counted from 1.
-///
-/// # Source
-/// Keras `ModelCheckpoint`.
-#[derive(Clone, Debug)]
-pub struct ModelCheckpoint {
-    path: PathBuf,
-    monitor: String,
-    save_best_only: bool,
-    mode: Monitor,
-    best: Option<f64>,
-}
-
-impl ModelCheckpoint {
-    /// Saves to `path`.
-    pub fn new(path: impl AsRef<Path>) -> Self {
-        let monitor = "val_loss".into();
-        Self { path: path.as_ref().into(), monitor, save_best_only: false, mode: Monitor::Auto, best: None }
-    }
-    /// The metric that tells which epoch is best. Default: `val_loss`.
-    pub fn monitor(mut self, monitor: impl Into<String>) -> Self {
-        self.monitor = monitor.into();
-        self
-    }
-    /// Whether only epochs better than all before are saved. Default: false.
-    pub fn save_best_only(mut self, best_only: bool) -> Self {
-        self.save_best_only = best_only;
-        self
-    }
-    /// Whether less or more is better. Default: as the metric says.
-    pub fn mode(mut self, mode: Monitor) -> Self {
-        self.mode = mode;
-        self
-    }
-    /// The metric of the epoch that was saved last as the best.
-    pub fn best(&self) -> Option<f64> {
-        self.best
-    }
-
-    /// Where an epoch is to be saved, if it is.
-    fn due<F: Scalar>(&mut self, state: &EpochState<'_, F>, logs: &Logs) -> Result<Option<String>> {
-        if self.save_best_only {
-            let value = monitored("ModelCheckpoint", &self.monitor, logs)?;
-            let higher = self.mode.higher_is_better(state, &self.monitor);
-            if self.best.is_some_and(|best| if higher { value <= best } else { value >= best }) {
-                return Ok(None);
-            }
-            self.best = Some(value);
-        }
-        Ok(Some(self.path.to_string_lossy().replace("{epoch}", &(state.epoch + 1).to_string())))
-    }
-}
-
-impl<F: Scalar> Callback<F> for ModelCheckpoint {
-    fn on_epoch_end(&mut self, state: &mut EpochState<'_, F>, logs: &Logs) -> Result<()> {
-        match self.due(state, logs)? {
-            Some(path) => state.save_checkpoint(path, state.epoch + 1),
-            None => Ok(()),
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! Learning rates that follow how a training goes.
 
-use super::{Callback, EpochState, Monitor, beats, monitored};
+use super::monitor::{Monitor, Watched, missing, watched_options};
+use super::{Callback, EpochState};
 use crate::kernels::aligned::Aligned;
 use crate::training::Logs;
 use crate::{Error, Result, Scalar};
@@ -24,14 +25,11 @@ use crate::{Error, Result, Scalar};
 /// Keras `ReduceLROnPlateau`.
 #[derive(Clone, Debug)]
 pub struct ReduceLROnPlateau {
-    monitor: String,
+    watched: Watched,
     factor: f64,
     patience: usize,
-    mode: Monitor,
-    min_delta: f64,
     cooldown: usize,
     min_lr: f64,
-    best: Option<f64>,
     wait: usize,
     cooling: usize,
 }
@@ -46,23 +44,18 @@ impl ReduceLROnPlateau {
     /// With every option at its default.
     pub fn new() -> Self {
         Self {
-            monitor: "val_loss".into(),
+            watched: Watched::new("ReduceLROnPlateau", 1e-4),
             factor: 0.1,
             patience: 10,
-            mode: Monitor::Auto,
-            min_delta: 1e-4,
             cooldown: 0,
             min_lr: 0.0,
-            best: None,
             wait: 0,
             cooling: 0,
         }
     }
-    /// The metric to watch. Default: `val_loss`.
-    pub fn monitor(mut self, monitor: impl Into<String>) -> Self {
-        self.monitor = monitor.into();
-        self
-    }
+
+    watched_options!();
+
     /// What the rate is multiplied by, below 1. Default: 0.1.
     pub fn factor(mut self, factor: f64) -> Self {
         self.factor = factor;
@@ -73,14 +66,9 @@ impl ReduceLROnPlateau {
         self.patience = epochs;
         self
     }
-    /// Whether less or more is better. Default: as the metric says.
-    pub fn mode(mut self, mode: Monitor) -> Self {
-        self.mode = mode;
-        self
-    }
     /// By how much a metric must get better to count. Default: 10⁻⁴.
     pub fn min_delta(mut self, delta: f64) -> Self {
-        self.min_delta = delta.abs();
+        self.watched.min_delta = delta.abs();
         self
     }
     /// How many epochs after a reduction are not counted. Default: 0.
@@ -103,19 +91,18 @@ impl<F: Scalar> Callback<F> for ReduceLROnPlateau {
         if !(self.min_lr >= 0.0 && self.min_lr.is_finite()) {
             return Err(Error::option("min_lr", "at least 0", self.min_lr).within("ReduceLROnPlateau"));
         }
-        (self.best, self.wait, self.cooling) = (None, 0, 0);
+        self.watched.begin();
+        (self.wait, self.cooling) = (0, 0);
         Ok(())
     }
 
     fn on_epoch_end(&mut self, state: &mut EpochState<'_, F>, logs: &Logs) -> Result<()> {
-        let value = monitored("ReduceLROnPlateau", &self.monitor, logs)?;
-        let higher = self.mode.higher_is_better(state, &self.monitor);
+        let Some(value) = self.watched.value(state, logs)? else { return Ok(()) };
         if self.cooling > 0 {
             self.cooling -= 1;
             self.wait = 0;
         }
-        if self.best.is_none_or(|best| beats(value, best, self.min_delta, higher)) {
-            self.best = Some(value);
+        if self.watched.improves(state, value) {
             self.wait = 0;
         } else if self.cooling == 0 {
             self.wait += 1;
@@ -258,7 +245,7 @@ impl<F: Scalar> Callback<F> for LearningRateRangeTest<F> {
     }
 
     fn on_batch_end(&mut self, state: &mut EpochState<'_, F>, _: usize, logs: &Logs) -> Result<()> {
-        let loss = monitored("LearningRateRangeTest", "loss", logs)?;
+        let loss = logs.get("loss").ok_or_else(|| missing("LearningRateRangeTest", "loss", logs))?;
         let step = self.tried.len();
         if self.ended {
             return Ok(());
