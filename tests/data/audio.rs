@@ -44,6 +44,21 @@ fn files_of_every_kind_are_read_as_others_read_them() {
     }
 }
 
+#[test] // soundfile; see tests/data/python_wav_kinds.py
+fn files_of_less_common_kinds_are_read_as_soundfile_reads_them() {
+    let expected = TensorFile::read(data("wav_kinds.safetensors")).unwrap();
+    let mut kinds = 0;
+    for entry in std::fs::read_dir(data("wav")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let wav = audio::read_wav(&path).unwrap_or_else(|error| panic!("{error}"));
+        let want: ArrayView2<'_, f32> = expected.get::<f32>(name).unwrap().into_dimensionality().unwrap();
+        assert_eq!(wav.samples, want, "{name}");
+        kinds += 1;
+    }
+    assert_eq!(kinds, 32);
+}
+
 #[test] // tf.audio.encode_wav, byte for byte
 fn a_file_is_written_as_tensorflow_writes_it() {
     let expected = TensorFile::read(data("wavs.safetensors")).unwrap();
