@@ -45,7 +45,7 @@ fn rows_and_sequences_larger_than_memory() {
 
 #[test]
 fn folds_of_more_rows_than_memory() {
-    refuses(train_test_split(HUGE, 0.5, 0), &["train_test_split", "`n`", "takes"]);
+    refuses(train_test_split(HUGE, 0.5, 0), &["TrainTestSplit", "`n`", "takes"]);
     refuses(KFold::new().split(HUGE), &["KFold", "`n_splits`", "takes"]);
     refuses(KFold::new().n_splits(1 << 40).split(1 << 41), &["KFold", "`n_splits`", "takes"]);
     refuses(TimeSeriesSplit::new().split(usize::MAX), &["TimeSeriesSplit"]);
