@@ -27,6 +27,7 @@
 
 mod dct;
 mod mel;
+mod riff;
 mod spectrogram;
 mod stft;
 mod wav;

@@ -4,9 +4,10 @@ use std::fs;
 use std::io::{Cursor, Write};
 use std::path::Path;
 
-use hound::{SampleFormat as Kind, WavReader, WavSpec, WavWriter};
+use hound::{SampleFormat as Kind, WavSpec, WavWriter};
 use ndarray::{Array1, Array2, ArrayRef, Axis, Dimension};
 
+use super::riff;
 use crate::formats::write_atomically;
 use crate::{Error, Result, Scalar};
 
@@ -47,55 +48,31 @@ pub enum SampleFormat {
     Float32,
 }
 
-/// Reads a WAV file of any rate and number of channels: whole numbers of 8 to 32 bits, divided by 2^(bits − 1), or
-/// floating-point numbers of 32.
+/// Reads a WAV file of any rate and number of channels.
+///
+/// | samples | become |
+/// | --- | --- |
+/// | whole numbers of 1 to 8 bytes, or of fewer bits at the upper end of such places (12 in 16, 20 in 24, 24 in 32) | x / 2^(8·bytes − 1) |
+/// | a single byte | (x − 128) / 128 |
+/// | floating-point numbers of 32 or 64 bits | as they are, rounded to `f32` |
+/// | A-law, µ-law | their 16-bit number / 2¹⁵ |
+///
+/// RIFF, RIFX (the other byte order) and RF64 or BW64 (beyond 4 GiB) are read, whatever chunks stand around the samples, and
+/// files that were written into a pipe, whose header does not know the length: these are read to their end.
 ///
 /// # Errors
-/// [`Error::Io`] if the file cannot be read; [`Error::File`] if it is no WAV file, of a kind that is not supported (packed
-/// sound, floating-point numbers of 64 bits), damaged or cut short: the message says at which byte.
+/// [`Error::Io`] if the file cannot be read; [`Error::File`] if it is no WAV file, of a kind that is not supported (ADPCM,
+/// MP3 …), damaged or cut short: the message says at which byte.
 ///
 /// # Example
 /// See [`audio`](super).
 ///
 /// # Source
-/// `tf.audio.decode_wav`, which knows 16 bits only.
+/// libsndfile, whose values these are; `tf.audio.decode_wav` knows 16 bits only.
 pub fn read_wav(path: impl AsRef<Path>) -> Result<Wav> {
     let path = path.as_ref();
     let bytes = fs::read(path).map_err(|source| Error::Io { path: path.to_path_buf(), source })?;
-    let mut source = Cursor::new(bytes.as_slice());
-    decode(&mut source, bytes.len()).map_err(|problem| {
-        let problem = match problem {
-            // Of bytes in memory nothing can fail to be read but what is not there.
-            hound::Error::IoError(_) => "it ends too early".to_owned(),
-            hound::Error::FormatError(problem) => problem.to_owned(),
-            hound::Error::Unsupported => "a kind of WAV file that is not supported".to_owned(),
-            other => other.to_string(),
-        };
-        Error::file(path, format!("byte {}: {problem}", source.position()))
-    })
-}
-
-fn decode(source: &mut Cursor<&[u8]>, length: usize) -> std::result::Result<Wav, hound::Error> {
-    let mut reader = WavReader::new(source)?;
-    let spec = reader.spec();
-    // A damaged header may promise more samples than the file has bytes.
-    let mut samples = Vec::with_capacity((reader.len() as usize).min(length));
-    match spec.sample_format {
-        Kind::Int => {
-            let scale = 1.0 / f64::from(spec.bits_per_sample - 1).exp2();
-            for sample in reader.samples::<i32>() {
-                samples.push(f32::of(f64::from(sample?) * scale));
-            }
-        }
-        Kind::Float => {
-            for sample in reader.samples::<f32>() {
-                samples.push(sample?);
-            }
-        }
-    }
-    let channels = usize::from(spec.channels);
-    let samples = Array2::from_shape_vec((samples.len() / channels, channels), samples);
-    Ok(Wav { samples: samples.map_err(|_| hound::Error::UnfinishedSample)?, sample_rate: spec.sample_rate })
+    riff::decode(&bytes).map_err(|(at, problem)| Error::file(path, format!("byte {at}: {problem}")))
 }
 
 /// Writes a sound of (time) or (time, channels), numbers from −1 to 1, as a WAV file of 16 bits a sample. What lies
