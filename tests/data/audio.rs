@@ -69,7 +69,7 @@ fn an_empty_file_before_other_chunks_stays_empty() {
     let file = Scratch::new("empty");
     let mut bytes = std::fs::read(data("pcm16.wav")).unwrap()[..36].to_vec();
     bytes.extend(b"data\0\0\0\0LIST\x04\0\0\0INFO");
-    let size = bytes.len() as u32 - 8;
+    let size = u32::try_from(bytes.len()).unwrap() - 8;
     bytes[4..8].copy_from_slice(&size.to_le_bytes());
     std::fs::write(&file.0, &bytes).unwrap();
     assert_eq!(audio::read_wav(&file.0).unwrap().samples.dim(), (0, 2));
