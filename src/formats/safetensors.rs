@@ -375,8 +375,10 @@ struct Entry {
 }
 
 impl Entry {
-    fn new(name: String, value: &Value) -> Result<Self, String> {
-        let entry = value.as_object().filter(|e| e.len() == 3).ok_or("expected dtype, shape and data_offsets")?;
+    fn new(name: String, entry: &Map<String, Value>) -> Result<Self, String> {
+        if entry.len() < FIELDS.len() {
+            return Err("expected dtype, shape and data_offsets".into());
+        }
         let numbers = |key| {
             let list = entry.get(key)?.as_array()?;
             list.iter().map(Value::as_u64).collect::<Option<Vec<u64>>>()
@@ -412,6 +414,42 @@ impl Entry {
             std::cmp::Ordering::Less => Err(format!("its data overlaps that of another, at byte {}", self.offsets.0)),
             std::cmp::Ordering::Greater => Err(format!("before its data there is a hole, from byte {end}")),
         }
+    }
+}
+
+/// What every tensor's entry has; a reader passes over what else there is.
+const FIELDS: [&str; 3] = ["dtype", "shape", "data_offsets"];
+
+/// The fields of an entry, each once.
+struct Fields(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(FieldsVisitor)
+    }
+}
+
+struct FieldsVisitor;
+
+impl<'de> Visitor<'de> for FieldsVisitor {
+    type Value = Fields;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("dtype, shape and data_offsets")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+        let mut fields = Map::new();
+        while let Some(name) = map.next_key::<String>()? {
+            if !FIELDS.contains(&name.as_str()) {
+                map.next_value::<IgnoredAny>()?;
+            } else if fields.contains_key(&name) {
+                return Err(A::Error::custom(format_args!("the field `{name}` stands twice in an entry")));
+            } else {
+                fields.insert(name, map.next_value()?);
+            }
+        }
+        Ok(Fields(fields))
     }
 }
 
@@ -453,7 +491,7 @@ impl<'de> Visitor<'de> for HeaderVisitor {
                     header.metadata.insert(key, text);
                 }
             } else {
-                let value: Value = map.next_value()?;
+                let Fields(value) = map.next_value()?;
                 let problem = |problem| A::Error::custom(format_args!("tensor `{name}`: {problem}"));
                 let entry = Entry::new(name.clone(), &value).map_err(problem)?;
                 header.entries.push(entry);

@@ -253,3 +253,15 @@ proptest! {
         let _ = TensorFile::from_bytes(&forged);
     }
 }
+
+#[test]
+fn fields_come_once_and_others_are_passed_over() {
+    let twice = r#"{"a":{"dtype":"F32","dtype":"U8","shape":[4],"data_offsets":[0,4]}}"#;
+    assert!(
+        refusal(&bytes(twice, &[0; 4])).contains("the field `dtype` stands twice"),
+        "{}",
+        refusal(&bytes(twice, &[0; 4]))
+    );
+    let more = r#"{"a":{"dtype":"U8","x":{"y":[1]},"shape":[1],"data_offsets":[0,1],"x":1}}"#;
+    assert_eq!(TensorFile::from_bytes(&bytes(more, &[7])).unwrap().get::<u8>("a").unwrap().first(), Some(&7));
+}

@@ -261,7 +261,7 @@ fn classes(folder: &Path) -> Result<Vec<String>> {
     let mut names = Vec::new();
     for path in entries(folder)? {
         let name = path.file_name().unwrap_or_default();
-        if path.is_dir() && !name.as_encoded_bytes().starts_with(b".") {
+        if path.is_dir() {
             let name = name.to_str().ok_or_else(|| Error::file(&path, "a class needs a name in Unicode"))?;
             names.push(name.to_string());
         }
@@ -279,11 +279,14 @@ fn collect(folder: &Path, paths: &mut Vec<PathBuf>) -> Result<()> {
     folders.iter().filter(|path| !path.is_symlink()).try_for_each(|folder| collect(folder, paths))
 }
 
-/// What a folder holds, sorted by name.
+/// What a folder holds, sorted by name; not what systems put beside it: names that begin with a point (`._photo.png` of macOS),
+/// and `__MACOSX` of its archives.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let found: std::io::Result<Vec<PathBuf>> =
         fs::read_dir(folder).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect());
     let mut paths = found.map_err(|source| Error::Io { path: folder.to_path_buf(), source })?;
+    let is_hidden = |name: &[u8]| name.starts_with(b".") || name == b"__MACOSX";
+    paths.retain(|path| !is_hidden(path.file_name().unwrap_or_default().as_encoded_bytes()));
     paths.sort();
     Ok(paths)
 }

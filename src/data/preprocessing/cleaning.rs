@@ -78,8 +78,12 @@ fn outliers<F: Scalar>(
 /// pandas `DataFrame.duplicated`.
 pub fn duplicate_rows<F: Scalar>(x: &ArrayRef<F, Ix2>) -> Vec<usize> {
     let mut seen = BTreeSet::new();
-    // -0 and 0 are the same number; a NaN is the same as another.
-    let key = |value: &F| if *value == F::zero() { 0.0f64.to_bits() } else { value.f64().to_bits() };
+    // -0 and 0 are the same number; a NaN is the same as another, whatever made it.
+    let key = |value: &F| match value.f64() {
+        0.0 => 0.0f64.to_bits(),
+        value if value.is_nan() => f64::NAN.to_bits(),
+        value => value.to_bits(),
+    };
     let rows = x.rows().into_iter().map(|row| row.iter().map(key).collect::<Vec<u64>>());
     rows.enumerate().filter(|(_, row)| !seen.insert(row.clone())).map(|(row, _)| row).collect()
 }
