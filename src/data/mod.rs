@@ -3,6 +3,8 @@
 #[cfg(feature = "audio")]
 pub mod audio;
 mod augmentation;
+#[cfg(feature = "csv")]
+mod csv_options;
 pub(crate) mod dataset;
 #[cfg(feature = "datasets")]
 pub mod datasets;
@@ -23,6 +25,8 @@ pub mod text;
 pub mod ts;
 
 pub use augmentation::{Augmentation, AugmentedImages};
+#[cfg(feature = "csv")]
+pub use csv_options::CsvOptions;
 pub use dataset::{Batch, Dataset};
 pub use folds::{Fold, GroupKFold, KFold, StratifiedKFold, TimeSeriesSplit};
 pub use labels::{Label, from_categorical, to_categorical, to_categorical_f64};

@@ -1,15 +1,18 @@
 //! Tables from CSV files.
 
+use std::io::Read;
 use std::path::Path;
 
 use ndarray::{Array1, Array2};
 
+use super::csv_options::{CsvOptions, NumberForm};
 use crate::{Error, Result, Scalar};
 
 /// A table whose columns have names and hold numbers or texts.
 ///
-/// A column is one of numbers if all its values are numbers or missing; missing is an empty field, `NA`, `N/A`, `NaN`, `null` or
-/// `?`, and becomes NaN.
+/// A column is one of numbers if all its values are numbers or missing; missing is an empty field, `NA`, `NULL`, `None`, `NaN` and the
+/// other words of pandas, or `?`, and becomes NaN. Every column can be had as the texts that stand in the file. Columns of one
+/// name are numbered, `a`, `a.1`. [`CsvOptions`](super::CsvOptions) has delimiters, decimal commas, thousands and more words.
 ///
 /// # Example
 /// ```
@@ -23,48 +26,49 @@ use crate::{Error, Result, Scalar};
 /// # Ok::<(), gradus::Error>(())
 /// ```
 /// # Source
-/// pandas `read_csv`, with fewer words for what is missing.
+/// pandas `read_csv`.
 #[derive(Clone, Debug)]
 pub struct Table {
     names: Vec<String>,
     columns: Vec<Column>,
     rows: usize,
+    form: NumberForm,
 }
 
 #[derive(Clone, Debug)]
-enum Column {
-    Numbers(Vec<f64>),
-    Texts(Vec<String>),
+struct Column {
+    /// As they stand in the file.
+    texts: Vec<String>,
+    /// The same as numbers, if all are.
+    numbers: Option<Vec<f64>>,
 }
-
-const MISSING: [&str; 6] = ["", "NA", "N/A", "NaN", "null", "?"];
 
 impl Table {
     /// Reads a CSV file. `header` says whether its first line names the columns; else they are called `0`, `1` …
     ///
     /// # Errors
-    /// [`Io`](Error::Io) if it cannot be read; [`File`](Error::File) for a line with another number of fields, named by its
-    /// number, or a text that is not UTF-8.
+    /// [`Io`](Error::Io) if it cannot be read; [`File`](Error::File) for a line with another number of fields or a quote that is
+    /// never closed, named by its number, or a text that is neither UTF-8 nor UTF-16.
     pub fn read(path: impl AsRef<Path>, header: bool) -> Result<Self> {
-        let path = path.as_ref();
-        let bytes = std::fs::read(path).map_err(|source| Error::Io { path: path.into(), source })?;
-        Self::from_bytes(&bytes, header).map_err(|problem| Error::file(path, problem))
+        CsvOptions::new().header(header).read(path)
     }
 
     /// As [`read`](Self::read), from text.
     ///
     /// # Errors
-    /// [`Data`](Error::Data) for a line with another number of fields.
+    /// [`Data`](Error::Data) for a line with another number of fields, or a quote that is never closed.
     pub fn parse(text: &str, header: bool) -> Result<Self> {
-        let received = |problem| Error::data("Table", "a CSV table", problem);
-        Self::from_bytes(text.as_bytes(), header).map_err(received)
+        CsvOptions::new().header(header).parse(text)
     }
 
-    fn from_bytes(bytes: &[u8], header: bool) -> Result<Self, String> {
-        let mut reader = reader(bytes, header);
+    pub(super) fn from_reader<R: Read>(
+        mut reader: csv::Reader<R>,
+        header: bool,
+        form: NumberForm,
+    ) -> Result<Self, String> {
         let mut names: Vec<String> = Vec::new();
         if header {
-            names = reader.headers().map_err(|error| problem(&error))?.iter().map(str::to_owned).collect();
+            names = distinct(reader.headers().map_err(|error| problem(&error))?);
         }
         let mut fields: Vec<Vec<String>> = vec![Vec::new(); names.len()];
         let mut rows = 0;
@@ -77,7 +81,12 @@ impl Table {
             record.iter().zip(&mut fields).for_each(|(field, column)| column.push(field.to_owned()));
             rows += 1;
         }
-        Ok(Self { names, columns: fields.into_iter().map(Column::read).collect(), rows })
+        let column = |texts: Vec<String>| {
+            let numbers = texts.iter().map(|text| form.number(text)).collect();
+            Column { texts, numbers }
+        };
+        let columns = fields.into_iter().map(column).collect();
+        Ok(Self { names, columns, rows, form })
     }
 
     /// The names of the columns.
@@ -100,25 +109,34 @@ impl Table {
     /// # Errors
     /// A name that no column has; a column with a text, which is named with its row.
     pub fn numbers<F: Scalar>(&self, name: &str) -> Result<Array1<F>> {
-        match self.column(name)? {
-            Column::Numbers(values) => Ok(values.iter().map(|&value| F::of(value)).collect()),
-            Column::Texts(values) => {
-                let row = values.iter().position(|text| number(text).is_none()).unwrap_or(0);
-                let received = format!("{:?} at row {row}", values[row]);
-                Err(Error::data(format!("column `{name}`"), "numbers", received))
-            }
+        let Column { texts, numbers } = self.column(name)?;
+        if let Some(values) = numbers {
+            return Ok(values.iter().map(|&value| F::of(value)).collect());
         }
+        let row = texts.iter().position(|text| self.form.number(text).is_none()).unwrap_or(0);
+        Err(Error::data(format!("column `{name}`"), "numbers", format!("{:?} at row {row}", texts[row])))
     }
 
-    /// A column as texts, as they stand in the file; numbers are written anew.
+    /// A column of `true` and `false`, in small letters, capitals or with one (`True`).
+    ///
+    /// # Errors
+    /// A name that no column has; a column with another text, which is named with its row.
+    pub fn booleans(&self, name: &str) -> Result<Vec<bool>> {
+        let texts = self.column(name)?.texts.iter().enumerate();
+        let read = |(row, text): (usize, &String)| match text.as_str() {
+            "true" | "True" | "TRUE" => Ok(true),
+            "false" | "False" | "FALSE" => Ok(false),
+            _ => Err(Error::data(format!("column `{name}`"), "true or false", format!("{text:?} at row {row}"))),
+        };
+        texts.map(read).collect()
+    }
+
+    /// A column as the texts that stand in the file, those of numbers too: `02134` stays what it is.
     ///
     /// # Errors
     /// A name that no column has.
     pub fn texts(&self, name: &str) -> Result<Vec<String>> {
-        Ok(match self.column(name)? {
-            Column::Texts(values) => values.clone(),
-            Column::Numbers(values) => values.iter().map(ToString::to_string).collect(),
-        })
+        Ok(self.column(name)?.texts.clone())
     }
 
     /// Several columns of numbers side by side.
@@ -134,9 +152,15 @@ impl Table {
     }
 }
 
-/// Reads CSV, with spaces around fields left out.
-pub(super) fn reader<R: std::io::Read>(source: R, header: bool) -> csv::Reader<R> {
-    csv::ReaderBuilder::new().has_headers(header).trim(csv::Trim::All).from_reader(source)
+/// The names of columns, numbered where one comes again: `a`, `a.1`.
+pub(super) fn distinct(names: &csv::StringRecord) -> Vec<String> {
+    let mut distinct: Vec<String> = Vec::with_capacity(names.len());
+    for name in names {
+        let numbered = (1..).map(|number| format!("{name}.{number}"));
+        let free = std::iter::once(name.to_owned()).chain(numbered).find(|name| !distinct.contains(name));
+        distinct.extend(free);
+    }
+    distinct
 }
 
 /// What is wrong with a file, and in which line.
@@ -146,22 +170,9 @@ pub(super) fn problem(error: &csv::Error) -> String {
             format!("line {}: expected {expected_len} fields, as the lines before, received {len}", place.line())
         }
         csv::ErrorKind::Utf8 { pos: Some(place), err } => {
-            format!("line {}: expected UTF-8, received other bytes in field {}", place.line(), err.field())
+            let (line, field) = (place.line(), err.field());
+            format!("line {line}: expected UTF-8, received other bytes in field {field}: is it Latin-1?")
         }
         _ => error.to_string(),
-    }
-}
-
-/// A number, NaN for what is missing, none for a text.
-pub(super) fn number(text: &str) -> Option<f64> {
-    if MISSING.contains(&text) { Some(f64::NAN) } else { text.parse().ok() }
-}
-
-impl Column {
-    fn read(texts: Vec<String>) -> Self {
-        match texts.iter().map(|text| number(text)).collect() {
-            Some(numbers) => Self::Numbers(numbers),
-            None => Self::Texts(texts),
-        }
     }
 }

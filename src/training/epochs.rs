@@ -222,7 +222,8 @@ impl<F: Scalar> Epochs<'_, '_, F> {
         epoch: usize,
         mut what: impl FnMut(&mut dyn Callback<F>, &mut EpochState<'_, F>) -> Result<()>,
     ) -> Result<()> {
-        let skips_validation = self.validation.is_some_and(|(_, freq, _)| !epoch.saturating_add(1).is_multiple_of(freq));
+        let skips_validation =
+            self.validation.is_some_and(|(_, freq, _)| !epoch.saturating_add(1).is_multiple_of(freq));
         for callback in &mut self.callbacks {
             let epochs = self.options.epochs;
             let mut state = EpochState::new(epoch, epochs, self.learner, &mut self.stop, skips_validation);

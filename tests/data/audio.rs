@@ -44,19 +44,35 @@ fn files_of_every_kind_are_read_as_others_read_them() {
     }
 }
 
-#[test] // soundfile; see tests/data/python_wav_kinds.py
-fn files_of_less_common_kinds_are_read_as_soundfile_reads_them() {
+#[test] // soundfile and SciPy; see tests/data/python_wav_kinds.py
+fn kinds_that_are_rarer_are_read_as_others_read_them() {
     let expected = TensorFile::read(data("wav_kinds.safetensors")).unwrap();
-    let mut kinds = 0;
-    for entry in std::fs::read_dir(data("wav")).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_stem().unwrap().to_str().unwrap();
-        let wav = audio::read_wav(&path).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(expected.tensors.len(), std::fs::read_dir(data("wav")).unwrap().count());
+    for name in expected.tensors.keys() {
+        let wav = audio::read_wav(data(&format!("wav/{name}.wav"))).unwrap();
         let want: ArrayView2<'_, f32> = expected.get::<f32>(name).unwrap().into_dimensionality().unwrap();
         assert_eq!(wav.samples, want, "{name}");
-        kinds += 1;
     }
-    assert_eq!(kinds, 32);
+    // Microsoft's text by hand: 24 valid bits lie at the upper end of 32.
+    let valid = audio::read_wav(data("wav/ext24in32.wav")).unwrap();
+    assert_eq!(valid.samples.column(0).to_vec(), [0.0, 0.125, -0.5, 0.999_999_9, -1.0]);
+    assert_eq!(valid.sample_rate, 44100);
+    for name in ["odd_list_before", "odd_list_before_fmt", "ffmpeg_pipe", "sox_pipe", "pipe_zero", "rf64", "rifx"] {
+        let wav = audio::read_wav(data(&format!("wav/{name}.wav"))).unwrap();
+        let whole = [0.0, 1000.0, -1000.0, 32767.0, -32768.0, 5.0].map(|x: f32| x / 32768.0);
+        assert_eq!(wav.samples.column(0).to_vec(), whole, "{name}");
+    }
+}
+
+#[test]
+fn an_empty_file_before_other_chunks_stays_empty() {
+    let file = Scratch::new("empty");
+    let mut bytes = std::fs::read(data("pcm16.wav")).unwrap()[..36].to_vec();
+    bytes.extend(b"data\0\0\0\0LIST\x04\0\0\0INFO");
+    let size = u32::try_from(bytes.len()).unwrap() - 8;
+    bytes[4..8].copy_from_slice(&size.to_le_bytes());
+    std::fs::write(&file.0, &bytes).unwrap();
+    assert_eq!(audio::read_wav(&file.0).unwrap().samples.dim(), (0, 2));
 }
 
 #[test] // tf.audio.encode_wav, byte for byte
@@ -98,10 +114,13 @@ fn broken_files_are_refused_with_the_place() {
     refuses(read(&whole[..100]), &[name, "byte 100", "ends too early"]);
     refuses(read(&whole[..30]), &["byte 30", "ends too early"]);
     refuses(read(b""), &["byte 0", "ends too early"]);
-    refuses(read(b"not a sound at all, but text"), &["byte 4", "RIFF"]);
+    refuses(read(b"not a sound at all, but text"), &["byte 0", "RIFF"]);
     let mut strange = whole.clone();
     strange[20] = 85; // MP3 within WAV
-    refuses(read(&strange), &["byte", "not supported"]);
+    refuses(read(&strange), &["byte 20", "not supported", "0x0055, MPEG"]);
+    let mut odd = whole.clone();
+    odd[40..44].copy_from_slice(&99u32.to_le_bytes());
+    refuses(read(&odd), &["byte 44", "99 bytes", "frames of 4"]);
     // Whatever a damaged header says: a result or an error, neither a panic nor a huge allocation.
     for at in 0..44 {
         for value in [0, 1, 127, 255] {

@@ -94,5 +94,9 @@ for path in sorted(here.glob("*.wav")):
         print(f"{path.name}: {values.shape}, scipy {'agrees' if agree else 'DIFFERS'}")
     except Exception as problem:
         print(f"{path.name}: {values.shape}, scipy refuses: {problem}")
+    if path.stem in ("pipe_zero", "pipe_zero_header", "rf64_pipe"):
+        # soundfile believes the 0 of a pipe. What was written is what is there.
+        assert len(values) == 0
+        values = whole[:, None] / 2.0**15
     tensors[path.stem] = values.astype(np.float32)
 save_file(tensors, Path(__file__).parent / "wav_kinds.safetensors")

@@ -16,6 +16,7 @@
 //!
 //! Source: Microsoft and IBM, *Multimedia Programming Interface and Data Specifications 1.0*, 1991; Microsoft,
 //! *Multiple Channel Audio Data and WAVE Files*, 2007; EBU Tech 3306 (RF64); ITU-T G.711 (A-law, µ-law).
+#![allow(clippy::cast_possible_truncation)] // fields of two and four bytes, sizes that lie within the file, samples as `f32`
 
 use super::Wav;
 
@@ -113,7 +114,9 @@ impl Format {
                     2 | 0x11 => ", ADPCM",
                     0x31 => ", GSM",
                     0x50 | 0x55 => ", MPEG",
-                    1 | 3 | 6 | 7 => return Err((start, format!("format {kind} with samples of {bits} bits in {width} bytes"))),
+                    1 | 3 | 6 | 7 => {
+                        return Err((start, format!("format {kind} with samples of {bits} bits in {width} bytes")));
+                    }
                     _ => "",
                 };
                 return Err((start, format!("a kind of WAV file that is not supported: format {kind:#06x}{name}")));
@@ -155,7 +158,7 @@ fn a_law(byte: u8) -> i16 {
 /// µ-law as 16 bits: the same parts, all bits turned, and a bias of 132 in every level.
 fn mu_law(byte: u8) -> i16 {
     let byte = !byte;
-    let level = ((i16::from(byte & 15) << 3) + 0x84 << (byte >> 4 & 7)) - 0x84;
+    let level = (((i16::from(byte & 15) << 3) + 0x84) << (byte >> 4 & 7)) - 0x84;
     if byte & 0x80 == 0 { level } else { -level }
 }
 

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use ndarray::Array1;
 
 use super::Stream;
-use crate::data::table::{number, problem, reader};
+use crate::data::csv_options::{CsvOptions, NumberForm};
+use crate::data::table::{distinct, problem};
 use crate::{Error, Result, Scalar};
 
 /// One row of a CSV file: fields by the names of their columns.
@@ -15,6 +16,7 @@ pub struct Record {
     columns: Arc<[String]>,
     fields: csv::StringRecord,
     path: Arc<PathBuf>,
+    form: NumberForm,
 }
 
 impl Record {
@@ -41,7 +43,7 @@ impl Record {
         let text = self.text(column)?;
         let line = self.fields.position().map_or(0, csv::Position::line);
         let problem = || format!("line {line}: expected a number in column `{column}`, received {text:?}");
-        number(text).map(F::of).ok_or_else(|| Error::file(self.path.as_ref(), problem()))
+        self.form.number(text).map(F::of).ok_or_else(|| Error::file(self.path.as_ref(), problem()))
     }
 
     /// Several fields as numbers.
@@ -53,9 +55,31 @@ impl Record {
     }
 }
 
+impl Record {
+    /// The rows that a reader gives.
+    pub(in crate::data) fn all<R: std::io::Read>(
+        mut reader: csv::Reader<R>,
+        header: bool,
+        form: &NumberForm,
+        path: Arc<PathBuf>,
+    ) -> Result<impl Iterator<Item = Result<Self>> + use<R>> {
+        let refuse = |path: &PathBuf, error: &csv::Error| Error::file(path, problem(error));
+        let mut columns: Option<Arc<[String]>> = None;
+        if header {
+            columns = Some(distinct(reader.headers().map_err(|error| refuse(&path, &error))?).into());
+        }
+        let form = form.clone();
+        Ok(reader.into_records().map(move |fields| {
+            let fields = fields.map_err(|error| refuse(&path, &error))?;
+            let columns = columns.get_or_insert_with(|| (0..fields.len()).map(|i| i.to_string()).collect());
+            Ok(Self { columns: Arc::clone(columns), fields, path: Arc::clone(&path), form: form.clone() })
+        }))
+    }
+}
+
 impl Stream<Record> {
     /// The rows of a CSV file, of which only the one at hand is in memory. `header` says whether the first line names the
-    /// columns; else they are called `0`, `1` …
+    /// columns; else they are called `0`, `1` …; [`CsvOptions::stream`] has the other options.
     ///
     /// # Errors
     /// When a pass begins: [`Io`](Error::Io) if the file cannot be opened. As items: [`File`](Error::File) for a line
@@ -80,23 +104,6 @@ impl Stream<Record> {
     /// # Ok::<(), gradus::Error>(())
     /// ```
     pub fn csv(path: impl AsRef<Path>, header: bool) -> Self {
-        let path = Arc::new(path.as_ref().to_owned());
-        Self::new(move |_| {
-            let file = std::fs::File::open(path.as_ref())
-                .map_err(|source| Error::Io { path: path.as_ref().clone(), source })?;
-            let mut reader = reader(std::io::BufReader::new(file), header);
-            let refuse = |path: &PathBuf, error: &csv::Error| Error::file(path, problem(error));
-            let mut columns: Option<Arc<[String]>> = None;
-            if header {
-                let names = reader.headers().map_err(|error| refuse(&path, &error))?;
-                columns = Some(names.iter().map(str::to_owned).collect());
-            }
-            let path = Arc::clone(&path);
-            Ok(reader.into_records().map(move |fields| {
-                let fields = fields.map_err(|error| refuse(&path, &error))?;
-                let columns = columns.get_or_insert_with(|| (0..fields.len()).map(|i| i.to_string()).collect());
-                Ok(Record { columns: Arc::clone(columns), fields, path: Arc::clone(&path) })
-            }))
-        })
+        CsvOptions::new().header(header).stream(path)
     }
 }
