@@ -139,6 +139,8 @@ pub fn tables() -> Vec<Vec<u8>> {
         "n,item\n1,\"5 \"\"inch\"\"\"\n2,cable\r\n3,fan",
         "\u{feff}id\n9007199254740993\n02134\n",
         "1,2\n3,4\n",
+        "a;b\n1,5;2,25\n3,0;4,75\n",
+        "city\t \"state, country\"\nX\t\"1,234\"\nNULL\t#N/A\n",
     ];
     texts.iter().map(|text| text.as_bytes().to_vec()).collect()
 }
@@ -161,6 +163,15 @@ pub fn sounds() -> Vec<Vec<u8>> {
     seeds.push(start(include_bytes!("../../tests/data/pcm8.wav")));
     seeds.push(start(include_bytes!("../../tests/data/pcm24.wav")));
     seeds.push(start(include_bytes!("../../tests/data/three.wav")));
+    seeds.push(include_bytes!("../../tests/data/wav/ext24in32.wav").to_vec());
+    seeds.push(include_bytes!("../../tests/data/wav/rf64.wav").to_vec());
+    seeds.push(include_bytes!("../../tests/data/wav/rf64_pipe.wav").to_vec());
+    seeds.push(include_bytes!("../../tests/data/wav/rifx_float.wav").to_vec());
+    seeds.push(include_bytes!("../../tests/data/wav/ulaw_ext.wav").to_vec());
+    seeds.push(include_bytes!("../../tests/data/wav/alaw.wav").to_vec());
+    seeds.push(include_bytes!("../../tests/data/wav/odd_list_before_fmt.wav").to_vec());
+    seeds.push(include_bytes!("../../tests/data/wav/sox_pipe.wav").to_vec());
+    seeds.push(include_bytes!("../../tests/data/wav/float64.wav").to_vec());
     seeds
 }
 

@@ -66,7 +66,7 @@ fn what_cannot_be_split_is_refused() {
         (TimeSeriesSplit::new().n_splits(2).test_size(3).split(6).map(drop), "more than 6 rows"),
         (stratified_split([0, 0, 1], 0.5, 0).map(drop), "one row of class 1"),
         (stratified_split([0, 0, 1, 1], 0.1, 0).map(drop), "at least 2 rows on each side"),
-        (train_test_split(4, 1.0, 0).map(drop), "`test_fraction`"),
+        (train_test_split(4, 1.0, 0).map(drop), "`test_size`"),
     ] {
         let message = refused.unwrap_err().to_string();
         assert!(message.contains(part), "{message} does not hold {part:?}");

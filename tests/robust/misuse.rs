@@ -15,7 +15,7 @@ use super::child;
 use super::dice::Dice;
 
 /// Programs a child runs.
-const PROGRAMS: u64 = 1500;
+const PROGRAMS: u64 = 1000;
 /// No program may take longer.
 const MOST_TIME: Duration = Duration::from_secs(60);
 
