@@ -87,6 +87,119 @@ fn jpeg_is_read_as_tensorflow_reads_it() {
     }
 }
 
+#[test] // Pillow; see tests/data/python_jpegs.py
+fn kinds_of_jpeg_that_are_rarer_are_read_as_others_read_them() {
+    let known = TensorFile::read("tests/data/jpegs.safetensors").unwrap();
+    let read = |name: &str, mode| images::read(format!("tests/data/jpeg/{name}"), mode);
+    let mut count = 0;
+    for entry in fs::read_dir("tests/data/jpeg").unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        for (mode, kind) in [(ColorMode::Rgb, "rgb"), (ColorMode::Grayscale, "grey")] {
+            if name == "arithmetic.jpg" {
+                refuses(read(&name, mode), &["arithmetic.jpg: damaged JPEG, or of an unknown kind", "Arithmetic"]);
+                continue;
+            }
+            let image = read(&name, mode).unwrap();
+            let expected = known.get::<u8>(&format!("{name}/{kind}")).unwrap();
+            assert_eq!(image.shape(), expected.shape());
+            let differences = image.iter().zip(expected).map(|(&a, &b)| f64::from(a.abs_diff(b)));
+            let mean = differences.sum::<f64>() / image.len() as f64;
+            assert!(mean < 1.5, "{name} {kind}: {mean}");
+            count += 1;
+        }
+    }
+    assert!(count > 50, "{count}");
+    // The same coefficients in other scans, and with harmless bytes between the segments.
+    for sampling in ["2x2", "2x1", "1x2", "4x1", "1x1-2x2-1x1", "2x2-2x1-1x2", "1x1-2x1-1x1"] {
+        let together = read(&format!("{sampling}-together.jpg"), ColorMode::Rgb).unwrap();
+        assert_eq!(read(&format!("{sampling}-apart.jpg"), ColorMode::Rgb).unwrap(), together, "{sampling}");
+    }
+    let together = read("2x2-together.jpg", ColorMode::Rgb).unwrap();
+    for name in ["2x2-chroma-first", "2x2-luma-then-both", "2x2-both-then-luma", "2x2-progressive", "2x2-restarts"] {
+        assert_eq!(read(&format!("{name}.jpg"), ColorMode::Rgb).unwrap(), together, "{name}");
+    }
+    for name in ["app14-short", "app14-empty", "fill-bytes", "bytes-between"] {
+        assert_eq!(read(&format!("{name}.jpg"), ColorMode::Rgb).unwrap(), together, "{name}");
+    }
+    assert_eq!(
+        read("420-three-scans-16x16.jpg", ColorMode::Rgb).unwrap(),
+        read("420-interleaved-16x16.jpg", ColorMode::Rgb).unwrap()
+    );
+}
+
+#[test]
+fn of_a_damaged_animation_the_first_picture_is_read() {
+    let scratch = Scratch::new("animation");
+    let path = scratch.path("a.png");
+    let frames: Vec<Array2<u8>> =
+        (0..3).map(|n| Array2::from_shape_fn((5, 4), |(i, j)| (n * 60 + i * 9 + j) as u8)).collect();
+    images::write_animation(&path, &frames, 100).unwrap();
+    let read = || images::read(&path, ColorMode::Grayscale).map(|image| image.index_axis_move(ndarray::Axis(2), 0));
+    assert_eq!(read().unwrap(), frames[0]);
+    let whole = fs::read(&path).unwrap();
+    let places =
+        |name: &[u8]| -> Vec<usize> { (0..whole.len() - 4).filter(|&at| &whole[at..at + 4] == name).collect() };
+    // Sequence numbers out of order, first of the first picture and then of a later one; a wrong sum; a file cut short.
+    for at in [places(b"fcTL")[0] + 7, places(b"fcTL")[2] + 7, places(b"fdAT")[0] + 7, places(b"fdAT")[1] + 12] {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 5;
+        fs::write(&path, damaged).unwrap();
+        assert_eq!(read().unwrap(), frames[0], "byte {at}");
+    }
+    for length in [places(b"fdAT")[0] + 20, places(b"fdAT")[1] - 2, whole.len() - 3] {
+        fs::write(&path, &whole[..length]).unwrap();
+        assert_eq!(read().unwrap(), frames[0], "{length} bytes");
+    }
+    // Cut within the first picture.
+    fs::write(&path, &whole[..places(b"IDAT")[0] + 12]).unwrap();
+    refuses(read(), &["a.png: damaged PNG"]);
+}
+
+#[test]
+fn what_a_system_leaves_in_folders_is_no_image() {
+    let scratch = Scratch::new("hidden");
+    for folder in ["cat", "cat/.thumbnails", "cat/__MACOSX", "dog", "__MACOSX", "__MACOSX/cat", ".git", "@eaDir"] {
+        fs::create_dir_all(scratch.path(folder)).unwrap();
+    }
+    for name in ["cat/1.png", "dog/1.png", "cat/.thumbnails/1.png"] {
+        images::write_png(scratch.path(name), &array![[7u8]]).unwrap();
+    }
+    for name in [
+        "cat/._1.png",
+        "cat/.DS_Store",
+        "cat/Thumbs.db",
+        "cat/__MACOSX/._1.png",
+        "__MACOSX/cat/._1.png",
+        "._dog",
+        "@eaDir/1.png",
+    ] {
+        fs::write(scratch.path(name), b"\0\x05\x16\x07\0\x02\0\0Mac OS X").unwrap();
+    }
+    let files = ImageFolder::new(&scratch.0).image_size([1, 1]).open().unwrap();
+    assert_eq!(files.class_names(), ["cat", "dog"]);
+    assert_eq!(files.paths(), [scratch.path("cat/1.png"), scratch.path("dog/1.png")]);
+    assert_eq!((files.labels().to_vec(), files.load().unwrap().len()), (vec![0, 1], 6));
+}
+
+#[test]
+fn a_header_asks_for_no_more_than_the_bytes_can_hold() {
+    let scratch = Scratch::new("bombs");
+    let mut jpeg = fs::read("tests/data/picture.jpg").unwrap();
+    let frame = (0..jpeg.len()).find(|&at| jpeg[at] == 0xff && (0xc0..0xc3).contains(&jpeg[at + 1])).unwrap();
+    jpeg[frame + 5..frame + 9].copy_from_slice(&[0x1f, 0xff, 0x1f, 0xff]);
+    fs::write(scratch.path("a.jpg"), jpeg).unwrap();
+    refuses(images::read(scratch.path("a.jpg"), ColorMode::Rgb), &["too few for 8191×8191 pixels"]);
+    write(&scratch.path("a.png"), [1, 1], png::ColorType::Grayscale, png::BitDepth::Eight, &[0], &[]);
+    let mut png = fs::read(scratch.path("a.png")).unwrap();
+    for place in [16, 20] {
+        png[place..place + 4].copy_from_slice(&8191u32.to_be_bytes());
+    }
+    let sum = crc32(&png[12..29]);
+    png[29..33].copy_from_slice(&sum.to_be_bytes());
+    fs::write(scratch.path("a.png"), png).unwrap();
+    refuses(images::read(scratch.path("a.png"), ColorMode::Rgb), &["too few for 8191×8191 pixels"]);
+}
+
 #[test]
 fn another_size_is_keras_s() {
     let known = TensorFile::read("tests/data/images.safetensors").unwrap();

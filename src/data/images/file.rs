@@ -1,14 +1,12 @@
 //! Between files and arrays.
 
+use std::borrow::Cow;
 use std::fs;
 use std::io::Cursor;
 use std::path::Path;
 
+use jpeg_decoder::PixelFormat;
 use ndarray::{Array, Array3, ArrayRef, Dimension};
-use zune_jpeg::JpegDecoder;
-use zune_jpeg::zune_core::bytestream::ZCursor;
-use zune_jpeg::zune_core::colorspace::ColorSpace;
-use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::picture::{self, Pixel};
 use crate::formats::write_atomically;
@@ -18,8 +16,10 @@ use crate::{Error, Result};
 const MOST_PIXELS: u64 = 1 << 26;
 const PNG: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
 const JPEG: [u8; 3] = [0xff, 0xd8, 0xff];
-/// No byte of a PNG stands for more pixels: of packed data one for 1032 bytes of eight pixels each.
-const MOST_PIXELS_A_BYTE: u64 = 1032 * 8;
+/// Deflate makes of one byte 1,032 at the very most.
+const MOST_OF_DEFLATE: u64 = 1032;
+/// Every block of 8×8 pixels of a JPEG takes a bit at the very least.
+const MOST_OF_JPEG: u64 = 8 * 64;
 
 /// Which channels an image is read with. Transparency is left away.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,11 +45,13 @@ impl ColorMode {
 
 /// Reads a PNG or JPEG file, whatever its name is: (height, width, channels of `mode`).
 ///
-/// Of 16 bits a channel the upper 8 are kept; palettes become colours; transparency is left away.
+/// Of 16 bits a channel the upper 8 are kept; palettes become colours; transparency is left away; of an animation it is the
+/// first picture, also where the others are damaged. A JPEG may have its colours in any number of scans and of any size, coded
+/// as brightness and chroma, as red, green, blue or as four inks; its colours become grey as those of a PNG do.
 ///
 /// # Errors
-/// [`Error::Io`] if the file cannot be read; [`Error::File`] if it is neither PNG nor JPEG, damaged, cut short, or of more
-/// than 2²⁶ pixels.
+/// [`Error::Io`] if the file cannot be read; [`Error::File`] if it is neither PNG nor JPEG, damaged, cut short, of more
+/// than 2²⁶ pixels, or of a kind of JPEG that hardly anybody writes: with arithmetic coding, hierarchical, of 12 bits.
 ///
 /// # Example
 /// See [`images`](super).
@@ -167,13 +169,15 @@ fn write_frames<D: Dimension>(path: &Path, frames: &[Array<u8, D>], milliseconds
 
 fn read_png(file: &[u8], mode: ColorMode) -> Result<Array3<u8>, String> {
     let text = |problem: png::DecodingError| format!("damaged PNG: {problem}");
-    let mut decoder = png::Decoder::new(Cursor::new(file));
+    let file = first_picture(file);
+    let mut decoder = png::Decoder::new(Cursor::new(file.as_ref()));
     decoder.set_transformations(png::Transformations::normalize_to_color8());
     let mut reader = decoder.read_info().map_err(text)?;
     let (width, height) = reader.info().size();
     refuse_many(width.into(), height.into())?;
-    if u64::from(width) * u64::from(height) > (file.len() as u64).saturating_mul(MOST_PIXELS_A_BYTE) {
-        return Err(format!("damaged PNG: {width}×{height} pixels in {} bytes", file.len()));
+    let bits = reader.info().bits_per_pixel() as u64 * u64::from(width);
+    if bits.div_ceil(8) * u64::from(height) > MOST_OF_DEFLATE * file.len() as u64 {
+        return Err(format!("damaged PNG, or cut short: {} bytes are too few for {width}×{height} pixels", file.len()));
     }
     let mut pixels = vec![0; reader.output_buffer_size().ok_or("more pixels than memory has places")?];
     let info = reader.next_frame(&mut pixels).map_err(text)?;
@@ -183,17 +187,66 @@ fn read_png(file: &[u8], mode: ColorMode) -> Result<Array3<u8>, String> {
 }
 
 fn read_jpeg(file: &[u8], mode: ColorMode) -> Result<Array3<u8>, String> {
-    let color = match mode {
-        ColorMode::Grayscale => ColorSpace::Luma,
-        ColorMode::Rgb => ColorSpace::RGB,
-    };
-    let options = DecoderOptions::default().set_strict_mode(true).jpeg_set_out_colorspace(color);
     let text = |problem| format!("damaged JPEG, or of an unknown kind: {problem}");
-    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(file), options);
-    decoder.decode_headers().map_err(text)?;
-    let (width, height) = decoder.dimensions().ok_or("a JPEG without a size")?;
-    refuse_many(width as u64, height as u64)?;
-    shaped([height, width], decoder.decode().map_err(text)?)
+    let mut decoder = jpeg_decoder::Decoder::new(file);
+    decoder.read_info().map_err(text)?;
+    let info = decoder.info().ok_or("a JPEG without a size")?;
+    let [width, height] = [info.width, info.height].map(u64::from);
+    refuse_many(width, height)?;
+    if width * height > MOST_OF_JPEG * file.len() as u64 {
+        return Err(format!(
+            "damaged JPEG, or cut short: {} bytes are too few for {width}×{height} pixels",
+            file.len()
+        ));
+    }
+    let pixels = decoder.decode().map_err(text)?;
+    let size = [info.height, info.width].map(usize::from);
+    match info.pixel_format {
+        PixelFormat::L8 => shaped(size, convert(&pixels, 1, mode)),
+        PixelFormat::RGB24 => shaped(size, convert(&pixels, 3, mode)),
+        PixelFormat::CMYK32 => shaped(size, convert(&cmyk_to_rgb(&pixels), 3, mode)),
+        // Of 16 bits, as lossless files may have, the upper 8.
+        PixelFormat::L16 => {
+            let upper: Vec<u8> =
+                pixels.as_chunks().0.iter().map(|&bytes| u16::from_ne_bytes(bytes).to_be_bytes()[0]).collect();
+            shaped(size, convert(&upper, 1, mode))
+        }
+    }
+}
+
+/// Of four inks, each from 0 to 255, what light is left: (255 − ink)(255 − black) / 255.
+#[allow(clippy::cast_possible_truncation)] // at most 255
+fn cmyk_to_rgb(pixels: &[u8]) -> Vec<u8> {
+    let light = |ink: u8, black: u8| ((255 - u32::from(ink)) * (255 - u32::from(black)) / 255) as u8;
+    let inks = pixels.as_chunks::<4>().0.iter();
+    inks.flat_map(|&[cyan, magenta, yellow, black]| [cyan, magenta, yellow].map(|ink| light(ink, black))).collect()
+}
+
+/// A PNG without what makes it an animation: its first picture is an image by itself, whatever happened to the others.
+fn first_picture(file: &[u8]) -> Cow<'_, [u8]> {
+    let (mut picture, mut rest) = (PNG.to_vec(), &file[PNG.len()..]);
+    let (mut animated, mut whole) = (false, false);
+    while let Some((length, behind)) = rest.split_first_chunk::<4>() {
+        // Name, content and sum.
+        let size = (u32::from_be_bytes(*length) as usize).saturating_add(8);
+        let Some(chunk) = behind.get(..size) else { break };
+        match &chunk[..4] {
+            b"acTL" | b"fcTL" | b"fdAT" => animated = true,
+            name => {
+                whole |= name == b"IDAT";
+                picture.extend_from_slice(&rest[..4 + size]);
+            }
+        }
+        rest = &behind[size..];
+    }
+    if !animated {
+        return Cow::Borrowed(file);
+    }
+    if whole {
+        // Where the file was cut within a later picture.
+        picture.extend_from_slice(b"\0\0\0\0IEND\xae\x42\x60\x82");
+    }
+    Cow::Owned(picture)
 }
 
 fn refuse_many(width: u64, height: u64) -> Result<(), String> {

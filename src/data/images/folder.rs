@@ -23,8 +23,8 @@ const EXTENSIONS: [&str; 3] = ["png", "jpg", "jpeg"];
 /// ```
 ///
 /// Classes are numbered in the order of their names, files come in the order of theirs, class by class. Files that end in
-/// neither `.png`, `.jpg` nor `.jpeg`, and class folders that begin with a dot, are passed over; links to folders below a
-/// class are not followed.
+/// neither `.png`, `.jpg` nor `.jpeg` are passed over, and what systems leave behind in folders: files and folders that begin
+/// with a dot (`._1.png`, `.DS_Store`), `__MACOSX`, `@eaDir`. Links to folders below a class are not followed.
 ///
 /// # Defaults
 /// `color_mode` RGB, `image_size` (256, 256), `class_names` those of the folders.
@@ -279,14 +279,18 @@ fn collect(folder: &Path, paths: &mut Vec<PathBuf>) -> Result<()> {
     folders.iter().filter(|path| !path.is_symlink()).try_for_each(|folder| collect(folder, paths))
 }
 
-/// What a folder holds, sorted by name; not what systems put beside it: names that begin with a point (`._photo.png` of macOS),
-/// and `__MACOSX` of its archives.
+/// Whether a system made a file or folder for itself: hidden ones, those that macOS packs into archives, thumbnails.
+fn of_a_system(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+    name.starts_with(b".") || name == b"__MACOSX" || name == b"@eaDir"
+}
+
+/// What people put into a folder, sorted by name.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let found: std::io::Result<Vec<PathBuf>> =
         fs::read_dir(folder).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect());
     let mut paths = found.map_err(|source| Error::Io { path: folder.to_path_buf(), source })?;
-    let is_hidden = |name: &[u8]| name.starts_with(b".") || name == b"__MACOSX";
-    paths.retain(|path| !is_hidden(path.file_name().unwrap_or_default().as_encoded_bytes()));
+    paths.retain(|path| !of_a_system(path));
     paths.sort();
     Ok(paths)
 }
