@@ -4,8 +4,6 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::stream::{Record, Stream};
-use super::table::Table;
 use crate::{Error, Result};
 
 /// Words for a value that is missing: those of pandas, and `?`.
@@ -17,7 +15,7 @@ const MISSING: [&str; 20] = [
 /// What may separate fields where nobody says it.
 const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
-/// How a CSV file is written, for [`Table`] and [`Stream`].
+/// How a CSV file is written, for [`Table`](super::Table) and [`Stream`](super::Stream).
 ///
 /// Without a delimiter the one that the first lines plainly have is taken: `,`, `;`, a tab or `|`; a first line `sep=;` says it too.
 /// Files may be packed with gzip, and in UTF-8 or, with their mark, UTF-16. Spaces around fields are left out.
@@ -42,9 +40,9 @@ const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 /// The options of pandas `read_csv`.
 #[derive(Clone, Debug)]
 pub struct CsvOptions {
-    header: bool,
+    pub(super) header: bool,
     delimiter: Option<char>,
-    form: NumberForm,
+    pub(super) form: NumberForm,
 }
 
 /// How numbers are written.
@@ -93,38 +91,7 @@ impl CsvOptions {
         self
     }
 
-    /// Reads a file.
-    ///
-    /// # Errors
-    /// As [`Table::read`]; options that contradict one another.
-    pub fn read(&self, path: impl AsRef<Path>) -> Result<Table> {
-        let path = path.as_ref();
-        self.check()?;
-        let file = self.open(path)?;
-        Table::from_reader(file, self.header, self.form.clone()).map_err(|problem| Error::file(path, problem))
-    }
-
-    /// As [`read`](Self::read), from text.
-    ///
-    /// # Errors
-    /// As [`Table::parse`]; options that contradict one another.
-    pub fn parse(&self, text: &str) -> Result<Table> {
-        self.check()?;
-        let refused = |problem: String| Error::data("Table", "a CSV table", problem);
-        let source = self.reader(text.as_bytes()).map_err(|error| refused(error.to_string()))?;
-        Table::from_reader(source, self.header, self.form.clone()).map_err(refused)
-    }
-
-    /// The rows of a file one after another, as [`Stream::csv`] has them.
-    pub fn stream(&self, path: impl AsRef<Path>) -> Stream<Record> {
-        let (options, path) = (self.clone(), Arc::new(path.as_ref().to_owned()));
-        Stream::new(move |_| {
-            options.check()?;
-            Record::all(options.open(&path)?, options.header, &options.form, Arc::clone(&path))
-        })
-    }
-
-    fn check(&self) -> Result<()> {
+    pub(super) fn check(&self) -> Result<()> {
         let refuse = |option: &str, expected: &str, given: char| {
             Err(Error::option(option, expected, format!("{given:?}")).within("CsvOptions"))
         };
@@ -151,7 +118,7 @@ impl CsvOptions {
     }
 
     /// The text of a file, unpacked and in UTF-8.
-    fn open(&self, path: &Path) -> Result<csv::Reader<Box<dyn Read + Send>>> {
+    pub(super) fn open(&self, path: &Path) -> Result<csv::Reader<Box<dyn Read + Send>>> {
         let io = |source| Error::Io { path: PathBuf::from(path), source };
         let mut file = BufReader::with_capacity(CHUNK, std::fs::File::open(path).map_err(io)?);
         let packed = file.fill_buf().map_err(io)?.starts_with(b"\x1f\x8b");
@@ -166,7 +133,10 @@ impl CsvOptions {
         })
     }
 
-    fn reader<'a>(&self, mut source: impl BufRead + Send + 'a) -> io::Result<csv::Reader<Box<dyn Read + Send + 'a>>> {
+    pub(super) fn reader<'a>(
+        &self,
+        mut source: impl BufRead + Send + 'a,
+    ) -> io::Result<csv::Reader<Box<dyn Read + Send + 'a>>> {
         let begin = source.fill_buf()?;
         let mut source: Box<dyn BufRead + Send + 'a> = match *begin {
             [0xff, 0xfe, ..] => Box::new(io::Cursor::new(from_utf16(source, u16::from_le_bytes)?)),

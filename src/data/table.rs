@@ -152,6 +152,30 @@ impl Table {
     }
 }
 
+impl CsvOptions {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// As [`Table::read`]; options that contradict one another.
+    pub fn read(&self, path: impl AsRef<Path>) -> Result<Table> {
+        let path = path.as_ref();
+        self.check()?;
+        let file = self.open(path)?;
+        Table::from_reader(file, self.header, self.form.clone()).map_err(|problem| Error::file(path, problem))
+    }
+
+    /// As [`read`](Self::read), from text.
+    ///
+    /// # Errors
+    /// As [`Table::parse`]; options that contradict one another.
+    pub fn parse(&self, text: &str) -> Result<Table> {
+        self.check()?;
+        let refused = |problem: String| Error::data("Table", "a CSV table", problem);
+        let source = self.reader(text.as_bytes()).map_err(|error| refused(error.to_string()))?;
+        Table::from_reader(source, self.header, self.form.clone()).map_err(refused)
+    }
+}
+
 /// The names of columns, numbered where one comes again: `a`, `a.1`.
 pub(super) fn distinct(names: &csv::StringRecord) -> Vec<String> {
     let mut distinct: Vec<String> = Vec::with_capacity(names.len());

@@ -18,8 +18,6 @@
 //! *Multiple Channel Audio Data and WAVE Files*, 2007; EBU Tech 3306 (RF64); ITU-T G.711 (A-law, µ-law).
 #![allow(clippy::cast_possible_truncation)] // fields of two and four bytes, sizes that lie within the file, samples as `f32`
 
-use super::Wav;
-
 use ndarray::Array2;
 
 /// What is wrong, and at which byte.
@@ -162,8 +160,8 @@ fn mu_law(byte: u8) -> i16 {
     if byte & 0x80 == 0 { level } else { -level }
 }
 
-/// The sound of a file.
-pub(super) fn decode(bytes: &[u8]) -> Result<Wav, Problem> {
+/// The samples of a file, (time, channels), and how many there are a second.
+pub(super) fn decode(bytes: &[u8]) -> Result<(Array2<f32>, u32), Problem> {
     let mut file = Cursor { bytes, at: 0, big_endian: false };
     let large = match file.take(4)? {
         b"RIFF" => false,
@@ -224,7 +222,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Wav, Problem> {
     let samples = format.decode(&bytes[start..start + size], file.big_endian);
     let samples = Array2::from_shape_vec((size / frame, format.channels), samples);
     let samples = samples.map_err(|problem| (start, problem.to_string()))?;
-    Ok(Wav { samples, sample_rate: format.sample_rate })
+    Ok((samples, format.sample_rate))
 }
 
 /// Whether the size of the samples is one that programs write who can't know it, because their file is a pipe: the largest

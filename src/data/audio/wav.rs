@@ -72,7 +72,8 @@ pub enum SampleFormat {
 pub fn read_wav(path: impl AsRef<Path>) -> Result<Wav> {
     let path = path.as_ref();
     let bytes = fs::read(path).map_err(|source| Error::Io { path: path.to_path_buf(), source })?;
-    riff::decode(&bytes).map_err(|(at, problem)| Error::file(path, format!("byte {at}: {problem}")))
+    let decoded = riff::decode(&bytes).map_err(|(at, problem)| Error::file(path, format!("byte {at}: {problem}")));
+    decoded.map(|(samples, sample_rate)| Wav { samples, sample_rate })
 }
 
 /// Writes a sound of (time) or (time, channels), numbers from −1 to 1, as a WAV file of 16 bits a sample. What lies

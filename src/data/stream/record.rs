@@ -57,7 +57,7 @@ impl Record {
 
 impl Record {
     /// The rows that a reader gives.
-    pub(in crate::data) fn all<R: std::io::Read>(
+    fn all<R: std::io::Read>(
         mut reader: csv::Reader<R>,
         header: bool,
         form: &NumberForm,
@@ -74,6 +74,17 @@ impl Record {
             let columns = columns.get_or_insert_with(|| (0..fields.len()).map(|i| i.to_string()).collect());
             Ok(Self { columns: Arc::clone(columns), fields, path: Arc::clone(&path), form: form.clone() })
         }))
+    }
+}
+
+impl CsvOptions {
+    /// The rows of a file one after another, as [`Stream::csv`] has them.
+    pub fn stream(&self, path: impl AsRef<Path>) -> Stream<Record> {
+        let (options, path) = (self.clone(), Arc::new(path.as_ref().to_owned()));
+        Stream::new(move |_| {
+            options.check()?;
+            Record::all(options.open(&path)?, options.header, &options.form, Arc::clone(&path))
+        })
     }
 }
 
