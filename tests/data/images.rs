@@ -331,21 +331,6 @@ fn pets(scratch: &Scratch) {
 }
 
 #[test]
-fn what_systems_put_beside_pictures_is_passed_over() {
-    let folder = std::env::temp_dir().join(format!("gradus-hidden-{}", std::process::id()));
-    for class in ["__MACOSX", ".git", "cat"] {
-        std::fs::create_dir_all(folder.join(class)).unwrap();
-    }
-    images::write_png(folder.join("cat/1.png"), &Array3::<u8>::zeros((2, 2, 3))).unwrap();
-    for name in ["cat/._1.png", "cat/.DS_Store", "cat/Thumbs.db", ".git/2.png", "__MACOSX/._cat.png"] {
-        std::fs::write(folder.join(name), b"\0\x05\x16\x07AppleDouble").unwrap();
-    }
-    let files = images::ImageFolder::new(&folder).image_size([2, 2]).open().unwrap();
-    assert_eq!((files.class_names(), files.paths().len()), (&["cat".to_owned()][..], 1));
-    std::fs::remove_dir_all(&folder).unwrap();
-}
-
-#[test]
 fn folders_are_classes_in_the_order_of_their_names() {
     let scratch = Scratch::new("folders");
     pets(&scratch);

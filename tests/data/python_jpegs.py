@@ -7,6 +7,7 @@ python tests/data/python_jpegs.py   (numpy, pillow, simplejpeg, safetensors; cjp
 
 import io
 import subprocess
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +23,14 @@ Image.fromarray(picture).save(buffer, "ppm")
 
 
 def cjpeg(name, *options, scans=None):
-    if scans:
-        Path("/tmp/scans.txt").write_text(scans)
-        options += ("-scans", "/tmp/scans.txt")
-    (here / name).write_bytes(subprocess.run(["cjpeg", "-quality", "90", *options], input=buffer.getvalue(), capture_output=True, check=True).stdout)
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as script:
+        if scans:
+            script.write(scans)
+            script.flush()
+            options += ("-scans", script.name)
+        command = ["cjpeg", "-quality", "90", *options]
+        made = subprocess.run(command, input=buffer.getvalue(), capture_output=True, check=True)
+    (here / name).write_bytes(made.stdout)
 
 
 three, chroma_first = "0;\n1;\n2;\n", "1;\n2;\n0;\n"
