@@ -1,10 +1,10 @@
 //! Negative logarithms of likelihoods in PyTorch's conventions: classes with weights, yes-or-no answers, and normal
 //! distributions.
 
-use super::dispatch::kernel;
-use super::losses::log_sum_exp;
+use super::dispatch::{Instructions, kernel};
+use super::math::Elementary;
+use super::softmax::max_and_sum_of_exp;
 use crate::Scalar;
-use crate::kernels::losses::ClassAxis;
 
 /// What targets of [`nll`] are, and how they are weighed.
 #[derive(Clone, Copy, Debug)]
@@ -41,19 +41,19 @@ impl ClassTargets<'_> {
 
 /// ln Σ exp z of one row; 0 for logarithms of probabilities, which are normalised already.
 #[inline(always)]
-fn normalizer<F: Scalar>(logits: bool, n: usize, row: usize, z: &[F]) -> F {
+fn normalizer<F: Elementary, I: Instructions<F>>(logits: bool, n: usize, row: usize, z: &[F]) -> F {
     if !logits {
         return F::zero();
     }
-    let (most, sum) = log_sum_exp(ClassAxis { n, inner: 1 }, row * n, z);
-    most + sum.ln()
+    let (most, sum) = max_and_sum_of_exp::<F, I>(&z[row * n..(row + 1) * n]);
+    most + sum.ln_in::<I>()
 }
 
 kernel! { memory_bound:
     /// v = −Σ a_c·(z_c − ln Σ exp z) over rows of `n` logits, or of logarithms of probabilities, without the sum.
-    pub fn nll<F>(targets: ClassTargets<'_>, logits: bool, n: usize, z: &[F], t: &[F], v: &mut [F]) {
+    pub fn nll<F, I>(targets: ClassTargets<'_>, logits: bool, n: usize, z: &[F], t: &[F], v: &mut [F]) {
         for (row, v) in v.iter_mut().enumerate() {
-            let log_sum = normalizer(logits, n, row, z);
+            let log_sum = normalizer::<F, I>(logits, n, row, z);
             *v = F::zero();
             for class in 0..n {
                 let a = targets.coefficient(n, row, class, t);
@@ -67,7 +67,7 @@ kernel! { memory_bound:
 
 kernel! { memory_bound:
     /// Backward of [`nll`]: ∂L/∂z_k = w·(softmax(z)_k·Σ a_c − a_k), or −w·a_k for logarithms of probabilities.
-    pub fn nll_backward<F>(targets: ClassTargets<'_>, logits: bool, n: usize, z: &[F], t: &[F], w: &[F], grad_z: &mut [F]) {
+    pub fn nll_backward<F, I>(targets: ClassTargets<'_>, logits: bool, n: usize, z: &[F], t: &[F], w: &[F], grad_z: &mut [F]) {
         for (row, &w) in w.iter().enumerate() {
             let mut total = F::zero();
             for class in 0..n {
@@ -76,9 +76,9 @@ kernel! { memory_bound:
                 total += a;
             }
             if logits {
-                let log_sum = normalizer(logits, n, row, z);
+                let log_sum = normalizer::<F, I>(logits, n, row, z);
                 for class in row * n..(row + 1) * n {
-                    grad_z[class] += w * total * (z[class] - log_sum).exp();
+                    grad_z[class] += w * total * (z[class] - log_sum).exp_in::<I>();
                 }
             }
         }

@@ -3,7 +3,9 @@
 //! A row is a run of `n` values of the prediction `p` and the target `t`; it has one value v and, in the backward
 //! pass, one weight w. Class axes other than the last are seen as (outer, n, inner).
 
-use super::dispatch::kernel;
+use super::dispatch::{Instructions, kernel};
+use super::math::Elementary;
+use super::softmax::max_and_sum_of_exp;
 use crate::Scalar;
 
 /// Probabilities are kept this far from 0 and 1 before a logarithm, as in Keras.
@@ -91,6 +93,34 @@ kernel! {
     }
 }
 
+/// ln pᵢ of p = softmax(z): taken from z only where p has vanished.
+#[inline(always)]
+fn log_softmax_at<F: Elementary, I: Instructions<F>>(axis: ClassAxis, start: usize, z: &[F], p: &[F], i: usize) -> F {
+    if p[i] >= F::min_positive_value() {
+        return p[i].ln();
+    }
+    let (most, sum) = log_sum_exp::<F, I>(axis, start, z);
+    z[i] - most - sum.ln()
+}
+
+kernel! {
+    /// [`categorical_crossentropy_logits`] where p = softmax(z) is known too.
+    pub fn softmax_categorical_crossentropy<F, I>(axis: ClassAxis, smoothing: F, z: &[F], p: &[F], t: &[F], v: &mut [F]) {
+        let floor = smoothing / F::of(axis.n as f64);
+        for (row, v) in v.iter_mut().enumerate() {
+            let start = axis.start(row);
+            *v = F::zero();
+            for c in 0..axis.n {
+                let i = start + c * axis.inner;
+                let t = t[i] * (F::one() - smoothing) + floor;
+                if t != F::zero() {
+                    *v -= t * log_softmax_at::<F, I>(axis, start, z, p, i);
+                }
+            }
+        }
+    }
+}
+
 kernel! {
     /// The gradient of [`categorical_crossentropy_logits`] from p = softmax(z): ∂L/∂zₖ = w · (pₖ·Σᵢ tᵢ − tₖ).
     pub fn softmax_categorical_crossentropy_backward<F>(axis: ClassAxis, smoothing: F, p: &[F], t: &[F], w: &[F], grad_z: &mut [F]) {
@@ -111,28 +141,28 @@ kernel! {
     }
 }
 
+/// Rows of so many classes are worth the detour through vectors.
+const LONG: usize = 64;
+
 /// max z and Σ exp(z − max z) of one row.
 #[inline(always)]
-pub(crate) fn log_sum_exp<F: Scalar>(axis: ClassAxis, start: usize, z: &[F]) -> (F, F) {
-    let mut most = F::neg_infinity();
-    for c in 0..axis.n {
-        most = most.max(z[start + c * axis.inner]);
+fn log_sum_exp<F: Elementary, I: Instructions<F>>(axis: ClassAxis, start: usize, z: &[F]) -> (F, F) {
+    if axis.inner == 1 && axis.n >= LONG {
+        return max_and_sum_of_exp::<F, I>(&z[start..start + axis.n]);
     }
-    let mut sum = F::zero();
-    for c in 0..axis.n {
-        sum += (z[start + c * axis.inner] - most).exp();
-    }
-    (most, sum)
+    let row = || (0..axis.n).map(|c| z[start + c * axis.inner]);
+    let most = row().fold(F::neg_infinity(), F::max);
+    (most, row().map(|z| (z - most).exp_in::<I>()).sum())
 }
 
 kernel! {
     /// Cross-entropy of logits: v = −Σ tᵢ (zᵢ − ln Σ exp z), with t smoothed to t(1 − s) + s/n.
-    pub fn categorical_crossentropy_logits<F>(axis: ClassAxis, smoothing: F, z: &[F], t: &[F], v: &mut [F]) {
+    pub fn categorical_crossentropy_logits<F, I>(axis: ClassAxis, smoothing: F, z: &[F], t: &[F], v: &mut [F]) {
         let floor = smoothing / F::of(axis.n as f64);
         for (row, v) in v.iter_mut().enumerate() {
             let start = axis.start(row);
-            let (most, sum) = log_sum_exp(axis, start, z);
-            let log_sum = sum.ln();
+            let (most, sum) = log_sum_exp::<F, I>(axis, start, z);
+            let log_sum = sum.ln_in::<I>();
             *v = F::zero();
             for c in 0..axis.n {
                 let i = start + c * axis.inner;
@@ -147,11 +177,11 @@ kernel! {
 
 kernel! {
     /// Backward of [`categorical_crossentropy_logits`]: ∂L/∂zₖ = w · (softmax(z)ₖ·Σᵢ tᵢ − tₖ).
-    pub fn categorical_crossentropy_logits_backward<F>(axis: ClassAxis, smoothing: F, z: &[F], t: &[F], w: &[F], grad_z: &mut [F]) {
+    pub fn categorical_crossentropy_logits_backward<F, I>(axis: ClassAxis, smoothing: F, z: &[F], t: &[F], w: &[F], grad_z: &mut [F]) {
         let floor = smoothing / F::of(axis.n as f64);
         for (row, &w) in w.iter().enumerate() {
             let start = axis.start(row);
-            let (most, sum) = log_sum_exp(axis, start, z);
+            let (most, sum) = log_sum_exp::<F, I>(axis, start, z);
             let mut total = F::zero();
             for c in 0..axis.n {
                 let i = start + c * axis.inner;
@@ -160,7 +190,7 @@ kernel! {
             }
             for c in 0..axis.n {
                 let i = start + c * axis.inner;
-                grad_z[i] = w * ((z[i] - most).exp() / sum * total - grad_z[i]);
+                grad_z[i] = w * ((z[i] - most).exp_in::<I>() / sum * total - grad_z[i]);
             }
         }
     }
@@ -207,6 +237,16 @@ kernel! {
 }
 
 kernel! {
+    /// [`sparse_crossentropy_logits`] where p = softmax(z) is known too.
+    pub fn softmax_sparse_crossentropy<F, I>(axis: ClassAxis, z: &[F], p: &[F], labels: &[F], v: &mut [F]) {
+        for (row, (v, &label)) in v.iter_mut().zip(labels).enumerate() {
+            let start = axis.start(row);
+            *v = -log_softmax_at::<F, I>(axis, start, z, p, start + class(label, axis.n) * axis.inner);
+        }
+    }
+}
+
+kernel! {
     /// The gradient of [`sparse_crossentropy_logits`] from p = softmax(z): ∂L/∂zₖ = w · (pₖ − [k = label]).
     pub fn softmax_sparse_crossentropy_backward<F>(axis: ClassAxis, p: &[F], labels: &[F], w: &[F], grad_z: &mut [F]) {
         for (row, (&w, &label)) in w.iter().zip(labels).enumerate() {
@@ -223,26 +263,26 @@ kernel! {
 
 kernel! {
     /// Cross-entropy of logits and labels: v = ln Σ exp z − z_label.
-    pub fn sparse_crossentropy_logits<F>(axis: ClassAxis, z: &[F], labels: &[F], v: &mut [F]) {
+    pub fn sparse_crossentropy_logits<F, I>(axis: ClassAxis, z: &[F], labels: &[F], v: &mut [F]) {
         for (row, (v, &label)) in v.iter_mut().zip(labels).enumerate() {
             let start = axis.start(row);
-            let (most, sum) = log_sum_exp(axis, start, z);
-            *v = sum.ln() - (z[start + class(label, axis.n) * axis.inner] - most);
+            let (most, sum) = log_sum_exp::<F, I>(axis, start, z);
+            *v = sum.ln_in::<I>() - (z[start + class(label, axis.n) * axis.inner] - most);
         }
     }
 }
 
 kernel! {
     /// Backward of [`sparse_crossentropy_logits`]: ∂L/∂zₖ = w · (softmax(z)ₖ − [k = label]).
-    pub fn sparse_crossentropy_logits_backward<F>(axis: ClassAxis, z: &[F], labels: &[F], w: &[F], grad_z: &mut [F]) {
+    pub fn sparse_crossentropy_logits_backward<F, I>(axis: ClassAxis, z: &[F], labels: &[F], w: &[F], grad_z: &mut [F]) {
         for (row, (&w, &label)) in w.iter().zip(labels).enumerate() {
             let start = axis.start(row);
-            let (most, sum) = log_sum_exp(axis, start, z);
+            let (most, sum) = log_sum_exp::<F, I>(axis, start, z);
             let label = class(label, axis.n);
             for c in 0..axis.n {
                 let i = start + c * axis.inner;
                 let hit = if c == label { F::one() } else { F::zero() };
-                grad_z[i] = w * ((z[i] - most).exp() / sum - hit);
+                grad_z[i] = w * ((z[i] - most).exp_in::<I>() / sum - hit);
             }
         }
     }

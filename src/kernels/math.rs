@@ -135,12 +135,15 @@ impl Elementary for f32 {
     fn exp_in<I: Instructions<f32>>(self) -> f32 {
         // Outside, the result is 0 or infinite anyway. Comparisons let NaN pass.
         let x = if self > 89.0 { 89.0 } else { self };
-        let x = if x < -104.0 { -104.0 } else { x };
+        // A product that ends below the smallest number takes a processor some hundred cycles: 0 is put there instead.
+        let vanishes = x < -104.0;
+        let x = if vanishes { 0.0 } else { x };
         let (n, r) = split_exponent::<I>(x);
         let power = I::mul_add(exp_rest::<I>(r), r * r, r) + 1.0;
         // In two steps: 2ⁿ alone would leave the range before the product does.
         let half = n >> 1;
-        power * power_of_two(half) * power_of_two(n.wrapping_sub(half))
+        let power = power * power_of_two(half) * power_of_two(n.wrapping_sub(half));
+        if vanishes { 0.0 } else { power }
     }
 
     #[inline(always)]

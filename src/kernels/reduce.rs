@@ -102,18 +102,19 @@ kernel! {
 }
 
 kernel! {
-    /// Whether no element is NaN or infinite. Looks at blocks of 256 and stops at the first bad one.
-    pub fn all_finite<F>(x: &[F]) -> bool {
-        for block in x.chunks(256) {
-            let mut bad = false;
-            for &x in block {
-                bad |= !x.is_finite();
-            }
-            if bad {
-                return false;
+    /// Whether no element is NaN or infinite: 0·x is 0 for every other x, and NaN for those, and a sum keeps a NaN.
+    pub fn all_finite<F, I>(x: &[F]) -> bool {
+        let mut sums = [F::zero(); LANES];
+        let blocks = x.chunks_exact(LANES);
+        for (sum, &x) in sums.iter_mut().zip(blocks.remainder()) {
+            *sum = x * F::zero();
+        }
+        for block in blocks {
+            for (sum, &x) in sums.iter_mut().zip(block) {
+                *sum = I::mul_add(x, F::zero(), *sum);
             }
         }
-        true
+        fold(sums) == F::zero()
     }
 }
 

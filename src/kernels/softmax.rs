@@ -39,34 +39,58 @@ fn fold<F: Scalar>(mut lanes: [F; LANES]) -> F {
     lanes[0]
 }
 
-/// Σ e^{x − shift}; with `KEEP`, x becomes its term.
+/// x becomes e^{x − shift}, which is added to the lanes.
 #[inline(always)]
-fn sum_of_exp<F: Elementary, I: Instructions<F>, const KEEP: bool>(row: &mut [F], shift: F) -> F {
-    let mut lanes = [F::zero(); LANES];
-    let mut blocks = row.chunks_exact_mut(LANES);
-    for block in &mut blocks {
-        for (lane, x) in lanes.iter_mut().zip(block) {
-            let e = (*x - shift).exp_in::<I>();
-            *lane += e;
-            if KEEP {
-                *x = e;
-            }
-        }
+fn add_exp<F: Elementary, I: Instructions<F>>(lanes: &mut [F; LANES], block: &mut [F; LANES], shift: F) {
+    for (lane, x) in lanes.iter_mut().zip(block) {
+        *x = (*x - shift).exp_in::<I>();
+        *lane += *x;
     }
-    // What is left goes through a whole block too, filled up with −∞: one loop of vectors instead of single values.
-    let rest = blocks.into_remainder();
+}
+
+/// What is left of a row as a whole block, filled up with −∞: one loop of vectors instead of single values.
+#[inline(always)]
+fn filled_up<F: Scalar>(rest: &[F]) -> [F; LANES] {
+    let mut block = [F::neg_infinity(); LANES];
+    block[..rest.len()].copy_from_slice(rest);
+    block
+}
+
+/// Σ e^{x − shift}
+#[inline(always)]
+fn sum_of_exp<F: Elementary, I: Instructions<F>>(row: &[F], shift: F) -> F {
+    let mut lanes = [F::zero(); LANES];
+    let (blocks, rest) = row.as_chunks();
+    for &(mut block) in blocks {
+        add_exp::<F, I>(&mut lanes, &mut block, shift);
+    }
     if !rest.is_empty() {
-        let mut block = [F::neg_infinity(); LANES];
-        block[..rest.len()].copy_from_slice(rest);
-        for (lane, x) in lanes.iter_mut().zip(&mut block) {
-            *x = (*x - shift).exp_in::<I>();
-            *lane += *x;
-        }
-        if KEEP {
-            rest.copy_from_slice(&block[..rest.len()]);
-        }
+        add_exp::<F, I>(&mut lanes, &mut filled_up(rest), shift);
     }
     fold(lanes)
+}
+
+/// Σ e^{x − shift}, and x becomes its term.
+#[inline(always)]
+fn exp_and_sum<F: Elementary, I: Instructions<F>>(row: &mut [F], shift: F) -> F {
+    let mut lanes = [F::zero(); LANES];
+    let (blocks, rest) = row.as_chunks_mut();
+    for block in blocks {
+        add_exp::<F, I>(&mut lanes, block, shift);
+    }
+    if !rest.is_empty() {
+        let mut block = filled_up(rest);
+        add_exp::<F, I>(&mut lanes, &mut block, shift);
+        rest.copy_from_slice(&block[..rest.len()]);
+    }
+    fold(lanes)
+}
+
+/// max x and Σ e^{x − max x} of a row.
+#[inline(always)]
+pub(crate) fn max_and_sum_of_exp<F: Elementary, I: Instructions<F>>(row: &[F]) -> (F, F) {
+    let most = largest(row);
+    (most, sum_of_exp::<F, I>(row, most))
 }
 
 /// Rows shorter than this are worked on many at a time.
@@ -161,7 +185,7 @@ kernel! {
         } else {
             for row in x.chunks_exact_mut(axis) {
                 let shift = largest(row);
-                let scale = F::one() / sum_of_exp::<F, I, true>(row, shift);
+                let scale = F::one() / exp_and_sum::<F, I>(row, shift);
                 for x in row {
                     *x *= scale;
                 }
@@ -185,7 +209,7 @@ kernel! {
         } else {
             for row in x.chunks_exact_mut(axis) {
                 let shift = largest(row);
-                let log_sum = sum_of_exp::<F, I, false>(row, shift).ln_in::<I>();
+                let log_sum = sum_of_exp::<F, I>(row, shift).ln_in::<I>();
                 for x in row {
                     *x = *x - shift - log_sum;
                 }

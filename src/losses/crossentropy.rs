@@ -188,7 +188,8 @@ impl<F: Scalar> AlongAxis<F> for CategoricalCrossentropy {
     }
 
     fn fused_row_values(&self, axis: ClassAxis, of: Fused<'_, F>, t: View<'_, F>, values: &mut [F]) {
-        kernels::categorical_crossentropy_logits(axis, F::of(self.label_smoothing), &of.logits, &t, values);
+        let smoothing = F::of(self.label_smoothing);
+        kernels::softmax_categorical_crossentropy(axis, smoothing, &of.logits, &of.prediction, &t, values);
     }
 
     fn fused_row_gradients(&self, axis: ClassAxis, of: Fused<'_, F>, t: View<'_, F>, weights: &[F], grad: &mut [F]) {
@@ -275,7 +276,7 @@ impl<F: Scalar> AlongAxis<F> for SparseCategoricalCrossentropy {
     }
 
     fn fused_row_values(&self, axis: ClassAxis, of: Fused<'_, F>, t: View<'_, F>, values: &mut [F]) {
-        kernels::sparse_crossentropy_logits(axis, &of.logits, &t, values);
+        kernels::softmax_sparse_crossentropy(axis, &of.logits, &of.prediction, &t, values);
     }
 
     fn fused_row_gradients(&self, axis: ClassAxis, of: Fused<'_, F>, t: View<'_, F>, weights: &[F], grad: &mut [F]) {
