@@ -13,9 +13,9 @@ const FLOORS: &[&[&str]] = &[
     &["error"],
     &["memory"],
     &["formats", "ids"],
-    &["scalar", "config"],
+    &["scalar", "config", "parallel"],
     &["kernels"],
-    &["tensor", "random", "parallel"],
+    &["tensor", "random"],
     &["initializers", "regularizers", "constraints", "activations", "schedules"],
     &["layers"],
     &["engine"],
@@ -24,7 +24,7 @@ const FLOORS: &[&[&str]] = &[
     &["data"],
     &["models"],
     &["training"],
-    &["gan", "tuning", "check"],
+    &["applications", "gan", "tuning", "check"],
     &["plots"],
 ];
 

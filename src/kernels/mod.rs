@@ -1,6 +1,6 @@
 //! The mathematics: plain functions on slices, forward beside backward, each with its formula.
 //!
-//! No state and no configuration; layers hold those. SIMD, blocking and `unsafe` live here and nowhere else.
+//! No state and no configuration; layers hold those. SIMD, blocking and `unsafe` live here, and `unsafe` in `parallel::team`.
 #![allow(unsafe_code, clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::too_many_arguments)]
 // Kinks, limits and tests compare exactly.
 #![allow(clippy::float_cmp)]
@@ -43,10 +43,6 @@ pub mod resample;
 pub mod row_norm;
 pub mod softmax;
 pub mod spectral;
-#[cfg(feature = "threads")]
-mod sync;
-#[cfg(feature = "threads")]
-pub(crate) mod team;
 pub(crate) mod vector;
 pub mod warp;
 

@@ -14,7 +14,7 @@ mod sync {
     pub(super) const ROUNDS: usize = 1;
 }
 
-#[path = "../../../src/kernels/team.rs"]
+#[path = "../../../src/parallel/team.rs"]
 #[allow(dead_code)]
 mod team;
 

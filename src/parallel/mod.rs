@@ -3,12 +3,17 @@
 //! Work is always cut by a rule that does not know the number of threads, and results are joined in a fixed order.
 
 #[cfg(feature = "threads")]
+mod sync;
+#[cfg(feature = "threads")]
+mod team;
+
+#[cfg(feature = "threads")]
 use std::sync::Arc;
 
 #[cfg(feature = "threads")]
 use self::place::Place;
 #[cfg(feature = "threads")]
-use crate::kernels::team::Team;
+use self::team::Team;
 use crate::{Error, Result};
 
 /// More threads than any machine has cores for, which would only cost memory.
@@ -115,7 +120,7 @@ mod place {
     use std::cell::Cell;
     use std::sync::Arc;
 
-    use crate::kernels::team::Team;
+    use super::team::Team;
 
     #[derive(Default)]
     pub enum Place {

@@ -5,6 +5,9 @@
 //! helper looks for the next call for a tenth of a millisecond before it sleeps, as going to sleep and being woken takes
 //! that long. Nothing is allocated.
 
+// A piece of work is lent to threads that outlive it; numbers of pieces are small.
+#![allow(unsafe_code, clippy::cast_possible_truncation)]
+
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::PoisonError;
