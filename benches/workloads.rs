@@ -7,12 +7,13 @@ use std::hint::black_box;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use gradus::applications::Application;
 use gradus::custom::*;
 use serde_json::{Map, Value, json};
 
 type Figures = Map<String, Value>;
 
-const WORKLOADS: [&str; 14] = [
+const WORKLOADS: [&str; 18] = [
     "mlp",
     "mlp_step",
     "cnn",
@@ -27,6 +28,10 @@ const WORKLOADS: [&str; 14] = [
     "infer_mlp_256",
     "infer_cnn",
     "infer_cnn_256",
+    "infer_resnet50",
+    "infer_resnet50_8",
+    "infer_mobilenet",
+    "infer_mobilenet_8",
 ];
 
 struct Options {
@@ -84,7 +89,11 @@ fn run(workload: &str, options: &Options) -> gradus::Result<Figures> {
         "infer_mlp" => Ok(infer(&mnist_network(options)?, &[1, 28, 28], options.steps.unwrap_or(2000))),
         "infer_mlp_256" => Ok(infer(&mnist_network(options)?, &[256, 28, 28], options.steps.unwrap_or(2000))),
         "infer_cnn" => Ok(infer(&cnn(options)?, &[1, 28, 28, 1], options.steps.unwrap_or(2000))),
-        _ => Ok(infer(&cnn(options)?, &[256, 28, 28, 1], options.steps.unwrap_or(100))),
+        "infer_cnn_256" => Ok(infer(&cnn(options)?, &[256, 28, 28, 1], options.steps.unwrap_or(100))),
+        "infer_resnet50" => infer_image(&Application::resnet50(), options, 1),
+        "infer_resnet50_8" => infer_image(&Application::resnet50(), options, 8),
+        "infer_mobilenet" => infer_image(&Application::mobilenet_v2(), options, 1),
+        _ => infer_image(&Application::mobilenet_v2(), options, 8),
     }
 }
 
@@ -308,12 +317,21 @@ fn relu_by_hand(x: &mut [f32]) {
     }
 }
 
+/// One prediction of so many photographs of 224 × 224 by a known network, with weights as they are drawn.
+fn infer_image(application: &Application, options: &Options, images: usize) -> gradus::Result<Figures> {
+    let mut model = application.build()?;
+    if let Some(threads) = options.threads {
+        model.set_threads(threads)?;
+    }
+    Ok(infer(&model, &[images, 224, 224, 3], options.steps.unwrap_or(20)))
+}
+
 /// One prediction of images of this shape, the first number being how many.
 fn infer(model: &Model, shape: &[usize], count: usize) -> Figures {
     let rows = shape[0];
     let x = noise(shape);
     let x = x.as_slice().expect("made in one piece");
-    let mut y = vec![0.0; rows * 10];
+    let mut y = vec![0.0; rows * model.output_shape(0)[0]];
     let mut predictor = model.predictor(rows);
     let times = timed(count, 1, || {
         predictor.run(black_box(x), &mut y).expect("the sizes fit");

@@ -56,6 +56,7 @@
 //! `datasets`, `threads` and `progress` are on by default; `csv`, `images`, `audio`, `plots`, `tensorboard`, `download` are not.
 
 pub mod activations;
+pub mod applications;
 pub mod check;
 pub mod config;
 pub mod constraints;
@@ -191,8 +192,8 @@ pub mod custom {
     pub use crate::layers::{
         AnyCell, BadValue, Border, CellGradients, CellMemory, CellShapes, CellStep, ChecksValues, Context,
         CouplesSamples, Coupling, Description, Facts, GradInputs, Grads, InPlace, Inputs, KeepsState, Layer, MakesMask,
-        MaskRule, MultiLayer, ParamBuilder, ParamSpec, Params, Recurrent, RecurrentCell, RowGrads, SequenceDropout,
-        States, StatesMut, UnitSequences,
+        MaskRule, MultiLayer, ParamBuilder, ParamSpec, Params, Recurrent, RecurrentCell, RescalesChannels, RowGrads,
+        SequenceDropout, States, StatesMut, UnitSequences,
     };
     pub use crate::losses::{Fused, Loss, LossContext, LossDescription};
     pub use crate::metrics::{Counts, Mean, Metric, MetricState};

@@ -362,6 +362,7 @@ impl<F: Scalar> Builder<F> {
             facts: operation.facts(),
             specs: first..first,
             shares: self.owners.get(&identity).copied(),
+            activation: None,
             output: Vec::new(),
         };
         let outputs = if let Some(owner) = entry.shares {

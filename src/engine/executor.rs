@@ -14,7 +14,7 @@ use super::plan::{Plan, Plans, Seam, Wanted};
 use super::shapes::Shapes;
 use super::shard::{Run, Shard, coupled};
 use crate::ids::{Id, NodeId};
-use crate::layers::{Feeds, GradState, Mode};
+use crate::layers::{Feeds, GradState, Kept, Mode};
 use crate::{Error, Result, Scalar, Tensor, View, ViewMut, memory, parallel};
 
 /// What is done with each shard beside its passes, on the shard's own thread.
@@ -200,6 +200,7 @@ impl<F: Scalar, T: Send> Executor<F, T> {
             mode: self.mode,
             batch: self.batch,
             penalties: self.penalties,
+            kept: &[],
         }
     }
 
@@ -242,10 +243,11 @@ impl<F: Scalar, T: Send> Executor<F, T> {
         &'a mut self,
         graph: &'a Graph<F>,
         params: &'a [F],
+        kept: &'a [Kept],
         rows: usize,
     ) -> (&'a mut [Lane<F, T>], Run<'a, F>) {
         let plan = self.inference.last().expect("prepared for inference");
-        (&mut self.lanes, Run { graph, params, plan, mode: Mode::Inference, batch: rows, penalties: false })
+        (&mut self.lanes, Run { graph, params, plan, mode: Mode::Inference, batch: rows, penalties: false, kept })
     }
 
     /// Makes the plan of a mode for the present shapes, if there is none or other layers are trained than when it was made.
@@ -373,6 +375,7 @@ impl<F: Scalar, T: Send> Executor<F, T> {
             mode: self.mode,
             batch: self.batch,
             penalties: self.penalties,
+            kept: &[],
         };
         for (place, lane) in self.lanes().iter().enumerate() {
             lane.shard.update_state(&run, place, params, Feeds::Own(&lane.shard.inputs));

@@ -8,6 +8,7 @@ mod checks;
 mod cut;
 mod exchange;
 pub(crate) mod executor;
+mod fold;
 pub(crate) mod graph;
 pub(crate) mod identity;
 mod in_place;

@@ -4,7 +4,7 @@ use std::any::Any;
 
 use crate::layers::{
     ChecksValues, Context, Coupling, Description, Facts, GradInputs, Grads, InPlace, Inputs, Layer, MakesMask,
-    MultiLayer, ParamBuilder,
+    MultiLayer, ParamBuilder, RescalesChannels,
 };
 use crate::{Error, Result, Scalar, Tensor};
 
@@ -53,6 +53,9 @@ pub(crate) trait Operation<F: Scalar>: Send + Sync {
     }
     fn makes_mask(&self) -> Option<&dyn MakesMask<F>> {
         self.inner()?.makes_mask()
+    }
+    fn rescales_channels(&self) -> Option<&dyn RescalesChannels<F>> {
+        self.inner()?.rescales_channels()
     }
     /// The layer as one that couples samples.
     fn coupled(&self) -> Option<&dyn Coupled<F>> {
@@ -195,6 +198,10 @@ impl<F: Scalar, L: Layer<F>> Operation<F> for Single<L> {
             return Err(Error::option("inputs", "one tensor", format!("{} tensors", inputs.len())));
         };
         Ok(vec![self.0.build(input, params)?])
+    }
+
+    fn rescales_channels(&self) -> Option<&dyn RescalesChannels<F>> {
+        self.0.rescales_channels()
     }
 
     fn workspace(&self, inputs: &[&[usize]]) -> usize {

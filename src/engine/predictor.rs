@@ -15,7 +15,7 @@ use super::shapes::Shapes;
 use super::shard::Run;
 use crate::ids::{Id, NodeId, SlotId, each, first};
 use crate::kernels::aligned::Aligned;
-use crate::layers::Feeds;
+use crate::layers::{Feeds, Kept};
 use crate::tensor::inputs::{ArrayInput, IntoInputs};
 use crate::tensor::to_array;
 use crate::tensor::volume;
@@ -117,7 +117,17 @@ impl<F: Scalar> Network<F> {
     /// the first time on. Where an axis of an input is open it is told sizes with
     /// [`set_input_shapes`](Predictor::set_input_shapes) before it runs. Where there is no memory for such a batch the runs
     /// give the error.
+    ///
+    /// Batch normalization behind a dense layer or a convolution becomes part of its weights, an activation behind that part of its
+    /// pass: outputs then differ from [`predict`](Self::predict)'s by rounding, and these layers' weights are held a second time.
+    /// [`exact_predictor`](Self::exact_predictor) leaves all as it is.
     pub fn predictor(&self, batch: usize) -> Predictor<'_, F> {
+        let holder = self.folded().map_or(Holder::Borrowed(self), |folded| Holder::Folded(Arc::new(folded)));
+        Predictor::new(holder, self.graph.outputs.clone(), batch, self.graph.fixed_shapes()).warmed_up()
+    }
+
+    /// A [`predictor`](Self::predictor) whose outputs are [`predict`](Self::predict)'s to the last bit.
+    pub fn exact_predictor(&self, batch: usize) -> Predictor<'_, F> {
         Predictor::new(Holder::Borrowed(self), self.graph.outputs.clone(), batch, self.graph.fixed_shapes()).warmed_up()
     }
 }
@@ -172,6 +182,8 @@ fn executor_of<F: Scalar>(network: &Network<F>, slots: &[SlotId]) -> Executor<F,
 enum Holder<'m, F: Scalar> {
     Borrowed(&'m Network<F>),
     Shared(Arc<dyn AsRef<Network<F>> + Send + Sync>),
+    /// What the network has been [folded](Network::folded) to.
+    Folded(Arc<Network<F>>),
 }
 
 impl<F: Scalar> Holder<'_, F> {
@@ -180,6 +192,7 @@ impl<F: Scalar> Holder<'_, F> {
         match self {
             Self::Borrowed(network) => network,
             Self::Shared(holder) => (**holder).as_ref(),
+            Self::Folded(network) => network,
         }
     }
 }
@@ -189,6 +202,7 @@ impl<F: Scalar> Clone for Holder<'_, F> {
         match self {
             Self::Borrowed(network) => Self::Borrowed(network),
             Self::Shared(holder) => Self::Shared(holder.clone()),
+            Self::Folded(network) => Self::Folded(network.clone()),
         }
     }
 }
@@ -220,6 +234,8 @@ pub struct Predictor<'m, F: Scalar> {
     carried: Option<Aligned<F>>,
     /// So many bytes would be needed, and are not there: it cannot run.
     lacking: Option<u128>,
+    /// For each layer, what it keeps of its parameters.
+    kept: Arc<[Kept]>,
     /// Whether a run is under way. At the beginning of one: the last did not come to its end, as a layer panicked.
     runs: bool,
 }
@@ -241,9 +257,19 @@ impl<F: Scalar> Predictor<'static, F> {
     /// # Ok::<(), gradus::Error>(())
     /// ```
     pub fn owned(model: Arc<impl AsRef<Network<F>> + Send + Sync + 'static>, batch: usize) -> Self {
-        let slots = (*model).as_ref().graph.outputs.clone();
-        let shapes = (*model).as_ref().graph.fixed_shapes();
-        Predictor::new(Holder::Shared(model), slots, batch, shapes).warmed_up()
+        let folded = (*model).as_ref().folded();
+        Self::of_holder(folded.map_or(Holder::Shared(model), |folded| Holder::Folded(Arc::new(folded))), batch)
+    }
+
+    /// The same with outputs that are [`predict`](Network::predict)'s to the last bit.
+    pub fn owned_exact(model: Arc<impl AsRef<Network<F>> + Send + Sync + 'static>, batch: usize) -> Self {
+        Self::of_holder(Holder::Shared(model), batch)
+    }
+
+    fn of_holder(holder: Holder<'static, F>, batch: usize) -> Self {
+        let graph = &holder.network().graph;
+        let (slots, shapes) = (graph.outputs.clone(), graph.fixed_shapes());
+        Predictor::new(holder, slots, batch, shapes).warmed_up()
     }
 }
 
@@ -251,7 +277,7 @@ impl<F: Scalar> Clone for Predictor<'_, F> {
     fn clone(&self) -> Self {
         let shapes = self.executor.shapes().cloned();
         let copy = Self::new(self.holder.clone(), self.slots.clone(), self.most_rows, shapes);
-        Self { carried: self.carried.clone(), ..copy.warmed_up() }
+        Self { carried: self.carried.clone(), kept: self.kept.clone(), ..copy }.warmed_up()
     }
 }
 
@@ -260,6 +286,7 @@ impl<'m, F: Scalar> Predictor<'m, F> {
         let network = holder.network();
         let executor = executor_of(network, &slots);
         let carried = network.graph.carries_state().then(|| network.params.clone());
+        let kept = network.graph.layers.iter().map(|_| Kept::default()).collect();
         let mut own = Self {
             holder,
             slots,
@@ -270,6 +297,7 @@ impl<'m, F: Scalar> Predictor<'m, F> {
             piece_rows: 1,
             carried,
             lacking: None,
+            kept,
             runs: false,
         };
         if let Some(shapes) = shapes {
@@ -363,7 +391,7 @@ impl<'m, F: Scalar> Predictor<'m, F> {
         let feeds: Vec<&[F]> = zeros.iter().map(Vec::as_slice).collect();
         let pieces = self.most_rows.div_ceil(self.piece_rows.max(1));
         let rows_a_worker = pieces.div_ceil(self.workers).saturating_mul(self.piece_rows).min(self.most_rows).max(rows);
-        let (workers, run) = self.executor.inference(graph, &network.params, rows);
+        let (workers, run) = self.executor.inference(graph, &network.params, &self.kept, rows);
         for worker in workers {
             run_pieces(worker, &run, &self.slots, &feeds, 0..1, Pieces { rows, count: 1 });
             for output in &mut worker.own {
@@ -438,7 +466,7 @@ impl<'m, F: Scalar> Predictor<'m, F> {
     fn run_few(&mut self, feeds: &[&[F]], rows: usize, outputs: &mut [&mut [F]]) -> Result<()> {
         let network = self.holder.network();
         let params = self.carried.as_deref().unwrap_or(&network.params);
-        let (workers, run) = self.executor.inference(&network.graph, params, rows);
+        let (workers, run) = self.executor.inference(&network.graph, params, &self.kept, rows);
         let shard = &mut workers[0].shard;
         if shard.rows == (0..rows) && shard.has_shapes_of(&run) {
             shard.forget_refusal();
@@ -477,7 +505,7 @@ impl<'m, F: Scalar> Predictor<'m, F> {
         let count = self.workers.min(pieces.count);
         self.used = count;
         let slots = &self.slots;
-        let (workers, run) = self.executor.inference(&network.graph, params, rows);
+        let (workers, run) = self.executor.inference(&network.graph, params, &self.kept, rows);
         let work = |worker: &mut Lane<F, Vec<Tensor<F>>>| {
             let own = shard_rows(pieces.count, worker.shard.number, count);
             run_pieces(worker, &run, slots, feeds, own, pieces);
@@ -498,7 +526,7 @@ impl<'m, F: Scalar> Predictor<'m, F> {
     /// Keeps the states that the first `count` workers left behind, for the next run.
     fn carry(&mut self, count: usize, feeds: &[&[F]], rows: usize) {
         if let Some(carried) = &mut self.carried {
-            let (workers, run) = self.executor.inference(&self.holder.network().graph, &[], rows);
+            let (workers, run) = self.executor.inference(&self.holder.network().graph, &[], &[], rows);
             for (place, worker) in workers[..count].iter().enumerate() {
                 worker.shard.update_state(&run, place, carried, Feeds::Batch(feeds));
             }

@@ -11,7 +11,7 @@ use crate::ids::{Id, LayerId, NodeId, SlotId, each, numbered, numbers};
 use crate::kernels::aligned::Aligned;
 use crate::kernels::{elementwise, reduce};
 use crate::layers::{
-    BadValue, Context, Feeds, GradInputs, GradState, Grads, InPlace, Inputs, Mode, NodeShared, Params, Values,
+    BadValue, Context, Feeds, GradInputs, GradState, Grads, InPlace, Inputs, Kept, Mode, NodeShared, Params, Values,
 };
 use crate::{Error, Scalar, Tensor, View, ViewMut};
 
@@ -26,6 +26,8 @@ pub(crate) struct Run<'a, F: Scalar> {
     pub batch: usize,
     /// Whether penalties on outputs count in the gradients.
     pub penalties: bool,
+    /// For each layer, what it keeps while parameters stay as they are; empty where they may change.
+    pub kept: &'a [Kept],
 }
 
 /// The workspace of one shard.
@@ -443,6 +445,11 @@ fn context<'a, F: Scalar>(
     let mask = if inputs.is_empty() { None } else { inputs.mask(0) };
     let plan = &run.plan.nodes[number];
     let backward = plan.runs;
-    let shared = NodeShared { key: node.key, first_row: rows.start, batch: run.batch, shard, mask, backward };
+    let (activation, kept) = match node.layer {
+        Some(layer) => (run.graph.layers[layer].activation.as_ref(), run.kept.get(layer.number())),
+        None => (None, None),
+    };
+    let (key, first_row, batch) = (node.key, rows.start, run.batch);
+    let shared = NodeShared { key, first_row, batch, shard, mask, backward, activation, kept };
     Context::new(Params::new(specs, run.params), run.mode, shared, plan.without_activation)
 }

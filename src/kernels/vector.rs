@@ -18,6 +18,8 @@ pub trait Vector<F>: Copy {
     fn add(self, b: Self) -> Self;
     /// max(self, 0), element by element; NaN stays NaN.
     fn relu(self) -> Self;
+    /// min(self, b), element by element; a NaN of self stays NaN.
+    fn min(self, b: Self) -> Self;
 
     /// Reads `LEN` scalars.
     /// # Safety
@@ -84,6 +86,12 @@ impl<F: Scalar> Vector<F> for Array<F> {
     }
 
     #[inline(always)]
+    fn min(self, b: Self) -> Self {
+        let least = |x: F, b: F| if x > b { b } else { x };
+        Array([least(self.0[0], b.0[0]), least(self.0[1], b.0[1]), least(self.0[2], b.0[2]), least(self.0[3], b.0[3])])
+    }
+
+    #[inline(always)]
     unsafe fn load(from: *const F) -> Self {
         // SAFETY: the caller's promise; an array has the alignment of its element.
         Array(unsafe { from.cast::<[F; 4]>().read_unaligned() })
@@ -137,11 +145,12 @@ mod x86 {
         _mm_cvtss_f32, _mm_movehl_ps, _mm_shuffle_ps, _mm_store_sd, _mm_store_ss, _mm_storel_pd, _mm_storeu_pd,
         _mm_storeu_ps, _mm_unpackhi_pd, _mm256_add_pd, _mm256_add_ps, _mm256_castpd256_pd128, _mm256_castps256_ps128,
         _mm256_extractf128_pd, _mm256_extractf128_ps, _mm256_fmadd_pd, _mm256_fmadd_ps, _mm256_loadu_pd,
-        _mm256_loadu_ps, _mm256_maskload_pd, _mm256_maskload_ps, _mm256_max_pd, _mm256_max_ps, _mm256_permute2f128_pd,
-        _mm256_permute2f128_ps, _mm256_set1_pd, _mm256_set1_ps, _mm256_setzero_pd, _mm256_setzero_ps,
-        _mm256_shuffle_ps, _mm256_storeu_pd, _mm256_storeu_ps, _mm256_unpackhi_pd, _mm256_unpackhi_ps,
-        _mm256_unpacklo_pd, _mm256_unpacklo_ps, _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mask_storeu_ps,
-        _mm512_maskz_loadu_ps, _mm512_max_ps, _mm512_reduce_add_ps, _mm512_set1_ps, _mm512_storeu_ps,
+        _mm256_loadu_ps, _mm256_maskload_pd, _mm256_maskload_ps, _mm256_max_pd, _mm256_max_ps, _mm256_min_pd,
+        _mm256_min_ps, _mm256_permute2f128_pd, _mm256_permute2f128_ps, _mm256_set1_pd, _mm256_set1_ps,
+        _mm256_setzero_pd, _mm256_setzero_ps, _mm256_shuffle_ps, _mm256_storeu_pd, _mm256_storeu_ps,
+        _mm256_unpackhi_pd, _mm256_unpackhi_ps, _mm256_unpacklo_pd, _mm256_unpacklo_ps, _mm512_add_ps, _mm512_fmadd_ps,
+        _mm512_loadu_ps, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_max_ps, _mm512_min_ps,
+        _mm512_reduce_add_ps, _mm512_set1_ps, _mm512_storeu_ps,
     };
     use std::mem::transmute;
 
@@ -176,6 +185,12 @@ mod x86 {
             // Of a NaN and another number, the instruction gives its second operand.
             // SAFETY: as above.
             unsafe { _mm256_max_ps(_mm256_setzero_ps(), self) }
+        }
+
+        #[inline(always)]
+        fn min(self, b: Self) -> Self {
+            // SAFETY: as above.
+            unsafe { _mm256_min_ps(b, self) }
         }
 
         #[inline(always)]
@@ -289,6 +304,12 @@ mod x86 {
         }
 
         #[inline(always)]
+        fn min(self, b: Self) -> Self {
+            // SAFETY: as above.
+            unsafe { _mm256_min_pd(b, self) }
+        }
+
+        #[inline(always)]
         unsafe fn load(from: *const f64) -> Self {
             // SAFETY: the caller's promise.
             unsafe { _mm256_loadu_pd(from) }
@@ -351,7 +372,7 @@ mod x86 {
     }
 
     macro_rules! avx512 {
-        ($vector:ty, $scalar:ty, $half:ty, $len:literal, $mask:ty, $splat:ident, $fmadd:ident, $add:ident, $max:ident, $load:ident,
+        ($vector:ty, $scalar:ty, $half:ty, $len:literal, $mask:ty, $splat:ident, $fmadd:ident, $add:ident, $max:ident, $min:ident, $load:ident,
          $store:ident, $load_masked:ident, $store_masked:ident, $sum:ident) => {
             impl Vector<$scalar> for $vector {
                 const LEN: usize = $len;
@@ -380,6 +401,12 @@ mod x86 {
                     // Of a NaN and another number, the instruction gives its second operand.
                     // SAFETY: as above.
                     unsafe { $max($splat(0.0), self) }
+                }
+
+                #[inline(always)]
+                fn min(self, b: Self) -> Self {
+                    // SAFETY: as above.
+                    unsafe { $min(b, self) }
                 }
 
                 #[inline(always)]
@@ -430,6 +457,7 @@ mod x86 {
         _mm512_fmadd_ps,
         _mm512_add_ps,
         _mm512_max_ps,
+        _mm512_min_ps,
         _mm512_loadu_ps,
         _mm512_storeu_ps,
         _mm512_maskz_loadu_ps,

@@ -1,6 +1,6 @@
 //! What not every layer can do: each ability is a trait of its own, which a layer hands out if it has it.
 
-use super::{BadValue, Context, Coupling, Grads, Inputs, MaskRule};
+use super::{BadValue, Context, Coupling, Grads, Inputs, MaskRule, Params};
 use crate::{Activation, Scalar, Tensor};
 
 /// Constant answers about a layer.
@@ -12,6 +12,7 @@ use crate::{Activation, Scalar, Tensor};
 /// ```
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
+#[allow(clippy::struct_excessive_bools)] // answers to questions that have nothing to do with one another
 pub struct Facts {
     /// The output is the input in another shape: then no value moves, and neither pass is ever called. Default: false.
     pub is_reshape: bool,
@@ -28,6 +29,13 @@ pub struct Facts {
     /// [`Context::leaves_activation`] is true, and the layer leaves it out, forward and backward
     /// ([`Context::activation`] says which to apply). Default: none.
     pub output_activation: Option<Activation>,
+    /// The layer is its [output activation](Self::output_activation) and nothing else. Default: false.
+    pub only_activation: bool,
+    /// A [rescaling](RescalesChannels) of the output's channels and an activation behind the layer may become part of it in a
+    /// network that only predicts. The layer promises that parameter 0 is its kernel, whose last axes are the output's channels;
+    /// that parameter 1, where there is one, is the bias, which `forward` adds whenever it is there; and that the output is linear in
+    /// both but for [`Context::activation`]. Default: false.
+    pub folds: bool,
 }
 
 impl Facts {
@@ -57,6 +65,20 @@ impl Facts {
     pub fn mask(mut self, rule: MaskRule) -> Self {
         self.mask = rule;
         self
+    }
+
+    /// Of a layer that takes what rescales its output into itself.
+    #[must_use]
+    pub fn folds(mut self) -> Self {
+        self.folds = true;
+        self
+    }
+
+    /// Of a layer that is an activation and nothing else.
+    #[must_use]
+    pub fn only_activation(mut self, activation: &Activation) -> Self {
+        self.only_activation = true;
+        self.output_activation(activation)
     }
 
     /// Says to how many of the outputs [`mask`](Self::mask) applies, of which there is one at least.
@@ -125,6 +147,12 @@ pub trait CouplesSamples<F: Scalar, C> {
 
 fn add_up<F: Scalar>(left: &mut [F], right: &[F]) {
     left.iter_mut().zip(right).for_each(|(left, &right)| *left += right);
+}
+
+/// Outside training multiplies each channel by a number and adds another.
+pub trait RescalesChannels<F: Scalar> {
+    /// Both numbers of each channel of the last axis; none where the channels are another axis.
+    fn scale_and_shift(&self, params: &Params<'_, F>) -> Option<(Vec<F>, Vec<F>)>;
 }
 
 /// Has state that is not learned but saved with the parameters: moving statistics, the states of stateful recurrent layers.

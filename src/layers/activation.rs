@@ -71,7 +71,7 @@ impl<F: Scalar> Layer<F> for Activation {
     }
 
     fn facts(&self) -> Facts {
-        Facts::default().output_activation(self).backward_reads_output(true)
+        Facts::default().only_activation(self).backward_reads_output(true)
     }
 }
 
@@ -130,6 +130,10 @@ macro_rules! is_activation {
             fn describe(&self) -> Description {
                 Description::of(self)
             }
+
+            fn facts(&self) -> Facts {
+                Layer::<F>::facts(&self.activation())
+            }
         }
 
         impl<F: Scalar> InPlace<F> for $layer {
@@ -184,8 +188,10 @@ layer_options! {
 is_activation!(
     ReLU: |self| {
         let &Self { max_value, negative_slope, threshold, .. } = self;
-        if max_value.is_none() && negative_slope == 0.0 && threshold == 0.0 {
+        if (max_value, negative_slope, threshold) == (None, 0.0, 0.0) {
             Activation::Relu
+        } else if (max_value, negative_slope, threshold) == (Some(6.0), 0.0, 0.0) {
+            Activation::Relu6
         } else {
             Activation::ReluWith { max_value, negative_slope, threshold }
         }

@@ -1,6 +1,8 @@
 //! What a layer is told of the call that it serves.
 
+use std::any::Any;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use super::Params;
 use crate::ids::{Id, SlotId};
@@ -52,7 +54,15 @@ pub(crate) struct NodeShared<'a> {
     pub mask: Option<&'a [bool]>,
     /// Whether the node's backward pass runs.
     pub backward: bool,
+    /// The activation in place of the layer's own.
+    pub activation: Option<&'a Activation>,
+    /// Where the layer's parameters stay as they are: what it keeps from call to call.
+    pub kept: Option<&'a Kept>,
 }
+
+/// What a layer makes of its parameters and keeps while they stay as they are, for all threads.
+#[derive(Default, Debug)]
+pub(crate) struct Kept(OnceLock<Box<dyn Any + Send + Sync>>);
 
 impl<'a, F: Scalar> Context<'a, F> {
     pub(crate) fn new(params: Params<'a, F>, mode: Mode, shared: NodeShared<'a>, leaves_activation: bool) -> Self {
@@ -127,10 +137,23 @@ impl<'a, F: Scalar> Context<'a, F> {
         self
     }
 
-    /// The activation that an output layer applies: its own, or none where it [leaves it](Self::leaves_activation).
-    pub fn activation<'b>(&self, own: &'b Activation) -> &'b Activation {
+    /// The activation that the layer ends in: its own, or none where it [leaves it](Self::leaves_activation), or that of a layer
+    /// behind it which has become [part of this](super::Facts::folds).
+    pub fn activation<'b>(&self, own: &'b Activation) -> &'b Activation
+    where
+        'a: 'b,
+    {
         static LINEAR: Activation = Activation::Linear;
-        if self.leaves_activation { &LINEAR } else { own }
+        if self.leaves_activation { &LINEAR } else { self.shared.activation.unwrap_or(own) }
+    }
+
+    /// What `make` makes of the parameters, such as a kernel in another order: made once where parameters stay as they are, in a
+    /// [`Predictor`](crate::engine::Predictor), for all calls of the layer on all threads. None where they may change from call to
+    /// call.
+    pub fn keep<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> Option<&'a T> {
+        self.shared.kept.map(|Kept(kept)| {
+            kept.get_or_init(|| Box::new(make())).downcast_ref().expect("a layer keeps values of one type")
+        })
     }
 }
 

@@ -73,7 +73,8 @@ impl<F: Scalar> Layer<F> for Dense {
     fn forward(&self, x: View<'_, F>, mut y: ViewMut<'_, F>, z: &mut Vec<F>, cx: &Context<'_, F>) {
         let features = x.last_axis();
         let rows = y.len() / self.units;
-        let start = if self.use_bias { Start::Bias(cx.params.at(BIAS)) } else { Start::Zero };
+        // What has been folded into the layer gives it a bias.
+        let start = if cx.params.len() > BIAS { Start::Bias(cx.params.at(BIAS)) } else { Start::Zero };
         let kernel = Matrix::new(cx.params.at(KERNEL), features, self.units);
         gemm(Matrix::new(&x, rows, features), kernel, start, &mut y, self.units);
         let activation = cx.activation(&self.activation);
@@ -113,7 +114,7 @@ impl<F: Scalar> Layer<F> for Dense {
     }
 
     fn facts(&self) -> Facts {
-        Facts::default().output_activation(&self.activation)
+        Facts::default().output_activation(&self.activation).folds()
     }
 
     fn describe(&self) -> Description {

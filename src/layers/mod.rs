@@ -33,13 +33,13 @@ mod spatial;
 mod up_sampling;
 mod weight;
 
-pub use abilities::{ChecksValues, CouplesSamples, Facts, KeepsState, MakesMask};
+pub use abilities::{ChecksValues, CouplesSamples, Facts, KeepsState, MakesMask, RescalesChannels};
 pub use activation::{ELU, LeakyReLU, ReLU, SoftmaxLayer};
 pub use activity::ActivityRegularization;
 pub use attention::{AdditiveAttention, Attention, MultiHeadAttention};
 pub use axes::Axes;
 pub use context::{Context, GradInputs, Inputs, Mode};
-pub(crate) use context::{Feeds, InputSlot, NodeShared, Values};
+pub(crate) use context::{Feeds, InputSlot, Kept, NodeShared, Values};
 pub use conv::{
     Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D, Conv3DTranspose, DepthwiseConv1D, DepthwiseConv2D,
     SeparableConv1D, SeparableConv2D,
@@ -271,6 +271,11 @@ pub trait Layer<F: Scalar>: Send + Sync {
 
     /// The layer as one that makes a mask.
     fn makes_mask(&self) -> Option<&dyn MakesMask<F>> {
+        None
+    }
+
+    /// The layer as one that, outside training, rescales the channels of its input.
+    fn rescales_channels(&self) -> Option<&dyn RescalesChannels<F>> {
         None
     }
 

@@ -4,6 +4,7 @@
 //! `tests/reference/generate`.
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::needless_for_each)]
 
+mod applications;
 #[cfg(feature = "audio")]
 mod audio;
 mod callbacks;

@@ -15,6 +15,7 @@ mod bad_input;
 mod callbacks;
 mod earlier_files;
 mod exchange;
+mod folding;
 mod gan;
 mod graphs;
 mod known_faults;

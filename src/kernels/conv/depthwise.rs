@@ -19,7 +19,7 @@ fn spread(geometry: &Geometry) -> Geometry {
 
 /// The sums over taps of [`forward`](super::forward) and [`grad_input`](super::grad_input) where every channel is a group.
 pub fn sum_taps<F: Scalar>(sums: TapSums<'_, F>, workspace: &mut Workspace<F>) {
-    let TapSums { geometry, direction, source, kernel, bias, finish, target } = sums;
+    let TapSums { geometry, direction, source, kernel, bias, finish, target, .. } = sums;
     let multiplier = geometry.filters / geometry.channels;
     workspace.plans(&spread(geometry));
     let plan = workspace.plans.as_ref().expect("made above").gather(direction);
@@ -111,7 +111,7 @@ kernel! {
             for &x in from {
                 sum += x;
             }
-            *to = if finish == Finish::Relu && sum < F::zero() { F::zero() } else { sum };
+            *to = finish.of(sum);
         }
     }
 }

@@ -1,5 +1,8 @@
 //! The sizes of a convolution.
 
+use super::kept::KeptKernel;
+use crate::Scalar;
+use crate::kernels::vector::Vector;
 use crate::memory::product;
 
 /// The sizes of a convolution, along depth, height and width.
@@ -98,11 +101,36 @@ pub enum Finish {
     Linear,
     /// y = max(sum, 0), NaN staying NaN.
     Relu,
+    /// y = min(max(sum, 0), 6), NaN staying NaN.
+    Relu6,
+}
+
+impl Finish {
+    /// What becomes of one sum.
+    #[inline(always)]
+    pub(super) fn of<F: Scalar>(self, sum: F) -> F {
+        let (zero, six) = (F::zero(), F::of(6.0));
+        match self {
+            Self::Relu | Self::Relu6 if sum < zero => zero,
+            Self::Relu6 if sum > six => six,
+            Self::Linear | Self::Relu | Self::Relu6 => sum,
+        }
+    }
+
+    /// What becomes of a vector of them.
+    #[inline(always)]
+    pub(super) fn of_vector<F: Scalar, V: Vector<F>>(self, sums: V) -> V {
+        match self {
+            Self::Linear => sums,
+            Self::Relu => sums.relu(),
+            Self::Relu6 => sums.relu().min(V::splat(F::of(6.0))),
+        }
+    }
 }
 
 /// Whose sums over taps are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Direction {
+pub(crate) enum Direction {
     /// Those of y, over x.
     Forward,
     /// Those of ∂L/∂x, over ∂L/∂y.
@@ -111,11 +139,13 @@ pub(super) enum Direction {
 
 /// target = finish(bias + sums over taps of the source): [`forward`](super::forward) and
 /// [`grad_input`](super::grad_input) in one.
-pub(super) struct TapSums<'a, F> {
+pub(crate) struct TapSums<'a, F> {
     pub geometry: &'a Geometry,
     pub direction: Direction,
     pub source: &'a [F],
     pub kernel: &'a [F],
+    /// Where the kernel stays as it is: it in the order of reading.
+    pub kept: Option<&'a KeptKernel<F>>,
     pub bias: Option<&'a [F]>,
     pub finish: Finish,
     pub target: &'a mut [F],

@@ -30,6 +30,7 @@
 mod depthwise;
 mod gather;
 mod geometry;
+mod kept;
 mod plan;
 #[cfg(test)]
 mod tests;
@@ -38,11 +39,13 @@ mod weights;
 mod winograd;
 mod workspace;
 
+pub(crate) use geometry::{Direction, TapSums};
 pub use geometry::{Finish, Geometry};
+pub(crate) use kept::KeptKernel;
 pub use workspace::Workspace;
 
 use crate::Scalar;
-use geometry::{Direction, TapSums};
+use crate::kernels::aligned::Aligned;
 
 /// By which of the ways above the passes of a geometry go.
 enum Method {
@@ -92,8 +95,7 @@ pub fn forward<F: Scalar>(
     workspace: &mut Workspace<F>,
 ) {
     let direction = Direction::Forward;
-    let samples = geometry.samples(x.len(), y.len());
-    sum_taps(TapSums { geometry, direction, source: x, kernel, bias, finish, target: y }, samples, workspace);
+    sum_taps(TapSums { geometry, direction, source: x, kernel, kept: None, bias, finish, target: y }, workspace);
 }
 
 /// ∂L/∂x of [`forward`], plus a bias if there is one: see the [module](self).
@@ -113,13 +115,17 @@ pub fn grad_input<F: Scalar>(
     workspace: &mut Workspace<F>,
 ) {
     let direction = Direction::Backward;
-    let samples = geometry.samples(grad_x.len(), grad_y.len());
-    sum_taps(TapSums { geometry, direction, source: grad_y, kernel, bias, finish, target: grad_x }, samples, workspace);
+    let sums = TapSums { geometry, direction, source: grad_y, kernel, kept: None, bias, finish, target: grad_x };
+    sum_taps(sums, workspace);
 }
 
-/// [`forward`] or [`grad_input`] of so many samples.
-fn sum_taps<F: Scalar>(sums: TapSums<'_, F>, samples: usize, workspace: &mut Workspace<F>) {
+/// [`forward`] or [`grad_input`].
+pub(crate) fn sum_taps<F: Scalar>(sums: TapSums<'_, F>, workspace: &mut Workspace<F>) {
     let TapSums { geometry, kernel, .. } = sums;
+    let samples = match sums.direction {
+        Direction::Forward => geometry.samples(sums.source.len(), sums.target.len()),
+        Direction::Backward => geometry.samples(sums.target.len(), sums.source.len()),
+    };
     assert_eq!(kernel.len(), geometry.kernel_len(), "the kernel's size");
     if sums.source.is_empty() || sums.target.is_empty() {
         return without_taps(sums);
@@ -130,11 +136,22 @@ fn sum_taps<F: Scalar>(sums: TapSums<'_, F>, samples: usize, workspace: &mut Wor
         Method::Gather => {
             workspace.plans(geometry);
             let plan = workspace.plans.as_ref().expect("made above").gather(sums.direction);
-            let packed = workspace.packed.room(plan.packed_len(gather::panel::<F>()));
-            match sums.direction {
+            let len = plan.packed_len(gather::panel::<F>());
+            let pack = |packed: &mut [F]| match sums.direction {
                 Direction::Forward => gather::pack_forward(geometry, plan, kernel, packed),
                 Direction::Backward => gather::pack_backward(geometry, plan, kernel, packed),
-            }
+            };
+            let packed: &[F] = if let Some(kept) = sums.kept {
+                kept.gathered.get_or_init(|| {
+                    let mut packed = Aligned::zeros(len);
+                    pack(&mut packed);
+                    packed
+                })
+            } else {
+                let packed = workspace.packed.room(len);
+                pack(packed);
+                packed
+            };
             gather::gather(plan, sums.source, packed, sums.bias, sums.finish, sums.target);
         }
     }
@@ -147,7 +164,7 @@ fn without_taps<F: Scalar>(sums: TapSums<'_, F>) {
     let Some(bias) = bias.filter(|bias| !bias.is_empty()) else { return };
     for cell in target.chunks_exact_mut(bias.len()) {
         for (y, &bias) in cell.iter_mut().zip(bias) {
-            *y = if finish == Finish::Relu && bias < F::zero() { F::zero() } else { bias };
+            *y = finish.of(bias);
         }
     }
 }

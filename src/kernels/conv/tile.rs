@@ -292,7 +292,7 @@ impl<F: Elementary, I: Instructions<F>, const ROWS: usize, const VECTORS: usize,
                             let c = rows.c[i].add(shift + v * len);
                             let start = if matches!(onto, Onto::C) { I::Vector::load(c) } else { start[v] };
                             let sum = start.add(sums[i][v]);
-                            if finish == Finish::Relu { sum.relu() } else { sum }.store(c);
+                            finish.of_vector(sum).store(c);
                         }
                     }
                 }
@@ -346,9 +346,7 @@ unsafe fn store<F: Elementary>(sum: F, col: usize, onto: Onto<F>, finish: Finish
             Onto::C => *c,
             Onto::Bias(bias) => *bias.add(col),
         };
-        let sum = start + sum;
-        let below = finish == Finish::Relu && sum < F::zero();
-        *c = if below { F::zero() } else { sum };
+        *c = finish.of(start + sum);
     }
 }
 

@@ -54,7 +54,14 @@ type Lanes<F> = [F; LANES];
 pub struct Memory<F> {
     /// (parts, channels, filters)
     u: Aligned<F>,
+    /// U\[p\] of all parts, in the order of reading.
     packed: Vec<Packed<F>>,
+    tiles: Tiles<F>,
+}
+
+/// Memory of the tiles that are worked on.
+#[derive(Debug)]
+struct Tiles<F> {
     /// (parts, [`TILES`], channels)
     v: Aligned<F>,
     /// (parts, [`TILES`], filters)
@@ -65,7 +72,8 @@ pub struct Memory<F> {
 
 impl<F> Default for Memory<F> {
     fn default() -> Self {
-        Self { u: Aligned::new(), packed: Vec::new(), v: Aligned::new(), m: Aligned::new(), zeros: Aligned::new() }
+        let tiles = Tiles { v: Aligned::new(), m: Aligned::new(), zeros: Aligned::new() };
+        Self { u: Aligned::new(), packed: Vec::new(), tiles }
     }
 }
 
@@ -175,10 +183,26 @@ impl Grid {
 
 /// The sums over taps of [`forward`](super::forward) and [`grad_input`](super::grad_input).
 pub fn sum_taps<F: Scalar>(sums: TapSums<'_, F>, memory: &mut Memory<F>) {
-    let TapSums { geometry, direction, source, kernel, bias, finish, target } = sums;
+    let TapSums { geometry, direction, source, kernel, kept, bias, finish, target } = sums;
     let (grid, c, k) = (Grid::of(geometry), geometry.channels, geometry.filters);
     let backward = direction == Direction::Backward;
-    let Memory { u, packed, .. } = memory;
+    let Memory { u, packed, tiles } = memory;
+    let packed = if let Some(kept) = kept {
+        kept.winograd.get_or_init(|| {
+            let mut packed = Vec::new();
+            pack(kernel, [c, k], backward, &mut Aligned::new(), &mut packed);
+            packed
+        })
+    } else {
+        pack(kernel, [c, k], backward, u, packed);
+        packed
+    };
+    let (grid, channels) = if backward { (grid.turned(), [k, c]) } else { (grid, [c, k]) };
+    convolve(grid, channels, source, packed, bias, finish, target, tiles);
+}
+
+/// U\[p\] = (G·g·Gᵀ)\[p\] of a kernel of c channels and k filters, transposed and turned for the gradient of the input.
+fn pack<F: Scalar>(kernel: &[F], [c, k]: [usize; 2], backward: bool, u: &mut Aligned<F>, packed: &mut Vec<Packed<F>>) {
     let u = u.room(PARTS * c * k);
     packed.resize_with(PARTS, Packed::default);
     kernel_parts(kernel, backward, u);
@@ -186,8 +210,6 @@ pub fn sum_taps<F: Scalar>(sums: TapSums<'_, F>, memory: &mut Memory<F>) {
         let u = Matrix::new(u, c, k);
         packed.pack(if backward { u.t() } else { u });
     }
-    let (grid, channels) = if backward { (grid.turned(), [k, c]) } else { (grid, [c, k]) };
-    convolve(grid, channels, source, bias, finish, target, memory);
 }
 
 /// Some tiles at a time: their v, the products, y.
@@ -195,19 +217,20 @@ fn convolve<F: Scalar>(
     grid: Grid,
     [c, k]: [usize; 2],
     x: &[F],
+    kernel: &[Packed<F>],
     bias: Option<&[F]>,
     finish: Finish,
     y: &mut [F],
-    memory: &mut Memory<F>,
+    memory: &mut Tiles<F>,
 ) {
-    let Memory { packed, v, m, zeros, .. } = memory;
+    let Tiles { v, m, zeros } = memory;
     let (v, m) = (v.room(PARTS * room(c)), m.room(PARTS * room(k)));
     zeros.resize(c);
     let tiles = grid.tiles(y.len() / k);
     for first in (0..tiles).step_by(TILES) {
         let count = TILES.min(tiles - first);
         input_parts(&grid, first..first + count, c, x, zeros, v);
-        for ((packed, v), m) in packed.iter().zip(v.chunks_exact(room(c))).zip(m.chunks_exact_mut(room(k))) {
+        for ((packed, v), m) in kernel.iter().zip(v.chunks_exact(room(c))).zip(m.chunks_exact_mut(room(k))) {
             gemm_packed(Matrix::new(v, count, c), packed, Start::Zero, m, k);
         }
         output(&grid, first..first + count, k, m, bias, finish, y);
@@ -223,7 +246,7 @@ pub fn grad_kernel<F: Scalar>(
     memory: &mut Memory<F>,
 ) {
     let (grid, c, k) = (Grid::of(geometry), geometry.channels, geometry.filters);
-    let Memory { u: grad_u, v, m: grad_m, zeros, .. } = memory;
+    let Memory { u: grad_u, tiles: Tiles { v, m: grad_m, zeros }, .. } = memory;
     let grad_u = grad_u.room(PARTS * c * k);
     let (v, grad_m) = (v.room(PARTS * room(c)), grad_m.room(PARTS * room(k)));
     zeros.resize(c);
@@ -411,9 +434,9 @@ kernel! {
                         if let Some(bias) = bias {
                             value = plus(value, block(bias, ch));
                         }
-                        if finish == Finish::Relu {
+                        if finish != Finish::Linear {
                             for y in &mut value {
-                                *y = if *y < F::zero() { F::zero() } else { *y };
+                                *y = finish.of(*y);
                             }
                         }
                         *block_mut(y, cell + ch) = value;

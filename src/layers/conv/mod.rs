@@ -191,7 +191,11 @@ pub(super) fn output_shape(cells: &[usize], filters: usize) -> Result<Vec<usize>
 
 /// What of the activation the kernel does itself.
 fn finish(activation: &Activation) -> Finish {
-    if *activation == Activation::Relu { Finish::Relu } else { Finish::Linear }
+    match activation {
+        Activation::Relu => Finish::Relu,
+        Activation::Relu6 => Finish::Relu6,
+        _ => Finish::Linear,
+    }
 }
 
 /// The rest of the activation, keeping what its derivative needs.

@@ -1,7 +1,7 @@
 //! Convolutions with one kernel: plain, transposed and depthwise.
 
 use super::{Placement, activate, at_least_one, depthwise_filters, finish, output_shape};
-use crate::kernels::conv::{self, Finish, Geometry, Workspace};
+use crate::kernels::conv::{self, Direction, Finish, Geometry, KeptKernel, TapSums, Workspace};
 use crate::kernels::reduce;
 use crate::layers::spatial::{PerAxis, axes};
 use crate::layers::{Context, Description, Facts, Grads, Layer, MaskRule, ParamBuilder, Weight};
@@ -130,10 +130,16 @@ impl<F: Scalar, const N: usize> Layer<F> for Convolution<'_, N> {
     }
 
     fn forward(&self, x: View<'_, F>, mut y: ViewMut<'_, F>, cache: &mut ConvCache<F>, cx: &Context<'_, F>) {
-        let (kernel, bias) = (cx.params.at(KERNEL), self.bias.map(|_| cx.params.at(BIAS)));
-        let pass = if self.is_transposed() { conv::grad_input } else { conv::forward };
+        // What has been folded into the layer gives it a bias.
+        let (kernel, bias) = (cx.params.at(KERNEL), (cx.params.len() > BIAS).then(|| cx.params.at(BIAS)));
         let activation = cx.activation(self.activation);
-        pass(&self.built_geometry(x), &x, kernel, bias, finish(activation), &mut y, &mut cache.workspace);
+        let direction = if self.is_transposed() { Direction::Backward } else { Direction::Forward };
+        let (geometry, kept) = (&self.built_geometry(x), cx.keep(KeptKernel::default));
+        let finish = finish(activation);
+        conv::sum_taps(
+            TapSums { geometry, direction, source: &x, kernel, kept, bias, finish, target: &mut y },
+            &mut cache.workspace,
+        );
         activate(activation, y, &mut cache.z, cx);
     }
 
@@ -164,7 +170,8 @@ impl<F: Scalar, const N: usize> Layer<F> for Convolution<'_, N> {
     }
 
     fn facts(&self) -> Facts {
-        Facts::default().mask(MaskRule::Stop).output_activation(self.activation)
+        let facts = Facts::default().mask(MaskRule::Stop).output_activation(self.activation);
+        if self.is_transposed() { facts } else { facts.folds() }
     }
 
     fn describe(&self) -> Description {

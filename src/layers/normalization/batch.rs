@@ -5,7 +5,8 @@ use crate::config::layer_options;
 use crate::initializers::Initializer;
 use crate::kernels::normalization::{self, Channels, StepMask};
 use crate::layers::{
-    Context, CouplesSamples, Coupling, Description, Facts, Grads, Inputs, KeepsState, Layer, ParamBuilder,
+    Context, CouplesSamples, Coupling, Description, Facts, Grads, Inputs, KeepsState, Layer, ParamBuilder, Params,
+    RescalesChannels,
 };
 use crate::tensor::volume;
 use crate::{Error, Result, Scalar, Tensor, View, ViewMut};
@@ -222,6 +223,10 @@ impl<F: Scalar> Layer<F> for BatchNormalization {
         Facts::default().backward_reads_output(false)
     }
 
+    fn rescales_channels(&self) -> Option<&dyn RescalesChannels<F>> {
+        Some(self)
+    }
+
     fn couples_samples(&self) -> Option<&dyn CouplesSamples<F, Statistics<F>>> {
         Some(self)
     }
@@ -232,6 +237,25 @@ impl<F: Scalar> Layer<F> for BatchNormalization {
 
     fn describe(&self) -> Description {
         Description::of(self)
+    }
+}
+
+/// With the moving statistics y = γ·r·x + (β − γ·r·μ).
+impl<F: Scalar> RescalesChannels<F> for BatchNormalization {
+    fn scale_and_shift(&self, params: &Params<'_, F>) -> Option<(Vec<F>, Vec<F>)> {
+        if self.axis != -1 {
+            return None;
+        }
+        let (mean, variance) = (params.at(self.moving()), params.at(self.moving() + 1));
+        let mut scale: Vec<F> = variance.iter().map(|&v| (v + F::of(self.epsilon)).sqrt().recip()).collect();
+        if self.scale {
+            scale.iter_mut().zip(params.at(0)).for_each(|(scale, &gamma)| *scale *= gamma);
+        }
+        let mut shift: Vec<F> = mean.iter().zip(&scale).map(|(&mean, &scale)| -mean * scale).collect();
+        if self.center {
+            shift.iter_mut().zip(params.at(usize::from(self.scale))).for_each(|(shift, &beta)| *shift += beta);
+        }
+        Some((scale, shift))
     }
 }
 

@@ -8,7 +8,7 @@ cd "$(dirname "$0")"
 export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 for script in layers convolutions pooling normalization sequences recurrent_cells activations losses optimizers schedules metrics scores splits text \
-    preprocessing audio images spectral models models_conv models_recurrent models_stateful models_gan; do
+    preprocessing audio images spectral models applications models_conv models_recurrent models_stateful models_gan; do
     "${KERAS_PYTHON:-python}" "$script.py"
 done
 for script in losses_torch optimizers_torch; do
