@@ -286,7 +286,7 @@ impl<'m, F: Scalar> Predictor<'m, F> {
         let network = holder.network();
         let executor = executor_of(network, &slots);
         let carried = network.graph.carries_state().then(|| network.params.clone());
-        let kept = network.graph.layers.iter().map(|_| Kept::default()).collect();
+        let kept = network.graph.layers.iter().map(|layer| Kept::with_activation(layer.activation.clone())).collect();
         let mut own = Self {
             holder,
             slots,

@@ -445,11 +445,7 @@ fn context<'a, F: Scalar>(
     let mask = if inputs.is_empty() { None } else { inputs.mask(0) };
     let plan = &run.plan.nodes[number];
     let backward = plan.runs;
-    let (activation, kept) = match node.layer {
-        Some(layer) => (run.graph.layers[layer].activation.as_ref(), run.kept.get(layer.number())),
-        None => (None, None),
-    };
-    let (key, first_row, batch) = (node.key, rows.start, run.batch);
-    let shared = NodeShared { key, first_row, batch, shard, mask, backward, activation, kept };
+    let kept = node.layer.and_then(|layer| run.kept.get(layer.number()));
+    let shared = NodeShared { key: node.key, first_row: rows.start, batch: run.batch, shard, mask, backward, kept };
     Context::new(Params::new(specs, run.params), run.mode, shared, plan.without_activation)
 }

@@ -54,15 +54,24 @@ pub(crate) struct NodeShared<'a> {
     pub mask: Option<&'a [bool]>,
     /// Whether the node's backward pass runs.
     pub backward: bool,
-    /// The activation in place of the layer's own.
-    pub activation: Option<&'a Activation>,
-    /// Where the layer's parameters stay as they are: what it keeps from call to call.
+    /// Where the layer's parameters stay as they are.
     pub kept: Option<&'a Kept>,
 }
 
-/// What a layer makes of its parameters and keeps while they stay as they are, for all threads.
+/// What goes with a layer whose parameters stay as they are, for all threads.
 #[derive(Default, Debug)]
-pub(crate) struct Kept(OnceLock<Box<dyn Any + Send + Sync>>);
+pub(crate) struct Kept {
+    /// The activation in place of the layer's own.
+    pub activation: Option<Activation>,
+    /// What it has made of its parameters.
+    made: OnceLock<Box<dyn Any + Send + Sync>>,
+}
+
+impl Kept {
+    pub fn with_activation(activation: Option<Activation>) -> Self {
+        Self { activation, ..Self::default() }
+    }
+}
 
 impl<'a, F: Scalar> Context<'a, F> {
     pub(crate) fn new(params: Params<'a, F>, mode: Mode, shared: NodeShared<'a>, leaves_activation: bool) -> Self {
@@ -144,15 +153,16 @@ impl<'a, F: Scalar> Context<'a, F> {
         'a: 'b,
     {
         static LINEAR: Activation = Activation::Linear;
-        if self.leaves_activation { &LINEAR } else { self.shared.activation.unwrap_or(own) }
+        let instead = self.shared.kept.and_then(|kept| kept.activation.as_ref());
+        if self.leaves_activation { &LINEAR } else { instead.unwrap_or(own) }
     }
 
     /// What `make` makes of the parameters, such as a kernel in another order: made once where parameters stay as they are, in a
     /// [`Predictor`](crate::engine::Predictor), for all calls of the layer on all threads. None where they may change from call to
     /// call.
     pub fn keep<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> Option<&'a T> {
-        self.shared.kept.map(|Kept(kept)| {
-            kept.get_or_init(|| Box::new(make())).downcast_ref().expect("a layer keeps values of one type")
+        self.shared.kept.map(|kept| {
+            kept.made.get_or_init(|| Box::new(make())).downcast_ref().expect("a layer keeps values of one type")
         })
     }
 }
