@@ -7,7 +7,8 @@ use gradus::data::audio::{SampleFormat, write_wav_as};
 use gradus::data::preprocessing::{LabelEncoder, StandardScaler, Steps};
 use gradus::data::text::{OutputMode, TextVectorization};
 use gradus::data::{idx as idx_files, images};
-use gradus::formats::safetensors::TensorFile;
+use gradus::formats::npy;
+use gradus::formats::safetensors::{Tensor, TensorFile};
 use gradus::prelude::*;
 use gradus::tuning::{RandomSearch, Space};
 use ndarray::array;
@@ -145,12 +146,46 @@ pub fn tables() -> Vec<Vec<u8>> {
     texts.iter().map(|text| text.as_bytes().to_vec()).collect()
 }
 
+/// Tables, each with the three bytes that choose its options.
+pub fn tables_with_options() -> Vec<Vec<u8>> {
+    let options: [[u8; 3]; 6] = [[0, 0, 2], [0, 0, 2], [1, 0, 2], [1, 0, 3], [1, 1, 0], [2, 0, 1]];
+    tables().into_iter().zip(options).map(|(table, options)| [&table[..], &options].concat()).collect()
+}
+
+pub fn npy() -> Vec<Vec<u8>> {
+    let tensors = [
+        Tensor::from_array(&array![[1.0f32, 2.0], [3.0, 4.0]]),
+        Tensor::from_array(&array![-1i64, 7]),
+        Tensor::from_array(&ndarray::arr0(true)),
+    ];
+    let mut seeds: Vec<Vec<u8>> =
+        tensors.iter().map(|tensor| npy::to_bytes(tensor).expect("it can be written")).collect();
+    // The other order of bytes and of axes.
+    let at = |bytes: &[u8], word: &[u8]| bytes.windows(word.len()).position(|part| part == word).expect("it is there");
+    let mut turned = seeds[0].clone();
+    let (order, fortran) = (at(&turned, b"<f4"), at(&turned, b"False"));
+    turned[order] = b'>';
+    turned[fortran..fortran + 5].copy_from_slice(b"True ");
+    seeds.push(turned);
+    seeds
+}
+
+pub fn npz() -> Vec<Vec<u8>> {
+    let arrays = npy::Arrays::from([
+        ("x".to_owned(), Tensor::from_array(&ndarray::Array2::<f32>::zeros((5, 4)))),
+        ("labels".to_owned(), Tensor::from_array(&array![1u8, 2, 3])),
+    ]);
+    [false, true].map(|packed| npy::npz_to_bytes(&arrays, packed).expect("it can be written")).into()
+}
+
 pub fn idx() -> Vec<Vec<u8>> {
     let grey = ndarray::Array3::from_shape_fn((3, 4, 5), |(i, j, k)| (i * 40 + j * 7 + k) as u8);
     vec![
         written(".idx", |path| idx_files::write(path, &grey)),
         written(".idx.gz", |path| idx_files::write(path, &grey)),
         written(".idx", |path| idx_files::write(path, &array![1u8, 2, 3])),
+        written(".idx", |path| idx_files::write_tensor(path, &Tensor::from_array(&array![-1i32, 2]))),
+        written(".idx", |path| idx_files::write_tensor(path, &Tensor::from_array(&array![[1.5f64], [2.0]]))),
     ]
 }
 
@@ -197,5 +232,6 @@ pub fn time_series() -> Vec<Vec<u8>> {
     let text = "# motions\n@problemName Motions\n@timeStamps false\n@univariate false\n@classLabel true a b\n@data\n\
         0.08,0.08,-0.9:0.39,0.39,-0.5:a\n1,2,?:4,5,6:b\n";
     let short = "@problemName x\n@classLabel false\n@data\n1,2\n3,4\n";
-    vec![text.as_bytes().to_vec(), short.as_bytes().to_vec()]
+    let stamps = "@timeStamps true\n@targetLabel true\n@data\n(0,1.5),(1,2.5):(2020-01-01 00:00:00,?),(1,4):-0.5\n";
+    [text, short, stamps].map(|text| text.as_bytes().to_vec()).into()
 }

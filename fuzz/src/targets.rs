@@ -7,7 +7,8 @@ use gradus::data::audio::read_wav;
 use gradus::data::images::{self, ColorMode};
 use gradus::data::preprocessing::{LabelEncoder, StandardScaler, Steps};
 use gradus::data::text::Vectorizer;
-use gradus::data::{Stream, Table, idx, text, ts};
+use gradus::data::{CsvOptions, Stream, Table, idx, text, ts};
+use gradus::formats::npy;
 use gradus::formats::safetensors::TensorFile;
 use gradus::prelude::*;
 use gradus::tuning::{RandomSearch, Space};
@@ -29,7 +30,7 @@ pub struct Target {
 const MB: usize = 1 << 20;
 
 /// All of them.
-pub const TARGETS: [Target; 15] = [
+pub const TARGETS: [Target; 18] = [
     target("safetensors", safetensors, seeds::safetensors, mutate::mutate_safetensors, 16 * MB),
     target("model", model, seeds::models, mutate::mutate_safetensors, 32 * MB),
     target("architecture", architecture, seeds::architectures, mutate::mutate_json, 256 * MB),
@@ -40,6 +41,9 @@ pub const TARGETS: [Target; 15] = [
     target("steps", steps, seeds::steps, mutate::mutate_json, 16 * MB),
     target("search", search, seeds::searches, mutate::mutate_json, 16 * MB),
     target("csv", csv, seeds::tables, mutate::mutate, 16 * MB),
+    target("csv_options", csv_options, seeds::tables_with_options, mutate::mutate, 16 * MB),
+    target("npy", npy, seeds::npy, mutate::mutate, 16 * MB),
+    target("npz", npz, seeds::npz, mutate::mutate, 64 * MB),
     target("idx", read_idx, seeds::idx, mutate::mutate, 64 * MB),
     target("wav", wav, seeds::sounds, mutate::mutate, 64 * MB),
     target("png", picture, seeds::png, mutate::mutate_png, 128 * MB),
@@ -191,8 +195,43 @@ fn csv(bytes: &[u8]) -> bool {
     true
 }
 
+/// The last bytes choose the options.
+fn csv_options(bytes: &[u8]) -> bool {
+    let (bytes, choice) = bytes.split_at(bytes.len().saturating_sub(3));
+    let choose = |place: usize, from: &[char]| from[usize::from(choice.get(place).copied().unwrap_or(0)) % from.len()];
+    let options = CsvOptions::new()
+        .header(choice.first().is_none_or(|byte| byte % 2 == 0))
+        .delimiter(choose(0, &[',', ';', '\t', '|', ' ', 'é']))
+        .decimal(choose(1, &['.', ',', ';']))
+        .thousands(choose(2, &['.', ',', '\'', ' ', '\u{a0}']))
+        .missing(["-", "", "NA"]);
+    let Ok(table) = options.parse(&String::from_utf8_lossy(bytes)) else { return false };
+    for name in &table.names().to_vec() {
+        let _ = (table.numbers::<f32>(name), table.texts(name), table.booleans(name));
+    }
+    in_file(bytes, |path| options.read(path).is_ok())
+}
+
+fn npy(bytes: &[u8]) -> bool {
+    let Ok(tensor) = npy::from_bytes(bytes) else { return false };
+    let again = npy::to_bytes(&tensor).and_then(|bytes| npy::from_bytes(&bytes)).expect("what is written is read");
+    assert_eq!((again.shape(), again.dtype()), (tensor.shape(), tensor.dtype()));
+    assert_eq!(tensor.to_array::<f32>().len(), tensor.data().len());
+    true
+}
+
+fn npz(bytes: &[u8]) -> bool {
+    let Ok(arrays) = npy::npz_from_bytes(bytes) else { return false };
+    let again = npy::npz_to_bytes(&arrays, true).and_then(|bytes| npy::npz_from_bytes(&bytes));
+    assert!(again.expect("what is written is read").keys().eq(arrays.keys()));
+    true
+}
+
 fn read_idx(bytes: &[u8]) -> bool {
-    in_file(bytes, |path| idx::read(path).is_ok() | idx::read_images(path).is_ok() | idx::read_labels(path).is_ok())
+    in_file(bytes, |path| {
+        let bytes = idx::read(path).is_ok() | idx::read_images(path).is_ok() | idx::read_labels(path).is_ok();
+        idx::read_tensor(path).is_ok() | bytes
+    })
 }
 
 fn wav(bytes: &[u8]) -> bool {

@@ -1,7 +1,7 @@
-//! IDX, the file format of MNIST: arrays of bytes of any rank, as they are or packed with gzip.
+//! IDX, the file format of MNIST: arrays of any rank, mostly of bytes, as they are or packed with gzip.
 //!
 //! ```text
-//! 0 0 | 8 (type: unsigned byte) | rank | rank × size (big-endian u32) | the bytes, row-major
+//! 0 0 | type (8: unsigned byte) | rank | rank × size (big-endian u32) | the values, row-major and big-endian
 //! ```
 //!
 //! A file is packed if it begins with gzip's two bytes 1f 8b, whatever its name is. Nothing in a header is believed:
@@ -19,13 +19,22 @@ use flate2::write::GzEncoder;
 use ndarray::{Array1, Array3, ArrayD, ArrayRef, Dimension, IxDyn};
 use sha2::{Digest, Sha256};
 
+use crate::formats::safetensors::{Dtype, Tensor, TensorData};
 use crate::formats::write_atomically;
 use crate::{Error, Result};
 
 /// The SHA-256 of a file's unpacked bytes.
 pub(crate) type Sum = [u8; 32];
 
-const UNSIGNED_BYTE: u8 = 0x08;
+/// The types by their numbers.
+const TYPES: [(u8, Dtype, &str); 6] = [
+    (0x08, Dtype::U8, "unsigned bytes"),
+    (0x09, Dtype::I8, "signed bytes"),
+    (0x0b, Dtype::I16, "16-bit integers"),
+    (0x0c, Dtype::I32, "32-bit integers"),
+    (0x0d, Dtype::F32, "32-bit floats"),
+    (0x0e, Dtype::F64, "64-bit floats"),
+];
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// Deflate makes of one byte 1,032 at the very most.
 const MAX_EXPANSION: u64 = 1032;
@@ -54,6 +63,27 @@ const RESERVED: u64 = 64 << 20;
 pub fn read(path: impl AsRef<Path>) -> Result<ArrayD<u8>> {
     let path = path.as_ref();
     open(path)?.read_array().map_err(|e| e.at(path))
+}
+
+/// Reads an IDX file of any type: bytes, integers of 16 and 32 bits, floating point numbers.
+///
+/// ```
+/// use gradus::data::idx;
+/// use gradus::formats::safetensors::Tensor;
+/// use ndarray::array;
+///
+/// let path = std::env::temp_dir().join(format!("gradus-doc-ints-{}.idx", std::process::id()));
+/// idx::write_tensor(&path, &Tensor::from_array(&array![[-5i32, 7]]))?;
+/// assert_eq!(idx::read_tensor(&path)?.to_array::<f32>(), array![[-5.0, 7.0]].into_dyn());
+/// # std::fs::remove_file(path).ok();
+/// # Ok::<(), gradus::Error>(())
+/// ```
+///
+/// # Errors
+/// As [`read`], of any type.
+pub fn read_tensor(path: impl AsRef<Path>) -> Result<Tensor> {
+    let path = path.as_ref();
+    open(path)?.read_tensor().map_err(|e| e.at(path))
 }
 
 /// Reads an IDX file of grey images: (n, height, width).
@@ -105,24 +135,39 @@ pub fn read_labels(path: impl AsRef<Path>) -> Result<Array1<u8>> {
 /// # Example
 /// See [`read`].
 pub fn write<D: Dimension>(path: impl AsRef<Path>, array: &ArrayRef<u8, D>) -> Result<()> {
-    let refuse = || Error::shape("at most 255 axes, each shorter than 2^32", array.shape());
-    let mut header = vec![0, 0, UNSIGNED_BYTE, u8::try_from(array.ndim()).map_err(|_| refuse())?];
-    for &size in array.shape() {
+    write_tensor(path, &Tensor::from_array(array))
+}
+
+/// The same for values of any type that IDX has.
+///
+/// # Errors
+/// As [`write`]; [`Error::Data`] for a type that IDX does not have.
+///
+/// # Example
+/// See [`read_tensor`].
+pub fn write_tensor(path: impl AsRef<Path>, tensor: &Tensor) -> Result<()> {
+    let refuse = || Error::shape("at most 255 axes, each shorter than 2^32", tensor.shape());
+    let known = TYPES.iter().find(|(_, dtype, _)| *dtype == tensor.dtype());
+    let (kind, ..) = known.ok_or_else(|| {
+        let names = TYPES.map(|(_, dtype, _)| dtype.name()).join(", ");
+        Error::data("idx::write_tensor", format!("a type among {names}"), tensor.dtype().name())
+    })?;
+    let mut header = vec![0, 0, *kind, u8::try_from(tensor.shape().len()).map_err(|_| refuse())?];
+    for &size in tensor.shape() {
         header.extend(u32::try_from(size).map_err(|_| refuse())?.to_be_bytes());
     }
-    let bytes = array.as_standard_layout();
-    let bytes = bytes.as_slice().unwrap_or_default();
+    let bytes = tensor.data().to_big_endian();
     let path = path.as_ref();
     let packed = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("gz"));
     write_atomically(path, |out| {
         if packed {
             let mut out = GzEncoder::new(out, Compression::default());
             out.write_all(&header)?;
-            out.write_all(bytes)?;
+            out.write_all(&bytes)?;
             out.finish().map(|_| ())
         } else {
             out.write_all(&header)?;
-            out.write_all(bytes)
+            out.write_all(&bytes)
         }
     })
 }
@@ -194,6 +239,26 @@ impl<R: Read> Source<R> {
     }
 
     fn read_array(&mut self) -> std::result::Result<ArrayD<u8>, Refused> {
+        let (dtype, shape) = self.header()?;
+        if dtype != Dtype::U8 {
+            let name = TYPES.iter().find(|(_, known, _)| *known == dtype).map_or("", |(.., name)| name);
+            return Err(Refused::Content(format!(
+                "expected an IDX file of unsigned bytes, it holds {name}; `idx::read_tensor` reads those"
+            )));
+        }
+        let bytes = self.values(dtype, &shape)?;
+        ArrayD::from_shape_vec(IxDyn(&shape), bytes).map_err(|problem| Refused::Content(problem.to_string()))
+    }
+
+    fn read_tensor(&mut self) -> std::result::Result<Tensor, Refused> {
+        let (dtype, shape) = self.header()?;
+        let bytes = self.values(dtype, &shape)?;
+        let data = TensorData::from_bytes(&bytes, dtype, true);
+        Tensor::from_data(&shape, data).map_err(|problem| Refused::Content(problem.to_string()))
+    }
+
+    /// The type of the values and the shape.
+    fn header(&mut self) -> std::result::Result<(Dtype, Vec<usize>), Refused> {
         let mut magic = [0; 4];
         self.fill(&mut magic, "its first four bytes")?;
         let [zero, also_zero, kind, rank] = magic;
@@ -202,41 +267,35 @@ impl<R: Read> Source<R> {
                 "not an IDX file: it begins with {magic:02x?} instead of [00, 00, …]"
             )));
         }
-        if kind != UNSIGNED_BYTE {
-            let name = match kind {
-                0x09 => "signed bytes",
-                0x0b => "16-bit integers",
-                0x0c => "32-bit integers",
-                0x0d => "32-bit floats",
-                0x0e => "64-bit floats",
-                _ => "an unknown type",
-            };
-            return Err(Refused::Content(format!(
-                "expected an IDX file of unsigned bytes, it holds {name} (0x{kind:02x})"
-            )));
-        }
+        let Some((_, dtype, _)) = TYPES.iter().find(|(known, ..)| *known == kind) else {
+            return Err(Refused::Content(format!("it holds values of an unknown type (0x{kind:02x})")));
+        };
         let mut sizes = vec![[0; 4]; usize::from(rank)];
         self.fill(sizes.as_flattened_mut(), "the sizes of its axes")?;
-        let shape: Vec<usize> = sizes.into_iter().map(|s| u32::from_be_bytes(s) as usize).collect();
+        let shape = sizes.into_iter().map(|s| u32::from_be_bytes(s) as usize).collect();
+        Ok((*dtype, shape))
+    }
 
-        let count = shape.iter().try_fold(1u64, |n, &size| n.checked_mul(size as u64));
-        let there = self.length.saturating_sub(4 + 4 * u64::from(rank));
-        let claim = || format!("its header claims an array {}", crate::error::show(&shape));
+    /// The bytes of the values behind the header.
+    fn values(&mut self, dtype: Dtype, shape: &[usize]) -> std::result::Result<Vec<u8>, Refused> {
+        let size = dtype.size() as u64;
+        let count = shape.iter().try_fold(size, |n, &size| n.checked_mul(size as u64));
+        let there = self.length.saturating_sub(4 + 4 * shape.len() as u64);
+        let claim = || format!("its header claims an array {}", crate::error::show(shape));
         let Some(count) = count.filter(|&n| if self.packed { n <= there } else { n == there }) else {
             let most = if self.packed { "at most " } else { "" };
-            return Err(Refused::Content(format!("{}, the file holds {most}{there} values", claim())));
+            return Err(Refused::Content(format!("{}, the file holds {most}{} values", claim(), there / size)));
         };
-
         let mut bytes = Vec::with_capacity(usize::try_from(count.min(RESERVED)).unwrap_or(0));
         let read = (&mut self.reader).take(count).read_to_end(&mut bytes)? as u64;
         if read < count {
-            return Err(Refused::Content(format!("cut short: {}, the file holds {read} values", claim())));
+            return Err(Refused::Content(format!("cut short: {}, the file holds {} values", claim(), read / size)));
         }
         // This also has gzip compare its own checksum.
         if self.reader.read(&mut [0])? != 0 {
             return Err(Refused::Content(format!("{}, but the file goes on after it", claim())));
         }
-        ArrayD::from_shape_vec(IxDyn(&shape), bytes).map_err(|_| Refused::Content(claim()))
+        Ok(bytes)
     }
 
     fn fill(&mut self, bytes: &mut [u8], what: &str) -> std::result::Result<(), Refused> {

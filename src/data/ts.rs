@@ -8,8 +8,9 @@
 //! 0.08,0.08,-0.9:0.39,0.39,-0.5:Standing
 //! ```
 //!
-//! A line a recording, channels between colons, samples between commas, the label last; `?` is a missing sample, NaN.
-//! Files may be packed with gzip.
+//! A line a recording, channels between colons, samples between commas, the label last; `?` is a missing sample, NaN. With
+//! `@timeStamps true` a sample is `(stamp,value)`, of which the value is kept; with `@targetLabel true` the label is a number. Files may
+//! be packed with gzip, and begin with a byte order mark.
 //!
 //! Source: the description at timeseriesclassification.com.
 
@@ -29,6 +30,8 @@ pub struct Recordings<F> {
     pub series: Vec<Array2<F>>,
     /// The class of each recording, as a place in `class_names`; empty if the file has no labels.
     pub labels: Vec<usize>,
+    /// What each recording is to give, where that is a number (`@targetLabel`); else empty.
+    pub targets: Vec<F>,
     /// The classes in the order of the file's header.
     pub class_names: Vec<String>,
 }
@@ -55,8 +58,8 @@ pub fn read<F: Scalar>(path: impl AsRef<Path>) -> Result<Recordings<F>> {
 /// Reads the text of a `.ts` file.
 ///
 /// # Errors
-/// [`Error::Data`] with the line: no `@data`, time stamps, numbers as labels (`@targetLabel`), a label that the header
-/// does not name, samples that are no numbers, channels of several lengths, another number of channels than the line before.
+/// [`Error::Data`] with the line: no `@data`, a header of ARFF, a label that the header does not name, samples or targets that
+/// are no numbers, channels of several lengths, another number of channels than the line before.
 ///
 /// # Example
 /// ```
@@ -74,23 +77,36 @@ pub fn parse<F: Scalar>(file: &str) -> Result<Recordings<F>> {
 type Problem = (usize, String);
 
 fn parse_lines<F: Scalar>(file: &str) -> Result<Recordings<F>, Problem> {
-    let mut recordings =
-        Recordings { name: String::new(), series: Vec::new(), labels: Vec::new(), class_names: Vec::new() };
-    let mut in_data = false;
+    let mut recordings = Recordings {
+        name: String::new(),
+        series: Vec::new(),
+        labels: Vec::new(),
+        targets: Vec::new(),
+        class_names: Vec::new(),
+    };
+    let (mut in_data, mut form) = (false, Form::default());
+    let file = file.strip_prefix('\u{feff}').unwrap_or(file);
     let lines = file.lines().enumerate().map(|(i, line)| (i + 1, line.trim()));
     for (number, line) in lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
         if in_data {
-            recordings.add(line).map_err(|problem| (number, problem))?;
+            recordings.add(line, form).map_err(|problem| (number, problem))?;
         } else {
-            in_data = recordings.describe(line).map_err(|problem| (number, problem))?;
+            in_data = recordings.describe(line, &mut form).map_err(|problem| (number, problem))?;
         }
     }
     if in_data { Ok(recordings) } else { Err((file.lines().count(), "the file ends without @data".into())) }
 }
 
+/// What the header says of the lines of the data.
+#[derive(Clone, Copy, Default)]
+struct Form {
+    time_stamps: bool,
+    targets: bool,
+}
+
 impl<F: Scalar> Recordings<F> {
     /// Takes a line of the header; whether the data begin after it.
-    fn describe(&mut self, line: &str) -> Result<bool, String> {
+    fn describe(&mut self, line: &str, form: &mut Form) -> Result<bool, String> {
         let mut words = line.split_whitespace();
         let keyword = words.next().unwrap_or_default().to_ascii_lowercase();
         let is_true = |word: Option<&str>| word.is_some_and(|word| word.eq_ignore_ascii_case("true"));
@@ -103,8 +119,11 @@ impl<F: Scalar> Recordings<F> {
                     return Err("@classLabel names no classes".into());
                 }
             }
-            "@timestamps" if is_true(words.next()) => return Err("time stamps are not supported".into()),
-            "@targetlabel" if is_true(words.next()) => return Err("numbers as labels are not supported".into()),
+            "@timestamps" => form.time_stamps = is_true(words.next()),
+            "@targetlabel" => form.targets = is_true(words.next()),
+            "@relation" | "@attribute" => {
+                return Err(format!("`{keyword}` is a line of an ARFF file, not of a .ts file"));
+            }
             // What the others say shows in the data: @univariate, @dimensions, @equalLength, @seriesLength, @missing.
             word if word.starts_with('@') => (),
             _ => return Err(format!("expected a header line that begins with @, it begins with `{}`", head(line))),
@@ -113,8 +132,11 @@ impl<F: Scalar> Recordings<F> {
     }
 
     /// Takes a line of the data.
-    fn add(&mut self, line: &str) -> Result<(), String> {
-        let mut channels: Vec<&str> = line.split(':').map(str::trim).collect();
+    fn add(&mut self, line: &str, form: Form) -> Result<(), String> {
+        let mut channels = outside_brackets(line, ':');
+        if form.targets {
+            self.targets.push(sample(channels.pop().unwrap_or_default())?);
+        }
         if !self.class_names.is_empty() {
             let label = channels.pop().unwrap_or_default();
             let class = self.class_names.iter().position(|name| name == label);
@@ -127,7 +149,10 @@ impl<F: Scalar> Recordings<F> {
             let expected = width.map_or("at least one".into(), |width| width.to_string());
             return Err(format!("expected {expected} channels, found {}", channels.len()));
         }
-        let samples = channels.iter().map(|channel| channel.split(',').map(sample).collect());
+        let samples = channels.iter().map(|channel| {
+            let samples = outside_brackets(channel, ',').into_iter();
+            samples.map(|text| if form.time_stamps { stamped(text) } else { sample(text) }).collect()
+        });
         let samples: Vec<Vec<F>> = samples.collect::<Result<_, String>>()?;
         let length = samples[0].len();
         if let Some(other) = samples.iter().find(|channel| channel.len() != length) {
@@ -135,6 +160,29 @@ impl<F: Scalar> Recordings<F> {
         }
         self.series.push(Array2::from_shape_fn((length, samples.len()), |(time, channel)| samples[channel][time]));
         Ok(())
+    }
+}
+
+/// The parts of a text between separators, those in round brackets left out; dates have colons in them.
+fn outside_brackets(text: &str, separator: char) -> Vec<&str> {
+    let mut depth = 0usize;
+    let parts = text.split(|sign: char| {
+        match sign {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            _ => (),
+        }
+        depth == 0 && sign == separator
+    });
+    parts.map(str::trim).collect()
+}
+
+/// The value of `(stamp,value)`.
+fn stamped<F: Scalar>(text: &str) -> Result<F, String> {
+    let inner = text.strip_prefix('(').and_then(|text| text.strip_suffix(')')).and_then(|text| text.rsplit_once(','));
+    match inner {
+        Some((_, value)) => sample(value),
+        None => Err(format!("expected a sample with its time, (time,value), found `{}`", head(text))),
     }
 }
 

@@ -2,7 +2,11 @@
 
 #[cfg(feature = "tensorboard")]
 pub(crate) mod events;
+mod half;
+pub mod npy;
 pub mod safetensors;
+
+pub use half::{Bf16, F16};
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};

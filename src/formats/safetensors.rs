@@ -14,13 +14,16 @@
 //!
 //! Source: the description in the README of the safetensors repository.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::path::Path;
 
-use ndarray::{ArrayRef, ArrayViewD, Dimension, IxDyn};
+use num_traits::{Float, NumCast};
+
+use ndarray::{ArrayD, ArrayRef, ArrayViewD, Dimension, IxDyn};
 use serde_core::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value, json};
 
@@ -35,7 +38,7 @@ const METADATA: &str = "__metadata__";
 mod element;
 pub use element::{Dtype, Element, TensorData};
 
-/// An array of one of six number types: what a [`TensorFile`] holds under a name.
+/// An array of one of the number types of [`Dtype`]: what a [`TensorFile`] holds under a name.
 ///
 /// # Example
 /// ```
@@ -118,6 +121,39 @@ impl Tensor {
         T::slice_of(&self.data)
     }
 
+    /// The values as those of a model that computes in `T`, if they are of its type, or floating point numbers of 16 bits.
+    ///
+    /// ```
+    /// # use gradus::formats::{F16, safetensors::Tensor};
+    /// let halves = Tensor::new(&[2], vec![F16::from_f32(0.5), F16::from_f32(-2.0)])?;
+    /// assert_eq!(halves.scalars::<f64>().as_deref(), Some(&[0.5, -2.0][..]));
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    pub fn scalars<T: Element + NumCast>(&self) -> Option<Cow<'_, [T]>> {
+        if let Some(values) = self.values() {
+            return Some(Cow::Borrowed(values));
+        }
+        let converted: Option<Vec<T>> = match &self.data {
+            TensorData::F16(values) => values.iter().map(|value| T::from(value.to_f32())).collect(),
+            TensorData::BF16(values) => values.iter().map(|value| T::from(value.to_f32())).collect(),
+            _ => None,
+        };
+        converted.map(Cow::Owned)
+    }
+
+    /// The values as an array of floating point numbers, whatever their type: the nearest ones, of whole numbers beyond 2²⁴ in
+    /// `f32` and 2⁵³ in `f64` too; true is 1, false 0.
+    ///
+    /// ```
+    /// # use gradus::formats::safetensors::Tensor;
+    /// let labels = Tensor::new(&[2], vec![3i64, -7])?;
+    /// assert_eq!(labels.to_array::<f32>(), ndarray::array![3.0, -7.0].into_dyn());
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    pub fn to_array<T: Float>(&self) -> ArrayD<T> {
+        ArrayD::from_shape_vec(IxDyn(&self.shape), self.data.floats()).expect("as many values as the shape says")
+    }
+
     /// The values as an array, if `T` is their type.
     ///
     /// # Example
@@ -136,7 +172,7 @@ impl Tensor {
 ///
 /// # Errors
 /// Reading returns [`Error::Io`] if the file cannot be read and [`Error::File`] if it is damaged, cut short, not
-/// safetensors, or has a tensor of a type other than the six of [`Dtype`]. Writing returns [`Error::Io`].
+/// safetensors. Writing returns [`Error::Io`].
 ///
 /// # Example
 /// ```
@@ -166,6 +202,9 @@ pub struct TensorFile {
     pub tensors: BTreeMap<String, Tensor>,
     /// Texts by key: which program wrote the file, a configuration as JSON …
     pub metadata: BTreeMap<String, String>,
+    /// Tensors of types that are none of [`Dtype`], such as numbers of 8 bits, by name: passed over when a file is read, and not
+    /// written. Who asks for one is told its type.
+    pub foreign: BTreeMap<String, String>,
 }
 
 impl TensorFile {
@@ -184,7 +223,15 @@ impl TensorFile {
     /// # Errors
     /// [`Error::Unknown`] if there is none, with the names there are.
     pub fn tensor(&self, name: &str) -> Result<&Tensor> {
-        self.tensors.get(name).ok_or_else(|| Error::unknown("tensor", name, self.tensors.keys().cloned()))
+        let foreign = |dtype: &String| {
+            let readable = Dtype::ALL.map(Dtype::name).join(", ");
+            Error::data(format!("tensor `{name}`"), format!("a type among {readable}"), dtype)
+        };
+        let missing = || match self.foreign.get(name) {
+            Some(dtype) => foreign(dtype),
+            None => Error::unknown("tensor", name, self.tensors.keys().cloned()),
+        };
+        self.tensors.get(name).ok_or_else(missing)
     }
 
     /// The tensor called `name` as an array of `T`. Nothing is converted.
@@ -358,17 +405,30 @@ fn parse(input: &mut impl Read, length: u64) -> Result<TensorFile, Refused> {
     }
 
     let mut tensors = BTreeMap::new();
-    for Entry { name, dtype, shape, count, .. } in entries {
-        let data = TensorData::read_from(input, dtype, count)?;
-        tensors.insert(name, Tensor { shape, data });
+    let mut foreign = BTreeMap::new();
+    for Entry { name, dtype, shape, count, offsets } in entries {
+        match dtype {
+            Ok(dtype) => {
+                let data = TensorData::read_from(input, dtype, count)?;
+                tensors.insert(name, Tensor { shape, data });
+            }
+            Err(dtype) => {
+                let len = offsets.1 - offsets.0;
+                if io::copy(&mut input.take(len), &mut io::sink())? < len {
+                    return Err(Refused::Content("cut short while it was read".into()));
+                }
+                foreign.insert(name, dtype);
+            }
+        }
     }
-    Ok(TensorFile { tensors, metadata: header.metadata })
+    Ok(TensorFile { tensors, metadata: header.metadata, foreign })
 }
 
 /// What a header says about a tensor, and is true of it alone: the size fits type and shape.
 struct Entry {
     name: String,
-    dtype: Dtype,
+    /// Its type, or the name of a foreign one, whose values have a size that nobody knows.
+    dtype: Result<Dtype, String>,
     shape: Vec<usize>,
     count: usize,
     offsets: (u64, u64),
@@ -384,24 +444,28 @@ impl Entry {
             list.iter().map(Value::as_u64).collect::<Option<Vec<u64>>>()
         };
         let dtype = entry.get("dtype").and_then(Value::as_str).ok_or("it has no dtype")?;
-        let dtype = Dtype::from_name(dtype).ok_or_else(|| {
-            format!("its values have the type {dtype}; gradus reads {}", Dtype::ALL.map(Dtype::name).join(", "))
-        })?;
+        let dtype = Dtype::from_name(dtype).ok_or_else(|| dtype.to_owned());
         let shape = numbers("shape").ok_or("it has no shape")?;
         let shape: Vec<usize> =
             shape.into_iter().map(usize::try_from).collect::<Result<_, _>>().map_err(|e| e.to_string())?;
         let &[start, end] = numbers("data_offsets").as_deref().unwrap_or_default() else {
             return Err("it has no two data_offsets".into());
         };
+        let Ok(known) = dtype else {
+            if end < start {
+                return Err(format!("its data_offsets are {start} and {end}"));
+            }
+            return Ok(Self { name, dtype, shape, count: 0, offsets: (start, end) });
+        };
         // The bytes of all axes but those of length 0: what arrays of any library must be able to address.
-        let addressed = shape.iter().filter(|&&s| s > 0).try_fold(dtype.size(), |n, &size| n.checked_mul(size));
+        let addressed = shape.iter().filter(|&&s| s > 0).try_fold(known.size(), |n, &size| n.checked_mul(size));
         if addressed.is_none_or(|n| isize::try_from(n).is_err()) {
             return Err(format!("its shape {} is too large", show(&shape)));
         }
         let count: usize = shape.iter().product();
-        let needed = (count * dtype.size()) as u64;
+        let needed = (count * known.size()) as u64;
         if end.checked_sub(start) != Some(needed) {
-            let values = format!("{dtype} values {}", show(&shape));
+            let values = format!("{known} values {}", show(&shape));
             return Err(format!("its data_offsets are {start} and {end}, {values} take {needed} bytes"));
         }
         Ok(Self { name, dtype, shape, count, offsets: (start, end) })

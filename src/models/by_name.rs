@@ -110,17 +110,23 @@ impl<F: Scalar> Model<F> {
         let mut report = LoadReport::default();
         let mut found = Vec::new();
         for (weight, spec) in graph.param_paths() {
+            let expected = || format!("{} of {}", show(&spec.shape), F::NAME);
             let Some(tensor) = file.tensors.get(&weight) else {
-                report.missing.push(weight);
+                match file.foreign.get(&weight) {
+                    Some(dtype) => {
+                        report.mismatched.push(Mismatch { expected: expected(), received: dtype.clone(), weight });
+                    }
+                    None => report.missing.push(weight),
+                }
                 continue;
             };
-            match tensor.values::<F>().filter(|_| tensor.shape() == spec.shape) {
+            match tensor.scalars::<F>().filter(|_| tensor.shape() == spec.shape) {
                 Some(values) => {
                     found.push((spec.range.clone(), values));
                     report.loaded.push(weight);
                 }
                 None => report.mismatched.push(Mismatch {
-                    expected: format!("{} of {}", show(&spec.shape), F::NAME),
+                    expected: expected(),
                     received: format!("{} of {}", show(tensor.shape()), word_of(tensor.dtype())),
                     weight,
                 }),
@@ -141,7 +147,7 @@ impl<F: Scalar> Model<F> {
             return Err(Error::file(path, format!("has no weight that fits: it has {has}; the model has {wants}")));
         }
         for (range, values) in found {
-            self.params[range].copy_from_slice(values);
+            self.params[range].copy_from_slice(&values);
         }
         Ok(report)
     }

@@ -9,6 +9,7 @@
 //!
 //! Tensors are called as the weights are, `dense_1/kernel`; an optimizer's values as `optimizer/momentum/dense_1/kernel`.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -248,7 +249,7 @@ pub(crate) fn read_training<F: Scalar>(
     let mut state = std::mem::take(&mut driver.state);
     for (weight, array) in driver.state_arrays() {
         let tensor = state_name(&array.name, weight);
-        state[array.range.clone()].copy_from_slice(values_of(file, &tensor, &array.shape, path)?);
+        state[array.range.clone()].copy_from_slice(&values_of(file, &tensor, &array.shape, path)?);
     }
     driver.state = state;
     for (name, values) in [("accumulated", &mut driver.accumulated), ("average", &mut driver.average)] {
@@ -257,7 +258,7 @@ pub(crate) fn read_training<F: Scalar>(
         }
         for (weight, spec) in network.graph.param_paths() {
             let tensor = state_name(name, &weight);
-            values[spec.range.clone()].copy_from_slice(values_of(file, &tensor, &spec.shape, path)?);
+            values[spec.range.clone()].copy_from_slice(&values_of(file, &tensor, &spec.shape, path)?);
         }
     }
     driver.calls = steps;
@@ -297,8 +298,13 @@ pub(crate) fn json_entry(file: &TensorFile, name: &str, path: &Path) -> Result<O
 }
 
 /// The values of one tensor, which must have this shape and the model's type.
-fn values_of<'f, F: Scalar>(file: &'f TensorFile, name: &str, shape: &[usize], path: &Path) -> Result<&'f [F]> {
-    let tensor = file.tensors.get(name).ok_or_else(|| Error::file(path, format!("lacks the tensor `{name}`")))?;
+fn values_of<'f, F: Scalar>(file: &'f TensorFile, name: &str, shape: &[usize], path: &Path) -> Result<Cow<'f, [F]>> {
+    let wrong_type =
+        |dtype: &str| Error::file(path, format!("the tensor `{name}` is {dtype}, the model computes in {}", F::NAME));
+    let tensor = file.tensors.get(name).ok_or_else(|| match file.foreign.get(name) {
+        Some(dtype) => wrong_type(dtype),
+        None => Error::file(path, format!("lacks the tensor `{name}`")),
+    })?;
     if tensor.shape() != shape {
         let (own, expected) = (crate::error::show(tensor.shape()), crate::error::show(shape));
         return Err(Error::file(
@@ -306,9 +312,7 @@ fn values_of<'f, F: Scalar>(file: &'f TensorFile, name: &str, shape: &[usize], p
             format!("the tensor `{name}` has the shape {own}, the model expects {expected}"),
         ));
     }
-    let wrong_type =
-        || Error::file(path, format!("the tensor `{name}` is {:?}, the model computes in {}", tensor.dtype(), F::NAME));
-    tensor.values::<F>().ok_or_else(wrong_type)
+    tensor.scalars::<F>().ok_or_else(|| wrong_type(tensor.dtype().name()))
 }
 
 /// All weights of a model, from a file that must have exactly those.
@@ -319,7 +323,7 @@ fn weights<F: Scalar>(graph: &Graph<F>, file: &TensorFile, path: &Path) -> Resul
     }
     let mut params = Aligned::zeros(graph.specs.last().map_or(0, |spec| spec.range.end));
     for (name, spec) in graph.param_paths() {
-        params[spec.range.clone()].copy_from_slice(values_of(file, &name, &spec.shape, path)?);
+        params[spec.range.clone()].copy_from_slice(&values_of(file, &name, &spec.shape, path)?);
     }
     let within = format!("{OPTIMIZER}/");
     let unknown = file

@@ -44,6 +44,12 @@ fn a_plain_file_is_taken_before_a_packed_one_and_a_wrong_one_is_refused_by_its_s
     idx::write(&labels, &idx::read(shipped.join("train-labels-idx1-ubyte.gz")).unwrap()).unwrap();
     assert_eq!(mnist::load_from(&folder).unwrap().0.labels[1], 0);
 
+    // As 7-Zip unpacks it.
+    let dotted = folder.join("train-labels.idx1-ubyte");
+    fs::rename(&labels, &dotted).unwrap();
+    assert_eq!(mnist::load_from(&folder).unwrap().0.labels[1], 0);
+    fs::rename(&dotted, &labels).unwrap();
+
     let mut changed = idx::read_labels(&labels).unwrap();
     changed[59_999] ^= 1;
     idx::write(&labels, &changed).unwrap();

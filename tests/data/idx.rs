@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use flate2::{Compression, write::GzEncoder};
 use gradus::Error;
 use gradus::data::idx;
+use gradus::formats::safetensors::Tensor;
 use ndarray::{Array1, Array3, ArrayD, Axis, IxDyn, array};
 
 /// A file of its own for each test, gone at its end.
@@ -138,10 +139,38 @@ fn a_forged_header_asks_for_no_memory() {
 fn another_type_or_another_file_is_named() {
     assert_eq!(
         refusal("floats", &[0, 0, 0x0d, 1, 0, 0, 0, 0]),
-        "expected an IDX file of unsigned bytes, it holds 32-bit floats (0x0d)"
+        "expected an IDX file of unsigned bytes, it holds 32-bit floats; `idx::read_tensor` reads those"
     );
     assert!(refusal("png", b"\x89PNG\r\n\x1a\n").starts_with("not an IDX file: it begins with [89, 50, 4e, 47]"));
     assert!(refusal("empty", b"").starts_with("cut short before its first four bytes"));
+}
+
+#[test]
+fn values_of_every_type_are_read_and_written() {
+    // By hand: two signed bytes, 16 and 32-bit integers, floats of both sizes, the highest byte first.
+    let files: [(u8, &[u8], Tensor); 6] = [
+        (0x08, &[0x80, 0x01], Tensor::from_array(&array![128u8, 1])),
+        (0x09, &[0x80, 0x01], Tensor::from_array(&array![-128i8, 1])),
+        (0x0b, &[0x80, 0x00, 0x01, 0x02], Tensor::from_array(&array![i16::MIN, 258])),
+        (0x0c, &[0xff, 0xff, 0xff, 0xfe, 0, 1, 0, 0], Tensor::from_array(&array![-2i32, 65536])),
+        (0x0d, &[0x3f, 0xc0, 0, 0, 0xc0, 0, 0, 0], Tensor::from_array(&array![1.5f32, -2.0])),
+        (0x0e, &[0x3f, 0xf8, 0, 0, 0, 0, 0, 0, 0xc0, 0, 0, 0, 0, 0, 0, 0], Tensor::from_array(&array![1.5f64, -2.0])),
+    ];
+    for (kind, values, tensor) in files {
+        let bytes = [&[0, 0, kind, 1, 0, 0, 0, 2], values].concat();
+        for file in [Scratch::with("types", &bytes), Scratch::with("types-packed", &gzip(&bytes))] {
+            assert_eq!(idx::read_tensor(&file.0).unwrap(), tensor);
+        }
+        let written = Scratch::new("types-written");
+        idx::write_tensor(&written.0, &tensor).unwrap();
+        assert_eq!(fs::read(&written.0).unwrap(), bytes);
+        let short = Scratch::with("types-short", &bytes[..bytes.len() - 1]);
+        assert!(idx::read_tensor(&short.0).unwrap_err().to_string().contains("the file holds 1 values"));
+    }
+    let long = Tensor::from_array(&array![1i64]);
+    assert!(idx::write_tensor(Scratch::new("long").0.clone(), &long).unwrap_err().to_string().contains("I64"));
+    let other = Scratch::with("types-other", &[0, 0, 0x0a, 1, 0, 0, 0, 0]);
+    assert!(idx::read_tensor(&other.0).unwrap_err().to_string().contains("unknown type (0x0a)"));
 }
 
 #[test]

@@ -10,6 +10,8 @@ mod idx;
 #[cfg(feature = "images")]
 mod images;
 mod labels;
+#[cfg(feature = "npz")]
+mod npy;
 mod preprocessing;
 mod random;
 #[path = "../refuses/mod.rs"]

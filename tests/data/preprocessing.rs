@@ -155,3 +155,12 @@ fn a_layer_adapts_to_the_axes_that_it_is_told() {
     refuses(Normalization::new().adapt(&array![[f64::NAN]]), "finite numbers, received NaN");
     refuses(Normalization::new().adapt(&ndarray::Array2::<f32>::zeros((0, 2))), "at least one row");
 }
+
+/// The mean of a constant is the constant: errors do not grow with the rows.
+#[test]
+fn a_large_constant_is_scaled_to_zero() {
+    let x = Array2::from_elem((1000, 2), 123_456_789.123_456_7f64);
+    assert!(StandardScaler::new().fit(&x).unwrap().transform(&x).unwrap().iter().all(|&z| z == 0.0));
+    let narrow = Array2::from_elem((100_000, 1), 0.1f32);
+    assert!(StandardScaler::new().fit(&narrow).unwrap().transform(&narrow).unwrap().iter().all(|&z| z == 0.0));
+}

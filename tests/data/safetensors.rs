@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use gradus::Error;
 use gradus::formats::safetensors::{Dtype, Tensor, TensorData, TensorFile};
+use gradus::formats::{Bf16, F16};
+use gradus::prelude::*;
 use ndarray::{Array2, ArrayD, IxDyn, arr0, array};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
@@ -48,6 +50,73 @@ fn a_file_of_the_python_package_is_read_and_written_to_the_byte() {
     let file = TensorFile::read(path).unwrap();
     assert_eq!(file, as_python_wrote());
     assert_eq!(file.to_bytes().unwrap(), fs::read(path).unwrap());
+}
+
+#[test]
+fn every_type_of_the_python_package_is_read() {
+    let half = |values: &[f32]| values.iter().map(|&value| F16::from_f32(value)).collect::<Vec<_>>();
+    let brain = |values: &[f32]| values.iter().map(|&value| Bf16::from_f32(value)).collect::<Vec<_>>();
+    let mut file = TensorFile::new();
+    file.insert("bool", &array![true, false, true]);
+    file.insert("u8", &array![0u8, u8::MAX]);
+    file.insert("i8", &array![i8::MIN, i8::MAX]);
+    file.insert("i16", &array![i16::MIN, i16::MAX]);
+    file.insert("u16", &array![0u16, u16::MAX]);
+    let halves = Tensor::new(&[2, 2], half(&[1.0 / 3.0, -65504.0, 6e-8, f32::INFINITY])).unwrap();
+    file.tensors.insert("f16".into(), halves);
+    file.tensors.insert("bf16".into(), Tensor::new(&[3], brain(&[1.0 / 3.0, -3e38, 1e-40])).unwrap());
+    file.insert("i32", &array![i32::MIN]);
+    file.insert("u32", &array![u32::MAX]);
+    file.insert("f32", &array![1.0f32 / 3.0]);
+    file.insert("f64", &array![1.0f64 / 3.0]);
+    file.insert("i64", &array![i64::MIN]);
+    file.insert("u64", &array![u64::MAX]);
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/python_types.safetensors");
+    assert_eq!(TensorFile::read(path).unwrap(), file);
+    assert_eq!(file.to_bytes().unwrap(), fs::read(path).unwrap());
+}
+
+#[test]
+fn foreign_types_are_passed_over_unless_asked_for() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/python_foreign.safetensors");
+    let file = TensorFile::read(path).unwrap();
+    assert_eq!(file.get::<f32>("known").unwrap(), array![1.5, 2.5].into_dyn());
+    assert_eq!(file.foreign.keys().collect::<Vec<_>>(), ["complex", "eight bits"]);
+    let message = file.tensor("eight bits").unwrap_err().to_string();
+    assert!(message.contains("`eight bits`") && message.contains("F8_E4M3"), "{message}");
+}
+
+#[test]
+fn half_precision_becomes_the_scalar_of_the_model() {
+    fn loads<F: Scalar>(folder: &std::path::Path) {
+        let x = Input::of::<F>([2]);
+        let y = x.apply(Dense::new(1).name("out"));
+        let mut model = ModelBuilder::new([&x], [&y]).build().unwrap();
+        let mut file = TensorFile::new();
+        let kernel = [0.5, -1.25].map(F16::from_f32).to_vec();
+        file.tensors.insert("out/kernel".into(), Tensor::new(&[2, 1], kernel).unwrap());
+        file.tensors.insert("out/bias".into(), Tensor::new(&[1], vec![Bf16::from_f32(3.0)]).unwrap());
+        let path = folder.join(F::NAME);
+        file.write(&path).unwrap();
+        let report = model.load_weights_by_name(&path).unwrap();
+        assert_eq!((report.loaded.len(), report.missing.len()), (2, 0));
+        let weights: Vec<F> = model.get_weights().into_iter().flat_map(|(_, values)| values.into_iter()).collect();
+        assert_eq!(weights, [0.5, -1.25, 3.0].map(F::of));
+        // The strict way too, of a file of gradus.
+        file.metadata.insert("format".into(), "gradus".into());
+        file.write(&path).unwrap();
+        model.load_weights(&path).unwrap();
+        // Whole numbers are no weights.
+        file.tensors.insert("out/bias".into(), Tensor::new(&[1], vec![3i16]).unwrap());
+        file.write(&path).unwrap();
+        let message = model.load_weights(&path).unwrap_err().to_string();
+        assert!(message.contains("`out/bias`") && message.contains("I16"), "{message}");
+    }
+    let folder = scratch("halves");
+    fs::create_dir_all(&folder).unwrap();
+    loads::<f32>(&folder);
+    loads::<f64>(&folder);
+    fs::remove_dir_all(&folder).ok();
 }
 
 #[test]
@@ -163,7 +232,9 @@ fn headers_that_lie_are_refused_with_the_lie() {
         (one("F32", "[-1]", "[0,4]"), 4, "it has no shape"),
         (one("F32", "[1.0]", "[0,4]"), 4, "it has no shape"),
         (one("F32", "[1]", "[0,4,8]"), 4, "it has no two data_offsets"),
-        (one("BF16", "[1]", "[0,2]"), 2, "its values have the type BF16; gradus reads U8, I32, F32, F64, I64, U64"),
+        (one("BF16", "[1]", "[0,4]"), 4, "BF16 values (1) take 2 bytes"),
+        (one("F8_E4M3", "[1]", "[4,0]"), 4, "its data_offsets are 4 and 0"),
+        (one("F8_E4M3", "[1]", "[0,4]"), 3, "cut short: its tensors take 4 bytes, the file holds 3"),
         (one("U8", "[1]", "[1,2]"), 2, "tensor `x`: before its data there is a hole, from byte 0"),
         (two("[0,2]", "[1,3]"), 3, "tensor `y`: its data overlaps that of another, at byte 1"),
         (two("[0,2]", "[0,2]"), 2, "tensor `y`: its data overlaps that of another, at byte 0"),
@@ -217,7 +288,7 @@ fn tensor() -> impl Strategy<Value = Tensor> {
 
 fn file() -> impl Strategy<Value = TensorFile> {
     (btree_map(".{0,8}", tensor(), 0..5), btree_map(".{0,5}", ".{0,9}", 0..3))
-        .prop_map(|(tensors, metadata)| TensorFile { tensors, metadata })
+        .prop_map(|(tensors, metadata)| TensorFile { tensors, metadata, ..TensorFile::new() })
 }
 
 proptest! {

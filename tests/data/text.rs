@@ -195,7 +195,9 @@ fn a_damaged_ts_file_is_refused_with_its_line() {
     for (file, part) in [
         ("@problemName walks\n".to_owned(), "without @data"),
         ("1,2,3:up\n".to_owned(), "line 1"),
-        ("@timeStamps true\n@data\n".to_owned(), "time stamps"),
+        ("@timeStamps true\n@data\n1,2\n".to_owned(), "(time,value)"),
+        ("@targetLabel true\n@data\n1,2:up\n".to_owned(), "found `up`"),
+        ("@relation x\n@attribute a numeric\n@data\n1,2\n".to_owned(), "ARFF"),
         (format!("{head}1,2:3,4:sideways\n"), "line 6"),
         (format!("{head}1,2:3,4:up\n1,2:up\n"), "line 7"),
         (format!("{head}1,2:3:up\n"), "channels of 2 and 1 samples"),
@@ -207,4 +209,31 @@ fn a_damaged_ts_file_is_refused_with_its_line() {
     }
     let gap = ts::parse::<f32>(&format!("{head}1,?:3,4:down\n")).unwrap();
     assert!(gap.series[0][[1, 0]].is_nan() && gap.labels == [1]);
+}
+
+#[cfg(feature = "datasets")]
+#[test]
+fn samples_with_their_times_and_targets_that_are_numbers_are_read() {
+    let stamps = "@timeStamps true\n@classLabel true a b\n@data\n(0,1.5),(1,2.5):(2020-01-01 00:00:00,?),(2020-01-01 00:01:00,4):b\n";
+    let read = ts::parse::<f64>(stamps).unwrap();
+    assert_eq!(read.series[0].column(0).to_vec(), [1.5, 2.5]);
+    assert!(read.series[0][[0, 1]].is_nan() && read.series[0][[1, 1]] == 4.0);
+    assert_eq!((read.labels, read.targets.len()), (vec![1], 0));
+    let targets = "\u{feff}@problemName heat\n@targetLabel true\n@data\n1,2:3,4:-0.5\n5,6:7,8:12\n";
+    let read = ts::parse::<f32>(targets).unwrap();
+    assert_eq!((read.targets, read.series.len()), (vec![-0.5, 12.0], 2));
+    assert_eq!((read.name.as_str(), read.labels.len()), ("heat", 0));
+}
+
+#[cfg(feature = "datasets")]
+#[test]
+fn a_byte_order_mark_is_no_part_of_a_text() {
+    let path = std::env::temp_dir().join(format!("gradus-bom-{}.txt", std::process::id()));
+    std::fs::write(&path, "\u{feff}hello\n\u{feff}world\n").unwrap();
+    assert_eq!(gradus::data::text::read(&path).unwrap(), "hello\n\u{feff}world\n");
+    for _ in 0..2 {
+        let lines: Vec<String> = gradus::data::Stream::lines(&path).pass(0).unwrap().map(Result::unwrap).collect();
+        assert_eq!(lines, ["hello", "\u{feff}world"]);
+    }
+    std::fs::remove_file(path).unwrap();
 }

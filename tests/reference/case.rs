@@ -133,15 +133,7 @@ impl Case {
     /// A tensor of the case as scalars, if it has one of that name.
     pub fn find<F: Scalar>(&self, name: &str) -> Option<ArrayD<F>> {
         let tensor = self.tensors.get(name)?;
-        let values: Vec<F> = match tensor.data() {
-            TensorData::F32(values) => values.iter().map(|&v| F::of(f64::from(v))).collect(),
-            TensorData::F64(values) => values.iter().map(|&v| F::of(v)).collect(),
-            TensorData::U8(values) => values.iter().map(|&v| F::of(f64::from(v))).collect(),
-            TensorData::I32(values) => values.iter().map(|&v| F::of(f64::from(v))).collect(),
-            TensorData::I64(values) => values.iter().map(|&v| F::of(v as f64)).collect(),
-            TensorData::U64(values) => values.iter().map(|&v| F::of(v as f64)).collect(),
-        };
-        Some(ArrayD::from_shape_vec(tensor.shape().to_vec(), values).unwrap())
+        Some(tensor.to_array::<f64>().mapv(F::of))
     }
 
     /// A tensor that this kind of case must have to be understood.

@@ -148,3 +148,29 @@ fn what_cannot_be_drawn_is_refused() {
     }
     line.save(path("single.svg")).unwrap();
 }
+
+/// Ranges whose ends are near the largest number: drawn or refused, never drawn for ever.
+#[test]
+fn ranges_near_the_end_of_numbers_end() {
+    for (low, high, drawn) in [
+        (0.0, 1.7e308, None),
+        (-1e308, 1e308, None),
+        (-8e307, 8e307, Some(true)),
+        (1.0, 1e308, Some(true)),
+        (0.0, 5e-324, None),
+        (f64::MIN_POSITIVE, f64::MAX, None),
+    ] {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let plot = LinePlot::new("a range").line("a", &[0.0, 1.0], &[low, high]);
+            let file = path(&format!("range-{low:e}-{high:e}.svg"));
+            sender.send(plot.save(file).map_err(|error| error.to_string())).ok();
+        });
+        let result = receiver.recv_timeout(std::time::Duration::from_secs(20)).expect("it ends");
+        if let Some(drawn) = drawn {
+            assert_eq!(result.is_ok(), drawn, "{low:e} to {high:e}: {result:?}");
+        }
+    }
+    let limits = LinePlot::new("limits").line("a", &[0.0, 1.0], &[0.0, 1.0]).x_limits(f64::NEG_INFINITY, 1.0);
+    limits.save(path("limits.svg")).expect_err("no picture is endless");
+}

@@ -132,3 +132,25 @@ fn one_against_the_rest_is_the_mean_of_binary_areas() {
     let options = Ranking::new().multi_class(MultiClass::OneVsRest);
     near(scores::roc_auc_score(&truth, &p, &options).unwrap(), (area(0) + area(1) + area(2)) / 3.0);
 }
+
+/// By exact arithmetic the spread of a constant is 0, whatever the constant: the score of a miss is 0, of a hit 1.
+#[test]
+fn a_constant_has_no_spread() {
+    for constant in [0.1, 0.5, 3.0, 1e-30, 123_456_789.123] {
+        let truth = Array1::from_elem(3, constant);
+        let score = |said: f64| scores::r2_score(&truth, &Array1::from_elem(3, said), &Regression::new()).unwrap();
+        assert_eq!((score(constant * 2.0), score(constant)), (0.0, 1.0), "{constant}");
+        let explained = scores::explained_variance_score(&truth, &(&truth * 2.0), &Regression::new()).unwrap();
+        assert_eq!(explained, 1.0, "{constant}");
+        let narrow = truth.mapv(|value| value as f32);
+        assert_eq!(scores::r2_score(&narrow, &(&narrow * 2.0), &Regression::new()).unwrap(), 0.0, "{constant}");
+    }
+}
+
+#[test]
+fn what_is_not_defined_is_an_error_not_nan() {
+    let one = array![0, 0];
+    let adjusted = scores::balanced_accuracy_score(&one, &one, true, &Classification::new());
+    assert!(matches!(adjusted, Err(Error::Undefined { .. })), "{adjusted:?}");
+    assert_eq!(scores::balanced_accuracy_score(&one, &one, false, &Classification::new()).unwrap(), 1.0);
+}

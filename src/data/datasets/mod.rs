@@ -95,14 +95,17 @@ fn find(name: &str, files: &[&str], advice: &str) -> Result<PathBuf> {
     ))
 }
 
-/// `folder/file` or `folder/file.gz`, whichever is there.
+/// `folder/file` or `folder/file.gz`, whichever is there; of MNIST's files also with a dot before `idx`, as some programs unpack
+/// them.
 fn locate(folder: &Path, file: &str) -> Result<PathBuf> {
     let plain = folder.join(file);
-    let packed = folder.join(format!("{file}.gz"));
-    if plain.is_file() {
-        Ok(plain)
-    } else if packed.is_file() {
-        Ok(packed)
+    let names = [file.to_owned(), file.replace("-idx", ".idx")];
+    let found = names
+        .iter()
+        .flat_map(|name| [folder.join(name), folder.join(format!("{name}.gz"))])
+        .find(|path| path.is_file());
+    if let Some(found) = found {
+        Ok(found)
     } else if fs::exists(&plain).is_ok() {
         Err(Error::file(plain, format!("no such file, and no {file}.gz beside it")))
     } else {

@@ -287,10 +287,14 @@ impl Stream<String> {
         let path = path.as_ref().to_owned();
         Self::new(move |_| {
             let file = File::open(&path).map_err(|source| Error::Io { path: path.clone(), source })?;
-            let path = path.clone();
-            Ok(BufReader::new(file)
-                .lines()
-                .map(move |line| line.map_err(|source| Error::Io { path: path.clone(), source })))
+            let (path, mut is_first) = (path.clone(), true);
+            Ok(BufReader::new(file).lines().map(move |line| {
+                let mut line = line.map_err(|source| Error::Io { path: path.clone(), source })?;
+                if std::mem::take(&mut is_first) && line.starts_with('\u{feff}') {
+                    line.remove(0);
+                }
+                Ok(line)
+            }))
         })
     }
 }

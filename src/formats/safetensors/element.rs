@@ -3,6 +3,11 @@
 use std::fmt;
 use std::io::{self, Read, Write};
 
+use ndarray::{ArrayD, IxDyn, ShapeBuilder};
+use num_traits::Float;
+
+use crate::formats::{Bf16, F16};
+
 /// Bytes converted at once.
 const CHUNK: usize = 1 << 16;
 
@@ -18,11 +23,26 @@ mod sealed {
 /// assert_eq!((Dtype::F32.name(), Dtype::F32.size()), ("F32", 4));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Dtype {
+    /// True or false, a byte each.
+    BOOL,
     /// Unsigned, 8 bits.
     U8,
+    /// Signed, 8 bits.
+    I8,
+    /// Signed, 16 bits.
+    I16,
+    /// Unsigned, 16 bits.
+    U16,
+    /// Floating point, 16 bits.
+    F16,
+    /// Floating point, 16 bits: the upper half of 32.
+    BF16,
     /// Signed, 32 bits.
     I32,
+    /// Unsigned, 32 bits.
+    U32,
     /// Floating point, 32 bits.
     F32,
     /// Floating point, 64 bits.
@@ -39,7 +59,7 @@ impl fmt::Display for Dtype {
     }
 }
 
-/// A type whose values a safetensors file can hold: `u8`, `i32`, `f32`, `f64`, `i64`, `u64`. Sealed.
+/// A type whose values a safetensors file can hold: `bool`, the integers of 8 to 64 bits, [`F16`], [`Bf16`], `f32`, `f64`. Sealed.
 pub trait Element: Copy + 'static + sealed::Sealed {
     /// Its name in a file.
     const DTYPE: Dtype;
@@ -52,16 +72,20 @@ pub trait Element: Copy + 'static + sealed::Sealed {
 }
 
 macro_rules! elements {
-    ($($name:ident: $t:ty),*) => {
+    ($($name:ident: $t:ty = $to:expr, $from:expr, $number:expr);* $(;)?) => {
+        /// How many types there are.
+        const TYPES: usize = [$(Dtype::$name),*].len();
+
         /// Values of one of the types, row-major.
         #[derive(Clone, Debug, PartialEq)]
+        #[non_exhaustive]
         pub enum TensorData {
             $(#[doc = concat!("Values of `", stringify!($t), "`.")] $name(Vec<$t>)),*
         }
 
         impl Dtype {
             /// All of them.
-            pub const ALL: [Self; 6] = [$(Self::$name),*];
+            pub const ALL: [Self; TYPES] = [$(Self::$name),*];
 
             /// The name in a file: `F32`.
             pub fn name(self) -> &'static str {
@@ -85,12 +109,27 @@ macro_rules! elements {
                 match self { $(Self::$name(values) => values.len()),* }
             }
 
-            pub(super) fn write_to(&self, out: &mut impl Write) -> io::Result<()> {
-                match self { $(Self::$name(values) => write_values(values, <$t>::to_le_bytes, out)),* }
+            /// The values as floating point numbers, the nearest ones: true is 1, false 0.
+            pub(super) fn floats<T: Float>(&self) -> Vec<T> {
+                match self {
+                    $(Self::$name(values) => {
+                        let number = $number;
+                        values.iter().map(|&value: &$t| T::from(number(value)).expect("a float for every number")).collect()
+                    })*
+                }
+            }
+
+            /// Values in the column-major order of `shape`, whose number they have, in row-major order.
+            pub(in crate::formats) fn into_row_major(self, shape: &[usize]) -> Self {
+                match self { $(Self::$name(values) => Self::$name(row_major(values, shape))),* }
+            }
+
+            pub(in crate::formats) fn write_to(&self, out: &mut impl Write) -> io::Result<()> {
+                match self { $(Self::$name(values) => write_values(values, $to, out)),* }
             }
 
             pub(super) fn read_from(input: &mut impl Read, dtype: Dtype, count: usize) -> io::Result<Self> {
-                Ok(match dtype { $(Dtype::$name => Self::$name(read_values(count, <$t>::from_le_bytes, input)?)),* })
+                Ok(match dtype { $(Dtype::$name => Self::$name(read_values(count, $from, input)?)),* })
             }
         }
 
@@ -112,7 +151,21 @@ macro_rules! elements {
     };
 }
 
-elements!(U8: u8, I32: i32, F32: f32, F64: f64, I64: i64, U64: u64);
+elements! {
+    BOOL: bool = |truth| [u8::from(truth)], |[byte]: [u8; 1]| byte != 0, u8::from;
+    U8: u8 = u8::to_le_bytes, u8::from_le_bytes, |number| number;
+    I8: i8 = i8::to_le_bytes, i8::from_le_bytes, |number| number;
+    I16: i16 = i16::to_le_bytes, i16::from_le_bytes, |number| number;
+    U16: u16 = u16::to_le_bytes, u16::from_le_bytes, |number| number;
+    F16: F16 = F16::to_le_bytes, F16::from_le_bytes, F16::to_f32;
+    BF16: Bf16 = Bf16::to_le_bytes, Bf16::from_le_bytes, Bf16::to_f32;
+    I32: i32 = i32::to_le_bytes, i32::from_le_bytes, |number| number;
+    U32: u32 = u32::to_le_bytes, u32::from_le_bytes, |number| number;
+    F32: f32 = f32::to_le_bytes, f32::from_le_bytes, |number| number;
+    F64: f64 = f64::to_le_bytes, f64::from_le_bytes, |number| number;
+    I64: i64 = i64::to_le_bytes, i64::from_le_bytes, |number| number;
+    U64: u64 = u64::to_le_bytes, u64::from_le_bytes, |number| number;
+}
 
 impl Dtype {
     /// The type of this name in a file.
@@ -127,9 +180,35 @@ impl TensorData {
         self.len() == 0
     }
 
+    /// Values from their bytes, of each the highest first or last.
+    pub(crate) fn from_bytes(bytes: &[u8], dtype: Dtype, big_endian: bool) -> Self {
+        let count = bytes.len() / dtype.size();
+        let turned: Vec<u8>;
+        let mut bytes = bytes;
+        if big_endian && dtype.size() > 1 {
+            turned = bytes.chunks_exact(dtype.size()).flat_map(|value| value.iter().rev().copied()).collect();
+            bytes = &turned;
+        }
+        Self::read_from(&mut bytes, dtype, count).expect("as many bytes as the values take")
+    }
+
+    /// The bytes of the values, of each the highest first.
+    pub(crate) fn to_big_endian(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.byte_len());
+        // Writing to a vector cannot fail.
+        self.write_to(&mut bytes).expect("room for the values");
+        bytes.chunks_exact_mut(self.dtype().size()).for_each(<[u8]>::reverse);
+        bytes
+    }
+
     pub(super) fn byte_len(&self) -> usize {
         self.len() * self.dtype().size()
     }
+}
+
+fn row_major<T: Copy>(values: Vec<T>, shape: &[usize]) -> Vec<T> {
+    let array = ArrayD::from_shape_vec(IxDyn(shape).f(), values).expect("as many values as the shape says");
+    array.iter().copied().collect()
 }
 
 fn write_values<T: Copy, const N: usize>(
