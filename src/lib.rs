@@ -206,7 +206,13 @@ pub mod custom {
     pub use crate::training::{Callback, EpochState, GatheredBatch, Learner, Part, Running, StepBatch};
 }
 
-/// The programs of the guide, as tests.
+/// The programs of the pages in `docs`, as tests.
 #[cfg(all(doctest, feature = "csv", feature = "plots"))]
-#[doc = include_str!("../docs/training.md")]
-struct TrainingGuide;
+mod pages {
+    #[doc = include_str!("../docs/training.md")]
+    struct Training;
+    #[doc = include_str!("../docs/evaluation.md")]
+    struct Evaluation;
+    #[doc = include_str!("../docs/gan.md")]
+    struct Gan;
+}

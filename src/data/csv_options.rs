@@ -53,6 +53,12 @@ pub(super) struct NumberForm {
     missing: Arc<[String]>,
 }
 
+impl Default for NumberForm {
+    fn default() -> Self {
+        Self { decimal: '.', thousands: None, missing: Arc::from([]) }
+    }
+}
+
 impl Default for CsvOptions {
     fn default() -> Self {
         Self::new()
@@ -62,8 +68,7 @@ impl Default for CsvOptions {
 impl CsvOptions {
     /// With every option at its default.
     pub fn new() -> Self {
-        let form = NumberForm { decimal: '.', thousands: None, missing: Arc::from([]) };
-        Self { header: true, delimiter: None, form }
+        Self { header: true, delimiter: None, form: NumberForm::default() }
     }
     /// Whether the first line names the columns; else they are called `0`, `1` … Default: true.
     pub fn header(mut self, header: bool) -> Self {

@@ -8,6 +8,7 @@ mod csv_options;
 pub(crate) mod dataset;
 #[cfg(feature = "datasets")]
 pub mod datasets;
+mod dates;
 mod folds;
 #[cfg(feature = "datasets")]
 pub mod idx;
@@ -28,6 +29,7 @@ pub use augmentation::{Augmentation, AugmentedImages};
 #[cfg(feature = "csv")]
 pub use csv_options::CsvOptions;
 pub use dataset::{Batch, Dataset};
+pub use dates::{DateOrder, DateTime};
 pub use folds::{Fold, GroupKFold, KFold, StratifiedKFold, TimeSeriesSplit};
 pub use labels::{Label, from_categorical, to_categorical, to_categorical_f64};
 pub use sequences::{PadSequences, Side, Windows};

@@ -61,6 +61,47 @@ impl Table {
         CsvOptions::new().header(header).parse(text)
     }
 
+    /// A table of texts, as the fields of a file are: one row or more, such as what somebody asks a model.
+    ///
+    /// ```
+    /// use gradus::data::Table;
+    /// let table = Table::from_rows(["age", "colour"], [["31", "red"]])?;
+    /// assert_eq!(table.numbers::<f32>("age")?[0], 31.0);
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A row with another number of fields than there are names; two columns of one name.
+    pub fn from_rows<N: Into<String>, T: Into<String>, R: IntoIterator<Item = T>>(
+        names: impl IntoIterator<Item = N>,
+        rows: impl IntoIterator<Item = R>,
+    ) -> Result<Self> {
+        let names: Vec<String> = names.into_iter().map(Into::into).collect();
+        if let Some((_, name)) = names.iter().enumerate().find(|(place, name)| names[..*place].contains(name)) {
+            return Err(Error::data("Table::from_rows", "columns of different names", format!("two called `{name}`")));
+        }
+        let (mut fields, mut count) = (vec![Vec::new(); names.len()], 0);
+        for row in rows {
+            let row: Vec<String> = row.into_iter().map(Into::into).collect();
+            if row.len() != names.len() {
+                let received = format!("{} at row {count}", row.len());
+                return Err(Error::data("Table::from_rows", format!("{} fields a row", names.len()), received));
+            }
+            fields.iter_mut().zip(row).for_each(|(column, field)| column.push(field));
+            count += 1;
+        }
+        Ok(Self::of(names, fields, count, NumberForm::default()))
+    }
+
+    fn of(names: Vec<String>, fields: Vec<Vec<String>>, rows: usize, form: NumberForm) -> Self {
+        let column = |texts: Vec<String>| {
+            let numbers = texts.iter().map(|text| form.number(text)).collect();
+            Column { texts, numbers }
+        };
+        let columns = fields.into_iter().map(column).collect();
+        Self { names, columns, rows, form }
+    }
+
     pub(super) fn from_reader<R: Read>(
         mut reader: csv::Reader<R>,
         header: bool,
@@ -81,12 +122,7 @@ impl Table {
             record.iter().zip(&mut fields).for_each(|(field, column)| column.push(field.to_owned()));
             rows += 1;
         }
-        let column = |texts: Vec<String>| {
-            let numbers = texts.iter().map(|text| form.number(text)).collect();
-            Column { texts, numbers }
-        };
-        let columns = fields.into_iter().map(column).collect();
-        Ok(Self { names, columns, rows, form })
+        Ok(Self::of(names, fields, rows, form))
     }
 
     /// The names of the columns.

@@ -71,13 +71,18 @@ impl<F: Scalar> Learner<F> for Gan<F> {
     }
 
     fn save_state(&self, state: &mut BTreeMap<String, String>) {
-        state.insert("gan".into(), json!({ "steps": self.steps.to_string() }).to_string());
+        state.insert(
+            "gan".into(),
+            json!({ "steps": self.steps.to_string(), "seed": self.options.seed.to_string() }).to_string(),
+        );
     }
 
     fn load_state(&mut self, state: &BTreeMap<String, String>) -> Result<()> {
         let gan: Option<Value> = state.get("gan").and_then(|text| text.parse().ok());
-        let steps = gan.and_then(|gan| gan["steps"].as_str().and_then(|text| text.parse().ok()));
-        self.steps = steps.ok_or(Error::NotReady { call: "resume", needs: "a checkpoint of a GAN" })?;
+        let number = |name: &str| gan.as_ref().and_then(|gan| gan[name].as_str()?.parse().ok());
+        self.steps = number("steps").ok_or(Error::NotReady { call: "resume", needs: "a checkpoint of a GAN" })?;
+        // Files of before have none.
+        self.options.seed = number("seed").unwrap_or(self.options.seed);
         Ok(())
     }
 

@@ -6,6 +6,7 @@
 //! | `model` | the architecture, as [`Model::to_config`] gives it |
 //! | `compile` | losses, metrics and optimizer |
 //! | `training` | epochs, steps, seed, rate |
+//! | `steps` | what prepares the model's input |
 //!
 //! Tensors are called as the weights are, `dense_1/kernel`; an optimizer's values as `optimizer/momentum/dense_1/kernel`.
 
@@ -19,6 +20,7 @@ use super::architecture::{to_config, without_values};
 use super::compile::{Compile, Compiled};
 use super::registry::Registry;
 use crate::config::{self, Setting};
+use crate::data::preprocessing::{STEPS, Steps};
 use crate::engine::Network;
 use crate::engine::graph::Graph;
 use crate::engine::recipe::Recipe;
@@ -99,13 +101,44 @@ impl<F: Scalar> Model<F> {
     /// # Errors
     /// If a layer has no configuration, or the file cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        self.model_file()?.write(path)
+    }
+
+    /// [`save`](Self::save) with the steps that prepare the model's input, in one file: [`load`](Self::load) reads the model,
+    /// [`Steps::of_model`] the steps.
+    ///
+    /// ```
+    /// use gradus::data::preprocessing::Steps;
+    /// use gradus::prelude::*;
+    ///
+    /// let scaler = StandardScaler::new().fit(&array![[1.0f32], [3.0]])?;
+    /// let model = Sequential::new().input([1]).add(Dense::new(2)).build()?;
+    /// let path = std::env::temp_dir().join("gradus-doc-model-and-steps.safetensors");
+    /// model.save_with_steps(&path, &Steps::new().with("scaler", &scaler))?;
+    /// let (model, steps) = (Model::<f32>::load(&path)?, Steps::of_model(&path)?);
+    /// let x = steps.get::<StandardScaler>("scaler")?.transform(&array![[5.0f32]])?;
+    /// assert_eq!(x, array![[3.0]]);
+    /// # let _ = model.predict(&x)?;
+    /// # std::fs::remove_file(&path).unwrap();
+    /// # Ok::<(), gradus::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`save`](Self::save).
+    pub fn save_with_steps(&self, path: impl AsRef<Path>, steps: &Steps) -> Result<()> {
+        let mut file = self.model_file()?;
+        file.metadata.insert(STEPS.into(), readable(&steps.to_value(), self.name())?);
+        file.write(path)
+    }
+
+    fn model_file(&self) -> Result<TensorFile> {
         let mut file = weights_file(&self.network, "model");
         file.metadata.insert("model".into(), readable(&self.to_config()?, self.name())?);
         file.metadata.insert("trainable".into(), json!(self.trains).to_string());
         if let Some(compile) = self.compiled.as_ref().and_then(compile_config) {
             file.metadata.insert("compile".into(), compile.to_string());
         }
-        file.write(path)
+        Ok(file)
     }
 
     /// Reads a model from a file of [`save`](Self::save), without the code that built it. The file may come from a stranger:

@@ -26,6 +26,10 @@ pub fn learning_curves(history: &History) -> Figure {
     let mut figure = Figure::new();
     for name in names.iter().filter(|name| !name.starts_with("val_")) {
         let mut plot = LinePlot::new(name.replace('_', " ")).x_label("epoch");
+        if history.points(name).last().is_none_or(|&(epoch, _)| epoch < 3) {
+            // So few have whole numbers below them.
+            plot = plot.x_limits(0.0, 4.0);
+        }
         for (label, name) in [("training", name.clone()), ("validation", format!("val_{name}"))] {
             let (epochs, values): (Vec<f64>, Vec<f64>) =
                 history.points(&name).into_iter().map(|(epoch, value)| (epoch as f64 + 1.0, value)).unzip();

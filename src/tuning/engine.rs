@@ -149,7 +149,7 @@ impl Progress {
         Self {
             #[cfg(feature = "progress")]
             bar: shown.then(|| {
-                let template = "{pos}/{len} trials {bar:30.green/white.dim} {elapsed} {eta} - {msg}";
+                let template = "{pos}/{len} trials {bar:20.green/white.dim} {elapsed} ETA {eta} - {wide_msg}";
                 crate::training::progress::bar(Some(total), template)
             }),
         }

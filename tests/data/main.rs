@@ -3,6 +3,8 @@
 
 #[cfg(feature = "audio")]
 mod audio;
+#[cfg(feature = "csv")]
+mod columns;
 #[cfg(feature = "datasets")]
 mod datasets;
 #[cfg(feature = "datasets")]

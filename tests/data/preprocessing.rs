@@ -46,7 +46,10 @@ fn what_does_not_fit_is_refused() {
     refuses(SimpleImputer::new().fit(&Array2::<f32>::zeros((0, 2))), "rows and columns");
     refuses(LabelEncoder::fit(["a", "b"]).transform(["c"]), "c at row 0");
     refuses(LabelEncoder::fit(["a", "b"]).inverse_transform(&[2]), "2 at row 0");
-    refuses(OneHotEncoder::new().fit(&array![[1], [2]]).unwrap().transform(&array![[3]]), "3 at row 0, column 0");
+    refuses(
+        OneHotEncoder::new().fit(&array![[1], [2]]).unwrap().transform::<f64>(&array![[3]]),
+        "3 at row 0, column 0",
+    );
     refuses(z_score_outliers(&x, 0.0), "`limit`");
     refuses(median_filter(&array![1.0, 2.0], 2), "odd");
     refuses(moving_average(&array![1.0, f64::NAN], 3), "NaN at 1");
@@ -105,7 +108,7 @@ fn a_pipeline_comes_back_from_its_file() {
     assert_eq!(scale.transform(&gaps.transform(&x).unwrap()).unwrap(), expected);
     let again: OneHotEncoder<String> = loaded.get("words").unwrap();
     let other = array![["red", "huge"], ["blue", "small"]].mapv(String::from);
-    assert_eq!(again.transform(&other).unwrap(), encoder.transform(&other).unwrap());
+    assert_eq!(again.transform::<f64>(&other).unwrap(), encoder.transform::<f64>(&other).unwrap());
     assert_eq!(loaded.get::<LabelEncoder<i64>>("labels").unwrap(), labels);
 
     refuses(loaded.get::<StandardScaler>("scale"), "`scale` is a RobustScaler, not a StandardScaler");

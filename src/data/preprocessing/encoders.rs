@@ -6,7 +6,7 @@ use std::fmt::Display;
 use ndarray::{Array1, Array2, ArrayRef, Ix2};
 
 use crate::config::{Config, Configured, Setting, refuse_unknown, require, take};
-use crate::{Error, Result};
+use crate::{Error, Result, Scalar};
 
 /// Classes of any kind, numbers or texts, as 0 … n − 1: a class's place among the sorted ones.
 ///
@@ -140,16 +140,19 @@ impl<L: Ord + Clone + Display> OneHotEncoder<L> {
         self.categories.as_deref()
     }
 
+    /// Those of them that have a column.
+    #[cfg(feature = "csv")]
+    pub(super) fn kept_categories(&self) -> Option<impl Iterator<Item = &[L]>> {
+        let skipped = usize::from(self.drop_first);
+        Some(self.categories.as_ref()?.iter().map(move |classes| &classes[skipped..]))
+    }
+
     /// With the classes that occur in each column.
     ///
     /// # Errors
     /// No rows.
     pub fn fit(mut self, x: &ArrayRef<L, Ix2>) -> Result<Self> {
-        if x.is_empty() {
-            return Err(Error::data("OneHotEncoder", "a table with rows and columns", crate::error::show(x.shape())));
-        }
-        let classes = x.columns().into_iter().map(|column| LabelEncoder::fit(column.iter().cloned()).classes);
-        self.categories = Some(classes.collect());
+        self.categories = Some(classes_of("OneHotEncoder", x)?);
         Ok(self)
     }
 
@@ -157,7 +160,7 @@ impl<L: Ord + Clone + Display> OneHotEncoder<L> {
     ///
     /// # Errors
     /// Before `fit`; an unknown class; another number of columns.
-    pub fn transform(&self, x: &ArrayRef<L, Ix2>) -> Result<Array2<f64>> {
+    pub fn transform<F: Scalar>(&self, x: &ArrayRef<L, Ix2>) -> Result<Array2<F>> {
         let categories = super::learned("OneHotEncoder", self.categories.as_ref(), x.ncols())?;
         let skipped = usize::from(self.drop_first);
         let width: usize = categories.iter().map(|classes| classes.len() - skipped).sum();
@@ -166,7 +169,7 @@ impl<L: Ord + Clone + Display> OneHotEncoder<L> {
             let mut first = 0;
             for (column, (label, classes)) in classes_of_row.iter().zip(categories).enumerate() {
                 match classes.binary_search(label) {
-                    Ok(class) if class >= skipped => y[[row, first + class - skipped]] = 1.0,
+                    Ok(class) if class >= skipped => y[[row, first + class - skipped]] = F::one(),
                     Ok(_) => (),
                     Err(_) if self.ignore_unknown => (),
                     Err(_) => {
@@ -198,6 +201,110 @@ impl<L: Ord + Clone + Display + Setting> Configured for OneHotEncoder<L> {
         Ok(Self {
             drop_first: take(config, "drop_first", false)?,
             ignore_unknown: take(config, "ignore_unknown", false)?,
+            categories: categories.map(|columns| columns.into_iter().map(ascending).collect()).transpose()?,
+        })
+    }
+}
+
+/// The classes of each column, ascending.
+fn classes_of<L: Ord + Clone + Display>(call: &'static str, x: &ArrayRef<L, Ix2>) -> Result<Vec<Vec<L>>> {
+    if x.is_empty() {
+        return Err(Error::data(call, "a table with rows and columns", crate::error::show(x.shape())));
+    }
+    Ok(x.columns().into_iter().map(|column| LabelEncoder::fit(column.iter().cloned()).classes).collect())
+}
+
+/// Columns of classes as the classes' numbers, 0 … n − 1 in ascending order.
+///
+/// # Defaults
+/// `unknown_value` none: an unknown class is refused.
+/// # Errors
+/// [`Data`](Error::Data) for an unknown class, no rows, or another number of columns.
+/// # Example
+/// ```
+/// use gradus::data::preprocessing::OrdinalEncoder;
+/// use ndarray::array;
+/// let encoder = OrdinalEncoder::new().unknown_value(-1.0).fit(&array![["red", "small"], ["blue", "large"]])?;
+/// assert_eq!(encoder.transform::<f32>(&array![["red", "huge"]])?, array![[1.0, -1.0]]);
+/// # Ok::<(), gradus::Error>(())
+/// ```
+/// # Source
+/// scikit-learn `OrdinalEncoder`.
+#[derive(Clone, Debug)]
+pub struct OrdinalEncoder<L> {
+    unknown_value: Option<f64>,
+    categories: Option<Vec<Vec<L>>>,
+}
+
+impl<L: Ord + Clone + Display> Default for OrdinalEncoder<L> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<L: Ord + Clone + Display> OrdinalEncoder<L> {
+    /// With every option at its default.
+    pub fn new() -> Self {
+        Self { unknown_value: None, categories: None }
+    }
+
+    /// What stands for classes that were not there; none refuses them. Default: none.
+    #[must_use]
+    pub fn unknown_value(mut self, value: impl Into<Option<f64>>) -> Self {
+        self.unknown_value = value.into();
+        self
+    }
+
+    /// The classes of each column, ascending; none before `fit`.
+    pub fn categories(&self) -> Option<&[Vec<L>]> {
+        self.categories.as_deref()
+    }
+
+    /// With the classes that occur in each column.
+    ///
+    /// # Errors
+    /// No rows.
+    pub fn fit(mut self, x: &ArrayRef<L, Ix2>) -> Result<Self> {
+        self.categories = Some(classes_of("OrdinalEncoder", x)?);
+        Ok(self)
+    }
+
+    /// The table as numbers.
+    ///
+    /// # Errors
+    /// Before `fit`; an unknown class; another number of columns.
+    pub fn transform<F: Scalar>(&self, x: &ArrayRef<L, Ix2>) -> Result<Array2<F>> {
+        let categories = super::learned("OrdinalEncoder", self.categories.as_ref(), x.ncols())?;
+        let mut y = Array2::zeros(x.dim());
+        for ((row, column), label) in x.indexed_iter() {
+            y[[row, column]] = match (categories[column].binary_search(label), self.unknown_value) {
+                (Ok(class), _) => F::of(class as f64),
+                (Err(_), Some(value)) => F::of(value),
+                (Err(_), None) => {
+                    let received = format!("{label} at row {row}, column {column}");
+                    return Err(Error::data("OrdinalEncoder", "a class it was fitted on", received));
+                }
+            };
+        }
+        Ok(y)
+    }
+}
+
+impl<L: Ord + Clone + Display + Setting> Configured for OrdinalEncoder<L> {
+    const CLASS: &'static str = "OrdinalEncoder";
+
+    fn to_config(&self) -> Config {
+        Config::from_iter([
+            ("unknown_value".to_owned(), self.unknown_value.to_value()),
+            ("categories".to_owned(), self.categories.to_value()),
+        ])
+    }
+
+    fn from_config(config: &Config) -> Result<Self> {
+        refuse_unknown(config, &["unknown_value", "categories"])?;
+        let categories: Option<Vec<Vec<L>>> = take(config, "categories", None)?;
+        Ok(Self {
+            unknown_value: take(config, "unknown_value", None)?,
             categories: categories.map(|columns| columns.into_iter().map(ascending).collect()).transpose()?,
         })
     }

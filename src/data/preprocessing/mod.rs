@@ -21,6 +21,9 @@
 //! value: scalers leave it out when they are fitted and keep it, [`SimpleImputer`] fills it in, the others refuse it.
 
 mod cleaning;
+#[cfg(feature = "csv")]
+mod columns;
+mod date_features;
 mod encoders;
 mod imputer;
 mod saving;
@@ -30,8 +33,12 @@ pub use cleaning::{
     balanced_class_weights, duplicate_rows, interpolate_missing, iqr_outliers, median_filter, moving_average,
     z_score_outliers,
 };
-pub use encoders::{LabelEncoder, OneHotEncoder};
+#[cfg(feature = "csv")]
+pub use columns::{ColumnTransformer, Scaler};
+pub use date_features::{DateFeatures, DatePart};
+pub use encoders::{LabelEncoder, OneHotEncoder, OrdinalEncoder};
 pub use imputer::{Fill, SimpleImputer};
+pub(crate) use saving::STEPS;
 pub use saving::Steps;
 pub use scalers::{MaxAbsScaler, MinMaxScaler, Norm, Normalizer, RobustScaler, StandardScaler};
 

@@ -7,8 +7,12 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::config::{Config, Configured, class_and_config, object};
+use crate::formats::safetensors::TensorFile;
 use crate::formats::write_atomically;
 use crate::{Error, Result};
+
+/// What a file calls them.
+pub(crate) const STEPS: &str = "steps";
 
 /// Fitted steps by name, in a JSON file beside the model that was trained on what they make.
 ///
@@ -75,10 +79,26 @@ impl Steps {
     /// # Errors
     /// [`Io`](Error::Io) if it cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        let steps: serde_json::Map<String, Value> =
-            self.steps.iter().map(|(name, (class, config))| (name.clone(), object(class, config.clone()))).collect();
-        let file = json!({ "format": "gradus", "version": env!("CARGO_PKG_VERSION"), "steps": steps });
+        let file = json!({ "format": "gradus", "version": env!("CARGO_PKG_VERSION"), "steps": self.to_value() });
         write_atomically(path.as_ref(), |out| writeln!(out, "{file:#}"))
+    }
+
+    /// As a file holds them.
+    pub(crate) fn to_value(&self) -> Value {
+        self.steps.iter().map(|(name, (class, config))| (name.clone(), object(class, config.clone()))).collect()
+    }
+
+    /// The steps within a model's file, of [`Model::save_with_steps`](crate::Model::save_with_steps).
+    ///
+    /// # Errors
+    /// [`Io`](Error::Io) if it cannot be read, [`File`](Error::File) if it holds no steps.
+    pub fn of_model(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let file = TensorFile::read(path)?;
+        let text = file.metadata.get(STEPS).ok_or_else(|| Error::file(path, "holds no steps beside the model"))?;
+        let steps: Value =
+            text.parse().map_err(|problem| Error::file(path, format!("its steps are no JSON: {problem}")))?;
+        Self::read(&steps, path)
     }
 
     /// Reads a file of [`save`](Self::save).
@@ -90,9 +110,14 @@ impl Steps {
         let text = std::fs::read_to_string(path).map_err(|source| Error::Io { path: path.into(), source })?;
         let file: Value =
             text.parse().map_err(|problem| Error::file(path, format!("is no file of steps: {problem}")))?;
-        let steps = file["steps"].as_object().filter(|_| file["format"] == "gradus");
-        let steps =
-            steps.ok_or_else(|| Error::file(path, "is no file of steps: it has no `format` gradus or no `steps`"))?;
+        if file["format"] != "gradus" {
+            return Err(Error::file(path, "is no file of steps: it has no `format` gradus"));
+        }
+        Self::read(&file[STEPS], path)
+    }
+
+    fn read(steps: &Value, path: &Path) -> Result<Self> {
+        let steps = steps.as_object().ok_or_else(|| Error::file(path, "is no file of steps: it has no `steps`"))?;
         let read = |(name, step): (&String, &Value)| match class_and_config(step) {
             Ok(step) => Ok((name.clone(), step)),
             Err(error) => Err(Error::file(path, format!("the step `{name}`: {error}"))),
