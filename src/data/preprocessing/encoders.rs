@@ -102,7 +102,7 @@ fn ascending<L: Ord + Setting>(classes: Vec<L>) -> Result<Vec<L>> {
 /// use gradus::data::preprocessing::OneHotEncoder;
 /// use ndarray::array;
 /// let encoder = OneHotEncoder::new().fit(&array![["red", "small"], ["blue", "large"]])?;
-/// assert_eq!(encoder.transform(&array![["blue", "small"]])?, array![[1.0, 0.0, 0.0, 1.0]]);
+/// assert_eq!(encoder.transform::<f32>(&array![["blue", "small"]])?, array![[1.0, 0.0, 0.0, 1.0]]);
 /// # Ok::<(), gradus::Error>(())
 /// ```
 /// # Source
