@@ -141,7 +141,7 @@ pub fn write<D: Dimension>(path: impl AsRef<Path>, array: &ArrayRef<u8, D>) -> R
 /// The same for values of any type that IDX has.
 ///
 /// # Errors
-/// As [`write`]; [`Error::Data`] for a type that IDX does not have.
+/// As [`write()`]; [`Error::Data`] for a type that IDX does not have.
 ///
 /// # Example
 /// See [`read_tensor`].

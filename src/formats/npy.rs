@@ -70,10 +70,10 @@ pub fn write(path: impl AsRef<Path>, tensor: &Tensor) -> Result<()> {
     })
 }
 
-/// The bytes of the file that [`write`] writes.
+/// The bytes of the file that [`write()`] writes.
 ///
 /// # Errors
-/// [`Error::Data`] as for [`write`].
+/// [`Error::Data`] as for [`write()`].
 pub fn to_bytes(tensor: &Tensor) -> Result<Vec<u8>> {
     let mut bytes = header(tensor)?;
     // Writing to a vector cannot fail.
@@ -344,16 +344,16 @@ mod npz {
 
     fn all(file: impl Read + Seek) -> Result<Arrays, String> {
         let mut archive = ZipArchive::new(file).map_err(|problem| format!("not an .npz file: {problem}"))?;
-        let mut arrays = Arrays::new();
+        let (mut arrays, mut taken) = (Arrays::new(), 0u128);
         for number in 0..archive.len() {
             let entry = archive.by_index(number).map_err(|problem| format!("its entry {number}: {problem}"))?;
             let file = entry.name().map_err(|problem| format!("its entry {number}: {problem}"))?.into_owned();
             let Some(name) = file.strip_suffix(".npy") else { continue };
             let within = |problem: String| format!("the array `{name}`: {problem}");
             let (size, packed) = (entry.size(), entry.compressed_size());
-            if size > packed.saturating_mul(MAX_EXPANSION).saturating_add(MAX_EXPANSION)
-                || !memory::is_there(size.into())
-            {
+            // Entries may lie over one another: what all take together counts.
+            taken = taken.saturating_add(size.into());
+            if size > packed.saturating_mul(MAX_EXPANSION).saturating_add(MAX_EXPANSION) || !memory::is_there(taken) {
                 return Err(within(format!(
                     "it would take {size} bytes, which {packed} cannot hold, or memory has not"
                 )));
@@ -371,7 +371,7 @@ mod npz {
     /// Writes arrays by name, whole or not at all: packed as `numpy.savez_compressed` does, or as they are, as `numpy.savez`.
     ///
     /// # Errors
-    /// As [`write`](super::write).
+    /// As [`write()`](super::write).
     pub fn write_npz(path: impl AsRef<Path>, arrays: &Arrays, packed: bool) -> Result<()> {
         let bytes = npz_to_bytes(arrays, packed)?;
         write_atomically(path.as_ref(), |out| out.write_all(&bytes))

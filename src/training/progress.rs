@@ -7,9 +7,12 @@ use super::history::Logs;
 
 /// The progress of one epoch: a bar on a terminal, one line at its end elsewhere.
 pub(crate) struct Progress {
+    #[cfg_attr(not(feature = "progress"), allow(dead_code))]
     shown: Shown,
-    /// How many steps have been made, and how many there will be, if somebody knows.
+    /// How many steps have been made.
     steps: usize,
+    /// How many there will be, if somebody knows.
+    #[cfg_attr(not(feature = "progress"), allow(dead_code))]
     total: Option<usize>,
     /// When it began; none where nothing is shown, as WebAssembly has no clock.
     start: Option<Instant>,
@@ -73,12 +76,15 @@ impl Progress {
 
     /// At the end of the epoch.
     pub fn finish(self, logs: &Logs) {
-        let mut width = usize::MAX;
         #[cfg(feature = "progress")]
-        if let Shown::Bar { bar, .. } = &self.shown {
+        let width = if let Shown::Bar { bar, .. } = &self.shown {
             bar.finish_and_clear();
-            width = self::width();
-        }
+            width()
+        } else {
+            usize::MAX
+        };
+        #[cfg(not(feature = "progress"))]
+        let width = usize::MAX;
         if let Some(start) = self.start {
             println!("{}", last_line(self.steps, start.elapsed(), &logs.to_string(), width));
         }

@@ -193,6 +193,7 @@ impl TensorData {
     }
 
     /// The bytes of the values, of each the highest first.
+    #[cfg(feature = "datasets")]
     pub(crate) fn to_big_endian(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.byte_len());
         // Writing to a vector cannot fail.
