@@ -133,10 +133,10 @@ fn agrees_with_the_formula_at_odd_shapes() {
     ];
     on_every_isa(|_| {
         for axes in axes {
-            // An interpreter takes the small ones.
+            // An interpreter takes the small ones, and one check of each.
             for (channels, filters, groups) in channels.into_iter().filter(|it| !cfg!(miri) || it.0 * it.1 < 20) {
                 let g = geometry(axes, channels, filters, groups);
-                for samples in [1, 3] {
+                for samples in [1, 3].into_iter().filter(|_| !cfg!(miri)) {
                     check::<f64>(&g, samples, &mut Workspace::default());
                 }
                 check::<f32>(&g, 2, &mut Workspace::default());
