@@ -67,7 +67,15 @@ impl<F: Scalar> Network<F> {
             let Some(layer) = node.layer else { continue };
             let entry = &graph.layers[layer];
             let is_linear = matches!(entry.facts.output_activation, None | Some(Activation::Linear));
-            if !entry.facts.folds || !is_linear || entry.shares.is_some() || shares(layer) || calls(layer) != 1 {
+            // A layer around another may do something to its kernel first, as spectral normalization does.
+            let stands_alone = entry.operation.inner().is_none();
+            if !entry.facts.folds
+                || !stands_alone
+                || !is_linear
+                || entry.shares.is_some()
+                || shares(layer)
+                || calls(layer) != 1
+            {
                 continue;
             }
             let fold = self.follow(layer, node.outputs.start, &readers);

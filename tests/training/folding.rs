@@ -127,6 +127,18 @@ fn what_is_seen_from_elsewhere_stays_by_itself() {
             .build()
             .unwrap(),
     );
+    // A kernel that is divided by its norm when it is used, and a layer on every timestep.
+    predicts_the_same(
+        Sequential::f64()
+            .input([5, 4])
+            .add(SpectralNormalization::new(Dense::new(3)))
+            .add(BatchNormalization::new())
+            .add(TimeDistributed::new(Dense::new(2)))
+            .add(BatchNormalization::new())
+            .add(Relu)
+            .build()
+            .unwrap(),
+    );
     // An output that two layers read, one that is the model's, and a layer that is called twice.
     let input = Input::f64([6]);
     let twice = shared(Dense::new(6));
