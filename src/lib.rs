@@ -108,8 +108,11 @@ pub mod prelude {
     pub use crate::data::Table;
     #[cfg(feature = "datasets")]
     pub use crate::data::datasets;
+    #[cfg(feature = "csv")]
+    pub use crate::data::preprocessing::ColumnTransformer;
     pub use crate::data::preprocessing::{
-        LabelEncoder, MaxAbsScaler, MinMaxScaler, OneHotEncoder, RobustScaler, SimpleImputer, StandardScaler,
+        LabelEncoder, MaxAbsScaler, MinMaxScaler, OneHotEncoder, OrdinalEncoder, RobustScaler, SimpleImputer,
+        StandardScaler,
     };
     pub use crate::data::{
         Arrays, Augmentation, AugmentedImages, Batch, Dataset, KFold, PadSequences, Sample, StratifiedKFold, Stream,

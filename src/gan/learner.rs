@@ -80,9 +80,12 @@ impl<F: Scalar> Learner<F> for Gan<F> {
     fn load_state(&mut self, state: &BTreeMap<String, String>) -> Result<()> {
         let gan: Option<Value> = state.get("gan").and_then(|text| text.parse().ok());
         let number = |name: &str| gan.as_ref().and_then(|gan| gan[name].as_str()?.parse().ok());
-        self.steps = number("steps").ok_or(Error::NotReady { call: "resume", needs: "a checkpoint of a GAN" })?;
-        // Files of before have none.
-        self.options.seed = number("seed").unwrap_or(self.options.seed);
+        let needed = || Error::NotReady { call: "resume", needs: "a checkpoint of a GAN" };
+        let steps = number("steps").ok_or_else(needed)?;
+        // Files of before have no seed.
+        let has_seed = gan.as_ref().is_some_and(|gan| !gan["seed"].is_null());
+        let seed = if has_seed { number("seed").ok_or_else(needed)? } else { self.options.seed };
+        (self.steps, self.options.seed) = (steps, seed);
         Ok(())
     }
 
