@@ -93,14 +93,25 @@ kernel! {
     }
 }
 
-/// ln pᵢ of p = softmax(z): taken from z only where p has vanished.
+/// ln pᵢ of p = softmax(z): taken from z only where p has vanished. `row` keeps max z and ln Σ exp(z − max z), worked out once
+/// for all of a row that have.
 #[inline(always)]
-fn log_softmax_at<F: Elementary, I: Instructions<F>>(axis: ClassAxis, start: usize, z: &[F], p: &[F], i: usize) -> F {
+fn log_softmax_at<F: Elementary, I: Instructions<F>>(
+    axis: ClassAxis,
+    start: usize,
+    z: &[F],
+    p: &[F],
+    i: usize,
+    row: &mut Option<(F, F)>,
+) -> F {
     if p[i] >= F::min_positive_value() {
         return p[i].ln();
     }
-    let (most, sum) = log_sum_exp::<F, I>(axis, start, z);
-    z[i] - most - sum.ln()
+    let (most, log_sum) = *row.get_or_insert_with(|| {
+        let (most, sum) = log_sum_exp::<F, I>(axis, start, z);
+        (most, sum.ln())
+    });
+    z[i] - most - log_sum
 }
 
 kernel! {
@@ -108,13 +119,13 @@ kernel! {
     pub fn softmax_categorical_crossentropy<F, I>(axis: ClassAxis, smoothing: F, z: &[F], p: &[F], t: &[F], v: &mut [F]) {
         let floor = smoothing / F::of(axis.n as f64);
         for (row, v) in v.iter_mut().enumerate() {
-            let start = axis.start(row);
+            let (start, mut of_row) = (axis.start(row), None);
             *v = F::zero();
             for c in 0..axis.n {
                 let i = start + c * axis.inner;
                 let t = t[i] * (F::one() - smoothing) + floor;
                 if t != F::zero() {
-                    *v -= t * log_softmax_at::<F, I>(axis, start, z, p, i);
+                    *v -= t * log_softmax_at::<F, I>(axis, start, z, p, i, &mut of_row);
                 }
             }
         }
@@ -241,7 +252,8 @@ kernel! {
     pub fn softmax_sparse_crossentropy<F, I>(axis: ClassAxis, z: &[F], p: &[F], labels: &[F], v: &mut [F]) {
         for (row, (v, &label)) in v.iter_mut().zip(labels).enumerate() {
             let start = axis.start(row);
-            *v = -log_softmax_at::<F, I>(axis, start, z, p, start + class(label, axis.n) * axis.inner);
+            let i = start + class(label, axis.n) * axis.inner;
+            *v = -log_softmax_at::<F, I>(axis, start, z, p, i, &mut None);
         }
     }
 }
