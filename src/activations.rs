@@ -9,7 +9,7 @@ use crate::config::class::checked;
 use crate::config::{self, Config, Setting};
 use crate::kernels::activation as kernels;
 use crate::kernels::recurrent::Nonlinearity;
-use crate::kernels::softmax;
+use crate::kernels::{softmax, split};
 use crate::tensor::volume;
 use crate::{Error, Result, Scalar, View, ViewMut};
 
@@ -204,8 +204,22 @@ impl Activation {
         }
     }
 
+    /// Whether f goes element by element, by formulas of this crate alone.
+    pub(crate) fn is_elementwise(&self) -> bool {
+        use Activation::{Custom, LogSoftmax, LogSoftmaxOver, Softmax, SoftmaxOver};
+        !matches!(self, Softmax | SoftmaxOver { .. } | LogSoftmax | LogSoftmaxOver { .. } | Custom(_))
+    }
+
     /// y ← f(y), in place.
     pub(crate) fn forward<F: Scalar>(&self, mut y: ViewMut<'_, F>) {
+        if self.is_elementwise() {
+            split::elements(&mut y, &|_, y| self.forward_part(ViewMut::new(&[y.len()], y)));
+        } else {
+            self.forward_part(y);
+        }
+    }
+
+    fn forward_part<F: Scalar>(&self, mut y: ViewMut<'_, F>) {
         match self {
             Self::Linear => (),
             Self::Relu => kernels::relu(&mut y),
@@ -254,6 +268,18 @@ impl Activation {
 
     /// grad ← grad · f′, in place, from y = f(x), or from x where it [is needed](Self::needs_input).
     pub(crate) fn backward<F: Scalar>(&self, x: &[F], y: View<'_, F>, mut grad: ViewMut<'_, F>) {
+        if self.is_elementwise() {
+            split::elements(&mut grad, &|start, grad| {
+                let part = start..start + grad.len();
+                let (y, shape) = (&y[part.clone()], [grad.len()]);
+                self.backward_part(x.get(part).unwrap_or_default(), View::new(&shape, y), ViewMut::new(&shape, grad));
+            });
+        } else {
+            self.backward_part(x, y, grad);
+        }
+    }
+
+    fn backward_part<F: Scalar>(&self, x: &[F], y: View<'_, F>, mut grad: ViewMut<'_, F>) {
         match self {
             Self::Linear => (),
             Self::Relu => kernels::relu_backward(&y, &mut grad),

@@ -16,7 +16,7 @@ use super::time_distributed::within_each_step;
 use crate::ids::{EntryId, Id, LayerId, SlotId, each, numbered, numbers};
 use crate::kernels::aligned::Aligned;
 use crate::kernels::dispatch;
-use crate::layers::{InputSlot, MaskRule, ParamBuilder, ParamSpec};
+use crate::layers::{Folded, InputSlot, MaskRule, ParamBuilder, ParamSpec};
 use crate::parallel::Threads;
 use crate::tensor::{Shape, checked_volume};
 use crate::{Error, Result, Scalar, parallel, random};
@@ -362,7 +362,7 @@ impl<F: Scalar> Builder<F> {
             facts: operation.facts(),
             specs: first..first,
             shares: self.owners.get(&identity).copied(),
-            activation: None,
+            folded: Folded::default(),
             output: Vec::new(),
         };
         let outputs = if let Some(owner) = entry.shares {

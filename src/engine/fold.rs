@@ -2,7 +2,7 @@
 //!
 //! Batch normalization outside training is y = s ⊙ x + t, channel by channel. Behind x = W·a + b it is (s ⊙ W)·a + (s ⊙ b + t): a
 //! layer of the same kind, exact to rounding. Nodes and tensors stay numbered as they are; what has become part of another layer is
-//! passed over, as dropout is.
+//! passed over, as dropout is. Zeros around an input become part of the convolution that reads them.
 
 use std::sync::Arc;
 
@@ -24,18 +24,25 @@ struct Fold<F> {
     passed_over: Vec<NodeId>,
 }
 
+/// A node, and the one in front of it that puts zeros around its input.
+struct Bordered {
+    border: [[usize; 2]; 3],
+    padding: NodeId,
+    node: NodeId,
+}
+
 impl<F: Scalar> Network<F> {
     /// The same network for predictions alone; none where nothing can become part of something else.
     pub(super) fn folded(&self) -> Option<Self> {
-        let folds = self.folds();
-        if folds.is_empty() {
+        let (folds, borders) = (self.folds(), self.borders());
+        if folds.is_empty() && borders.is_empty() {
             return None;
         }
         let mut graph = (*self.graph).clone();
         let (specs, params) = self.folded_params(&folds, &mut graph);
         graph.specs = specs;
         for fold in folds {
-            graph.layers[fold.layer].activation = fold.activation;
+            graph.layers[fold.layer].folded.activation = fold.activation;
             let memory = graph.slots[fold.output].memory_inference;
             for slot in fold.passed_over.iter().map(|&node| graph.nodes[node].outputs.start).collect::<Vec<_>>() {
                 for other in &mut graph.slots {
@@ -44,6 +51,14 @@ impl<F: Scalar> Network<F> {
                     }
                 }
             }
+        }
+        for Bordered { border, padding, node } in borders {
+            // The node reads what the padding would have read, whose own output lies nowhere.
+            let (whole, inside) = (graph.nodes[padding].outputs.start, graph.nodes[padding].inputs[0].slot);
+            graph.slots[whole].memory_inference = graph.slots[inside].memory_inference;
+            graph.nodes[node].inputs[0].slot = inside;
+            let layer = graph.nodes[node].layer.expect("found by its layer");
+            graph.layers[layer].folded.border = border;
         }
         Some(Self {
             graph: Arc::new(graph),
@@ -59,23 +74,13 @@ impl<F: Scalar> Network<F> {
     /// Every layer that others become part of.
     fn folds(&self) -> Vec<Fold<F>> {
         let graph = &self.graph;
-        let calls = |layer: LayerId| graph.nodes.iter().filter(|node| node.layer == Some(layer)).count();
-        let shares = |layer: LayerId| graph.layers.iter().any(|other| other.shares == Some(layer));
         let readers = readers(graph);
         let mut folds = Vec::new();
         for node in &graph.nodes {
             let Some(layer) = node.layer else { continue };
             let entry = &graph.layers[layer];
             let is_linear = matches!(entry.facts.output_activation, None | Some(Activation::Linear));
-            // A layer around another may do something to its kernel first, as spectral normalization does.
-            let stands_alone = entry.operation.inner().is_none();
-            if !entry.facts.folds
-                || !stands_alone
-                || !is_linear
-                || entry.shares.is_some()
-                || shares(layer)
-                || calls(layer) != 1
-            {
+            if !entry.facts.folds || !is_linear || !self.stands_alone(layer) {
                 continue;
             }
             let fold = self.follow(layer, node.outputs.start, &readers);
@@ -84,6 +89,29 @@ impl<F: Scalar> Network<F> {
             }
         }
         folds
+    }
+
+    /// Whether a layer does nothing but its own one call's work. One around another may do something to its kernel first, as
+    /// spectral normalization does.
+    fn stands_alone(&self, layer: LayerId) -> bool {
+        let (graph, entry) = (&self.graph, &self.graph.layers[layer]);
+        let shares = || graph.layers.iter().any(|other| other.shares == Some(layer));
+        let calls = || graph.nodes.iter().filter(|node| node.layer == Some(layer)).count();
+        entry.operation.inner().is_none() && entry.shares.is_none() && !shares() && calls() == 1
+    }
+
+    /// Every node that takes zeros around its input for granted. Where axes are open shapes are asked for layer by layer.
+    fn borders(&self) -> Vec<Bordered> {
+        let graph = &self.graph;
+        let readers = readers(graph);
+        let bordered = |(padding, around): (NodeId, &Node)| {
+            let zeros = graph.layer(around).filter(|layer| layer.operation.inner().is_none())?;
+            let border = zeros.facts.only_border?;
+            let node = readers[around.outputs.start.number()]?;
+            let layer = graph.nodes[node].layer.filter(|&layer| graph.layers[layer].facts.folds_border)?;
+            self.stands_alone(layer).then_some(Bordered { border, padding, node })
+        };
+        if graph.is_open() { Vec::new() } else { numbered(&graph.nodes).filter_map(bordered).collect() }
     }
 
     /// A layer with all behind its output that can become part of it.
@@ -103,7 +131,9 @@ impl<F: Scalar> Network<F> {
                     None => (scale, shift),
                     Some((first, moved)) => after(&first, &moved, &scale, &shift),
                 });
-            } else if entry.facts.only_activation && takes_activation(entry.facts.output_activation.as_ref()) {
+            } else if entry.facts.only_activation
+                && entry.facts.output_activation.as_ref().is_some_and(Activation::is_elementwise)
+            {
                 fold.activation.clone_from(&entry.facts.output_activation);
             } else {
                 break;
@@ -174,14 +204,6 @@ fn after<F: Scalar>(first: &[F], moved: &[F], scale: &[F], shift: &[F]) -> (Vec<
     let both = first.iter().zip(scale).map(|(&a, &b)| a * b).collect();
     let shifts = moved.iter().zip(scale).zip(shift).map(|((&moved, &scale), &shift)| moved * scale + shift).collect();
     (both, shifts)
-}
-
-/// Whether an activation goes element by element, as what it becomes part of may have other axes than its own.
-fn takes_activation(activation: Option<&Activation>) -> bool {
-    use Activation::{Custom, LogSoftmax, LogSoftmaxOver, Softmax, SoftmaxOver};
-    let over_an_axis =
-        |it: &Activation| matches!(it, Softmax | SoftmaxOver { .. } | LogSoftmax | LogSoftmaxOver { .. });
-    activation.is_some_and(|activation| !over_an_axis(activation) && !matches!(activation, Custom(_)))
 }
 
 /// For each output, the one node that reads it; none where there are several, where it is the model's, or is read in another shape.

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use super::operation::Operation;
 use super::shapes::KnownShapes;
 use crate::ids::{Id, LayerId, NodeId, SlotId, first};
-use crate::layers::{Description, Facts, InputSlot, ParamSpec};
+use crate::layers::{Description, Facts, Folded, InputSlot, ParamSpec};
 use crate::tensor::Shape;
-use crate::{Activation, Error, Result, Scalar};
+use crate::{Error, Result, Scalar};
 
 /// A layer of a graph.
 #[derive(Clone)]
@@ -24,8 +24,8 @@ pub(crate) struct LayerEntry<F: Scalar> {
     pub specs: Range<usize>,
     /// The earlier layer whose parameters these are, if it shares them.
     pub shares: Option<LayerId>,
-    /// The activation in place of its own: that of a layer behind it which has become part of this one.
-    pub activation: Option<Activation>,
+    /// What it does for layers that have become part of it.
+    pub folded: Folded,
     /// The shape of its (first) output, for the summary.
     pub output: Vec<Vec<usize>>,
 }

@@ -29,6 +29,8 @@ const FEWEST_ROWS: usize = 8;
 const MOST_VALUES: usize = 1 << 22;
 /// Values that one layer reads and writes for rows that go together, at most: they stay in a core's cache.
 const CACHED_VALUES: usize = 1 << 18;
+/// Parameters and values from which on rows that go together may be shared by threads: below, it would cost as much to ask.
+const SHARED_WORK: usize = 1 << 16;
 /// Pieces of a prediction of any number of rows after which its outputs are fetched.
 const PIECES: usize = 64;
 
@@ -230,6 +232,8 @@ pub struct Predictor<'m, F: Scalar> {
     used: usize,
     most_rows: usize,
     piece_rows: usize,
+    /// Whether rows that go together are work enough for several threads.
+    has_work: bool,
     /// The parameters with the states of stateful layers as the runs before left them; none where there are no such.
     carried: Option<Aligned<F>>,
     /// So many bytes would be needed, and are not there: it cannot run.
@@ -286,7 +290,7 @@ impl<'m, F: Scalar> Predictor<'m, F> {
         let network = holder.network();
         let executor = executor_of(network, &slots);
         let carried = network.graph.carries_state().then(|| network.params.clone());
-        let kept = network.graph.layers.iter().map(|layer| Kept::with_activation(layer.activation.clone())).collect();
+        let kept = network.graph.layers.iter().map(|layer| Kept::of(&layer.folded)).collect();
         let mut own = Self {
             holder,
             slots,
@@ -295,6 +299,7 @@ impl<'m, F: Scalar> Predictor<'m, F> {
             used: 0,
             most_rows,
             piece_rows: 1,
+            has_work: false,
             carried,
             lacking: None,
             kept,
@@ -310,6 +315,8 @@ impl<'m, F: Scalar> Predictor<'m, F> {
     fn take_shapes(&mut self, shapes: &Arc<Shapes>) {
         let network = self.holder.network();
         self.piece_rows = rows_a_piece(&network.graph, shapes);
+        let values: usize = shapes.of.iter().map(|shape| volume(shape)).sum();
+        self.has_work = network.params.len() + self.piece_rows * values >= SHARED_WORK;
         let pieces = self.most_rows.div_ceil(self.piece_rows).max(1);
         // A worker keeps the states of the last rows that it took: where states are carried, of all.
         self.workers = if self.carried.is_some() { pieces } else { pieces.min(network.threads.count()) };
@@ -474,7 +481,12 @@ impl<'m, F: Scalar> Predictor<'m, F> {
             shard.set_rows(&run, 0..rows);
         }
         self.runs = true;
-        shard.forward(&run, NodeId::new(0)..run.graph.end(), Feeds::Batch(feeds), &[]);
+        let mut forward = || shard.forward(&run, NodeId::new(0)..run.graph.end(), Feeds::Batch(feeds), &[]);
+        if self.has_work {
+            network.threads.enter(forward);
+        } else {
+            forward();
+        }
         self.runs = false;
         if let Some(error) = shard.refusal(run.graph, None) {
             return Err(error);

@@ -22,6 +22,7 @@ pub(crate) mod dispatch;
 pub mod dot;
 pub mod elementwise;
 pub mod embedding;
+mod finish;
 pub mod focal;
 pub mod gather;
 pub mod gemm;
@@ -43,6 +44,7 @@ pub mod resample;
 pub mod row_norm;
 pub mod softmax;
 pub mod spectral;
+pub(crate) mod split;
 pub(crate) mod vector;
 pub mod warp;
 

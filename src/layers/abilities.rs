@@ -36,6 +36,12 @@ pub struct Facts {
     /// that parameter 1, where there is one, is the bias, which `forward` adds whenever it is there; and that the output is linear in
     /// both but for [`Context::activation`]. Default: false.
     pub folds: bool,
+    /// Cells of zeros that a layer in front puts around its input may become part of the layer in a network that only predicts:
+    /// `forward` reads its input without them, and minds [`Context::border`]. Default: false.
+    pub folds_border: bool,
+    /// The layer puts so many cells of zeros around its input, before and behind along each of the three last axes before the
+    /// channels, and does nothing else. Default: none.
+    pub only_border: Option<[[usize; 2]; 3]>,
 }
 
 impl Facts {
@@ -71,6 +77,20 @@ impl Facts {
     #[must_use]
     pub fn folds(mut self) -> Self {
         self.folds = true;
+        self
+    }
+
+    /// Of a layer that minds zeros around its input which are not there.
+    #[must_use]
+    pub fn folds_border(mut self) -> Self {
+        self.folds_border = true;
+        self
+    }
+
+    /// Of a layer that puts zeros around its input and does nothing else.
+    #[must_use]
+    pub fn only_border(mut self, border: [[usize; 2]; 3]) -> Self {
+        self.only_border = Some(border);
         self
     }
 

@@ -58,18 +58,26 @@ pub(crate) struct NodeShared<'a> {
     pub kept: Option<&'a Kept>,
 }
 
+/// What a layer does for others that have become [part of it](super::Facts::folds).
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Folded {
+    /// The activation in place of its own.
+    pub activation: Option<Activation>,
+    /// Cells of zeros around its input, before and behind along each of the three last axes before the channels.
+    pub border: [[usize; 2]; 3],
+}
+
 /// What goes with a layer whose parameters stay as they are, for all threads.
 #[derive(Default, Debug)]
 pub(crate) struct Kept {
-    /// The activation in place of the layer's own.
-    pub activation: Option<Activation>,
+    folded: Folded,
     /// What it has made of its parameters.
     made: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
 impl Kept {
-    pub fn with_activation(activation: Option<Activation>) -> Self {
-        Self { activation, ..Self::default() }
+    pub fn of(folded: &Folded) -> Self {
+        Self { folded: folded.clone(), made: OnceLock::new() }
     }
 }
 
@@ -153,8 +161,14 @@ impl<'a, F: Scalar> Context<'a, F> {
         'a: 'b,
     {
         static LINEAR: Activation = Activation::Linear;
-        let instead = self.shared.kept.and_then(|kept| kept.activation.as_ref());
+        let instead = self.shared.kept.and_then(|kept| kept.folded.activation.as_ref());
         if self.leaves_activation { &LINEAR } else { instead.unwrap_or(own) }
+    }
+
+    /// Cells of zeros around the input, before and behind along each of the three last axes before the channels: those of a padding
+    /// layer that has become part of this one ([`Facts::folds_border`](super::Facts::folds_border)).
+    pub fn border(&self) -> [[usize; 2]; 3] {
+        self.shared.kept.map_or([[0; 2]; 3], |kept| kept.folded.border)
     }
 
     /// What `make` makes of the parameters, such as a kernel in another order: made once where parameters stay as they are, in a

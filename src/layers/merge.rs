@@ -7,7 +7,7 @@ use super::{
 };
 use crate::config::layer_options;
 use crate::error::show;
-use crate::kernels::{broadcast, elementwise, reorder};
+use crate::kernels::{broadcast, elementwise, reorder, split};
 use crate::{Error, Result, Scalar, Tensor, View, ViewMut};
 
 /// What an elementwise merge makes of the values in one place.
@@ -162,6 +162,8 @@ impl Merge {
     fn join<F: Scalar>(self, x: View<'_, F>, to: &[usize], y: &mut [F]) {
         if self == Self::Difference {
             broadcast::subtract(&x, x.shape(), to, y);
+        } else if x.shape() == to {
+            split::elements(y, &|start, y| broadcast::add(&x[start..][..y.len()], &[y.len()], &[y.len()], y));
         } else {
             broadcast::add(&x, x.shape(), to, y);
         }

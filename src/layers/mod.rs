@@ -39,7 +39,7 @@ pub use activity::ActivityRegularization;
 pub use attention::{AdditiveAttention, Attention, MultiHeadAttention};
 pub use axes::Axes;
 pub use context::{Context, GradInputs, Inputs, Mode};
-pub(crate) use context::{Feeds, InputSlot, Kept, NodeShared, Values};
+pub(crate) use context::{Feeds, Folded, InputSlot, Kept, NodeShared, Values};
 pub use conv::{
     Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D, Conv3DTranspose, DepthwiseConv1D, DepthwiseConv2D,
     SeparableConv1D, SeparableConv2D,

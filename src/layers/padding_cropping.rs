@@ -101,7 +101,15 @@ impl<F: Scalar, const N: usize> Layer<F> for PaddingOrCropping<N> {
     }
 
     fn facts(&self) -> Facts {
-        Facts::default().backward_reads_output(false).mask(MaskRule::Stop)
+        let facts = Facts::default().backward_reads_output(false).mask(MaskRule::Stop);
+        match self.way {
+            Way::Pad => {
+                let mut border = [[0; 2]; 3];
+                border[3 - N..].copy_from_slice(&self.border.0);
+                facts.only_border(border)
+            }
+            Way::Crop => facts,
+        }
     }
 }
 

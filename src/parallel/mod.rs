@@ -120,7 +120,7 @@ mod place {
     use std::cell::Cell;
     use std::sync::Arc;
 
-    use super::team::Team;
+    use super::team::{Seat, Team};
 
     #[derive(Default)]
     pub enum Place {
@@ -131,6 +131,8 @@ mod place {
         Alone,
         /// Where it may call for this team.
         Team(Arc<Team>),
+        /// At a piece of work, for parts of which it may call for those of a team who are idle.
+        Piece(Seat<'static>),
     }
 
     thread_local!(static PLACE: Cell<Place> = const { Cell::new(Place::Outside) });
@@ -149,29 +151,49 @@ mod place {
         work()
     }
 
-    /// Calls `work` with the team that may be called for. Then this thread is alone in it: pieces of work are cut no further.
-    pub fn with_team<R>(work: impl FnOnce(Option<&Team>) -> R) -> R {
-        let back = Return(Some(PLACE.replace(Place::Alone)));
-        if let Some(Place::Team(team)) = &back.0 {
-            return work(Some(team));
-        }
-        drop(back);
-        work(None)
+    /// Works on a piece.
+    #[allow(unsafe_code)]
+    pub fn at_piece<R>(seat: Seat<'_>, work: impl FnOnce() -> R) -> R {
+        // SAFETY: the place is left before the seat's life ends, on every way out, and gives nobody more than a view of it.
+        let seat = unsafe { std::mem::transmute::<Seat<'_>, Seat<'static>>(seat) };
+        within(Place::Piece(seat), work)
     }
 
-    pub fn is_alone() -> bool {
+    /// Calls `work` with the place where this thread is, and is nowhere meanwhile.
+    pub fn look<R>(work: impl FnOnce(&Place) -> R) -> R {
         let back = Return(Some(PLACE.take()));
-        matches!(back.0, Some(Place::Alone))
+        work(back.0.as_ref().unwrap_or(&Place::Outside))
+    }
+
+    /// Whether other cores have work of their own.
+    pub fn is_alone() -> bool {
+        look(|place| matches!(place, Place::Alone | Place::Piece(_)))
     }
 }
 
-/// Calls `work` for each item, over the threads that have been entered. Allocates nothing.
+/// Calls `work` for each item, over the threads that have been entered; within an item that a team works on, over those of
+/// them that are idle. A single item has all of them for its own calls. Allocates nothing.
 #[cfg(feature = "threads")]
 pub(crate) fn for_each<T: Send>(items: &mut [T], work: &(impl Fn(&mut T) + Sync)) {
-    place::with_team(|team| match team {
-        Some(team) => team.for_each(items, work),
-        None => items.iter_mut().for_each(work),
+    if let [item] = items {
+        return work(item);
+    }
+    place::look(|place| match place {
+        Place::Team(team) => team.for_each(items, &|item, seat| place::at_piece(seat, || work(item))),
+        Place::Piece(seat) => seat.for_each(items, &|item| place::within(Place::Alone, || work(item))),
+        Place::Outside | Place::Alone => place::within(Place::Alone, || items.iter_mut().for_each(work)),
     });
+}
+
+/// Whether [`for_each`] would find other threads with nothing to do: only then is it worth it to cut work into pieces that
+/// one thread would do faster in one.
+#[cfg(feature = "threads")]
+pub(crate) fn has_help() -> bool {
+    place::look(|place| match place {
+        Place::Team(_) => true,
+        Place::Piece(seat) => seat.has_help(),
+        Place::Outside | Place::Alone => false,
+    })
 }
 
 /// Cuts `whole`, of size `len`, into pieces of about `least` or more, and calls `work` for each, over the threads that have
@@ -256,6 +278,11 @@ pub(crate) fn for_each<T: Send>(items: &mut [T], work: &(impl Fn(&mut T) + Sync)
     items.iter_mut().for_each(work);
 }
 
+#[cfg(not(feature = "threads"))]
+pub(crate) fn has_help() -> bool {
+    false
+}
+
 #[cfg(all(test, feature = "threads"))]
 mod tests {
     use super::*;
@@ -272,6 +299,7 @@ mod tests {
         });
         let one = Threads::new(1).expect("there is one");
         one.enter(|| for_each(&mut [(); 3], &|()| assert!(place::is_alone() && std::thread::current().id() == caller)));
+        threads.enter(|| for_each(&mut [()], &|()| assert!(!place::is_alone() && has_help(), "one item has them all")));
         assert!(!place::is_alone());
     }
 

@@ -4,6 +4,9 @@
 //! the helpers begin and how soon the caller goes on. So the caller works too; pieces are taken by clearing a bit; and a
 //! helper looks for the next call for a tenth of a millisecond before it sleeps, as going to sleep and being woken takes
 //! that long. Nothing is allocated.
+//!
+//! Whoever works on a piece may call in turn, for smaller pieces of it: threads that have nothing to do come and help. A call
+//! within such a call is worked on by its caller alone.
 
 // A piece of work is lent to threads that outlive it; numbers of pieces are small.
 #![allow(unsafe_code, clippy::cast_possible_truncation)]
@@ -18,7 +21,9 @@ use super::sync::{
 };
 
 /// Pieces that a call's work is cut into, at most: a bit each.
-const MOST_PIECES: usize = u64::BITS as usize;
+pub(crate) const MOST_PIECES: usize = u64::BITS as usize;
+/// The call from outside; call 1 + t is that of thread t from within a piece.
+const OUTERMOST: usize = 0;
 
 /// A thread that calls, and its helpers. It serves one caller at a time; others meanwhile work alone.
 #[derive(Debug)]
@@ -30,11 +35,28 @@ pub(crate) struct Team {
 }
 
 /// What caller and helpers share.
-#[derive(Default)]
 struct Shared {
+    threads: usize,
+    /// [`OUTERMOST`], and one for each thread: as many as have a bit in `offers`.
+    calls: Box<[Call]>,
+    /// The calls that have pieces which nobody has taken, a bit each.
+    offers: AtomicU64,
+    /// How many threads look for pieces, or sleep.
+    idle: AtomicUsize,
+    /// Held by whoever goes to sleep or wakes others.
+    door: Mutex<()>,
+    /// Helpers sleep until there are pieces, or the team is dismissed; so does the caller from outside until all is done.
+    begun: Condvar,
+    sleeping: AtomicUsize,
+    dismissed: AtomicBool,
+}
+
+/// Work that somebody has called for.
+#[derive(Default)]
+struct Call {
     /// What to do with piece number i. It is read only by those who have taken a piece that is not done, and written
     /// only when there are no such pieces.
-    work: UnsafeCell<Option<&'static (dyn Fn(usize) + Sync)>>,
+    work: UnsafeCell<Option<&'static Work<'static>>>,
     /// The pieces that nobody has taken, a bit each.
     free: AtomicU64,
     /// How many pieces there are, and how many of them are not done.
@@ -42,35 +64,103 @@ struct Shared {
     undone: AtomicUsize,
     /// What the first piece has panicked with that panicked.
     panic: Mutex<Option<Box<dyn Any + Send>>>,
-    /// Held by whoever goes to sleep or wakes others.
-    door: Mutex<()>,
-    /// Helpers sleep until there are pieces, or the team is dismissed.
-    begun: Condvar,
-    sleeping: AtomicUsize,
-    dismissed: AtomicBool,
-    /// The caller sleeps until all pieces are done.
+    /// The caller from within a piece sleeps until all pieces are done.
     done: Condvar,
     caller_sleeps: AtomicBool,
 }
 
+/// What is done with piece number i, by whoever has this seat.
+type Work<'a> = dyn Fn(usize, Seat<'_>) + Sync + 'a;
+
 // SAFETY: `work` is the one field that is not `Sync` by itself; see there for who reads and writes it when.
-unsafe impl Sync for Shared {}
+unsafe impl Sync for Call {}
 
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared").field("pieces", &self.pieces).field("undone", &self.undone).finish_non_exhaustive()
+        f.debug_struct("Shared").field("offers", &self.offers).field("idle", &self.idle).finish_non_exhaustive()
+    }
+}
+
+/// Where a thread works on a piece, from which it can call for help with parts of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seat<'a> {
+    /// None where nobody can help.
+    team: Option<&'a Shared>,
+    thread: usize,
+}
+
+impl Seat<'_> {
+    const ALONE: Self = Self { team: None, thread: 0 };
+
+    /// Whether threads have nothing better to do than to help here.
+    pub fn has_help(self) -> bool {
+        self.team.is_some_and(|team| {
+            let outermost = team.offers.load(Ordering::Relaxed) & 1 << OUTERMOST;
+            outermost == 0 && team.idle.load(Ordering::Relaxed) > 0
+        })
+    }
+
+    /// Calls `work` for each item, together with threads that are idle.
+    ///
+    /// # Panics
+    /// As [`Team::for_each`].
+    pub fn for_each<T: Send>(self, items: &mut [T], work: &(impl Fn(&mut T) + Sync)) {
+        by_pieces(items, &|item, _| work(item), |pieces, work| match self.team {
+            Some(team) if pieces > 1 && 1 + self.thread < team.calls.len() => {
+                team.run(1 + self.thread, self.thread, pieces, work);
+            }
+            _ => (0..pieces).for_each(|piece| work(piece, Seat::ALONE)),
+        });
+    }
+}
+
+/// Calls `work` for each item, where `run` calls what it is given for each of so many pieces.
+fn by_pieces<T: Send>(items: &mut [T], work: &(impl Fn(&mut T, Seat<'_>) + Sync), run: impl FnOnce(usize, &Work<'_>)) {
+    /// A pointer that helpers may have.
+    struct Items<T>(*mut T);
+    // SAFETY: each item is reached by one thread at a time, and may be sent there.
+    unsafe impl<T: Send> Sync for Items<T> {}
+
+    let (len, pieces) = (items.len(), items.len().min(MOST_PIECES));
+    let items = Items(items.as_mut_ptr());
+    let items = &items;
+    run(pieces, &|piece, seat| {
+        for i in piece * len / pieces..(piece + 1) * len / pieces {
+            // SAFETY: the pieces are disjoint parts of the items, each taken once, and `run` returns after the last.
+            work(unsafe { &mut *items.0.add(i) }, seat);
+        }
+    });
+}
+
+/// Lets others call, on every way out.
+struct Free<'a>(&'a AtomicBool);
+
+impl Drop for Free<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
     }
 }
 
 impl Team {
     /// So many threads, of which the caller is one.
     pub fn new(threads: usize) -> std::io::Result<Self> {
-        let mut team =
-            Self { shared: Arc::default(), helpers: Vec::with_capacity(threads - 1), busy: AtomicBool::new(false) };
+        let calls = (0..=threads).take(u64::BITS as usize).map(|_| Call::default()).collect();
+        let shared = Shared {
+            threads,
+            calls,
+            offers: AtomicU64::new(0),
+            idle: AtomicUsize::new(0),
+            door: Mutex::new(()),
+            begun: Condvar::new(),
+            sleeping: AtomicUsize::new(0),
+            dismissed: AtomicBool::new(false),
+        };
+        let helpers = Vec::with_capacity(threads - 1);
+        let mut team = Self { shared: Arc::new(shared), helpers, busy: AtomicBool::new(false) };
         for number in 1..threads {
             let shared = team.shared.clone();
             let helper = Builder::new().name(format!("gradus-{number}"));
-            team.helpers.push(helper.spawn(move || shared.help(number, threads))?);
+            team.helpers.push(helper.spawn(move || shared.help(number))?);
         }
         Ok(team)
     }
@@ -84,36 +174,14 @@ impl Team {
     ///
     /// # Panics
     /// If `work` does, with what the first of several pieces panicked: once all threads have ended what they had begun.
-    pub fn for_each<T: Send>(&self, items: &mut [T], work: &(impl Fn(&mut T) + Sync)) {
-        /// A pointer that helpers may have.
-        struct Items<T>(*mut T);
-        // SAFETY: each item is reached by one thread at a time, and may be sent there.
-        unsafe impl<T: Send> Sync for Items<T> {}
-
-        let (len, pieces) = (items.len(), items.len().min(MOST_PIECES));
-        let items = Items(items.as_mut_ptr());
-        let items = &items;
-        self.run(pieces, &|piece| {
-            for i in piece * len / pieces..(piece + 1) * len / pieces {
-                // SAFETY: the pieces are disjoint parts of the items, each taken once, and `run` returns after the last.
-                work(unsafe { &mut *items.0.add(i) });
+    pub fn for_each<T: Send>(&self, items: &mut [T], work: &(impl Fn(&mut T, Seat<'_>) + Sync)) {
+        by_pieces(items, work, |pieces, work| {
+            if pieces < 2 || self.busy.swap(true, Ordering::Acquire) {
+                return (0..pieces).for_each(|piece| work(piece, Seat::ALONE));
             }
+            let _free = Free(&self.busy);
+            self.shared.run(OUTERMOST, 0, pieces, work);
         });
-    }
-
-    fn run(&self, pieces: usize, work: &(dyn Fn(usize) + Sync)) {
-        if pieces < 2 || self.busy.swap(true, Ordering::Acquire) {
-            return (0..pieces).for_each(work);
-        }
-        let shared = &*self.shared;
-        shared.begin(pieces, work);
-        shared.take_pieces(0);
-        shared.wait_until_done();
-        let panic = shared.panic.lock().unwrap_or_else(PoisonError::into_inner).take();
-        self.busy.store(false, Ordering::Release);
-        if let Some(panic) = panic {
-            resume_unwind(panic);
-        }
     }
 }
 
@@ -134,15 +202,28 @@ impl Shared {
         self.door.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Does the pieces of call number `call`, which thread number `thread` makes, together with whoever comes.
+    fn run(&self, call: usize, thread: usize, pieces: usize, work: &Work<'_>) {
+        self.begin(call, pieces, work);
+        self.take_pieces(call, thread, 0);
+        self.wait_until_done(call, thread);
+        let panic = self.calls[call].panic.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(panic) = panic {
+            resume_unwind(panic);
+        }
+    }
+
     /// Offers pieces. The caller must not return before they are done.
-    fn begin(&self, pieces: usize, work: &(dyn Fn(usize) + Sync)) {
+    fn begin(&self, number: usize, pieces: usize, work: &Work<'_>) {
+        let call = &self.calls[number];
         // SAFETY: `work` outlives its pieces, as the caller waits for them.
-        let work = unsafe { std::mem::transmute::<&(dyn Fn(usize) + Sync), &'static (dyn Fn(usize) + Sync)>(work) };
+        let work = unsafe { std::mem::transmute::<&Work<'_>, &'static Work<'static>>(work) };
         // SAFETY: no piece is left of the call before, so nobody reads.
-        self.work.with_mut(|place| unsafe { *place = Some(work) });
-        self.pieces.store(pieces, Ordering::Relaxed);
-        self.undone.store(pieces, Ordering::Relaxed);
-        self.free.store(u64::MAX >> (MOST_PIECES - pieces), Ordering::Release);
+        call.work.with_mut(|place| unsafe { *place = Some(work) });
+        call.pieces.store(pieces, Ordering::Relaxed);
+        call.undone.store(pieces, Ordering::Relaxed);
+        call.free.store(u64::MAX >> (MOST_PIECES - pieces), Ordering::Release);
+        self.offers.fetch_or(1 << number, Ordering::Release);
         // Either a helper that goes to sleep sees the pieces, or it is seen to sleep: of the two fences one comes first.
         fence(Ordering::SeqCst);
         let sleeping = self.sleeping.load(Ordering::Relaxed);
@@ -152,10 +233,13 @@ impl Shared {
         }
     }
 
-    /// Does pieces from number `first` on, then those that others have not come to, until all are taken.
-    fn take_pieces(&self, first: usize) {
+    /// Does pieces of a call from number `first` on, then those that others have not come to, until all are taken.
+    fn take_pieces(&self, number: usize, thread: usize, first: usize) {
+        let call = &self.calls[number];
+        // Within a call from within a piece there are no further calls.
+        let seat = if number == OUTERMOST { Seat { team: Some(self), thread } } else { Seat::ALONE };
         loop {
-            let free = self.free.load(Ordering::Relaxed);
+            let free = call.free.load(Ordering::Relaxed);
             if free == 0 {
                 return;
             }
@@ -163,13 +247,17 @@ impl Shared {
             let piece = (free.rotate_right(first).trailing_zeros() + first) % u64::BITS;
             let taken = free & !(1 << piece);
             // Where another was faster nothing is written: only who has a piece has a part in the call.
-            if self.free.compare_exchange_weak(free, taken, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+            if call.free.compare_exchange_weak(free, taken, Ordering::AcqRel, Ordering::Relaxed).is_err() {
                 continue;
             }
+            if taken == 0 {
+                // Before this piece is done, and with it the call: it is not the next call's offer.
+                self.offers.fetch_and(!(1 << number), Ordering::Relaxed);
+            }
             // SAFETY: a piece has been taken and is not done.
-            let work = self.work.with(|place| unsafe { *place }).expect("there are pieces of it");
-            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(piece as usize))) {
-                let mut first = self.panic.lock().unwrap_or_else(PoisonError::into_inner);
+            let work = call.work.with(|place| unsafe { *place }).expect("there are pieces of it");
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(piece as usize, seat))) {
+                let mut first = call.panic.lock().unwrap_or_else(PoisonError::into_inner);
                 if first.is_none() {
                     *first = Some(panic);
                 } else {
@@ -177,21 +265,43 @@ impl Shared {
                     std::mem::forget(panic);
                 }
             }
-            if self.undone.fetch_sub(1, Ordering::AcqRel) == 1 {
+            if call.undone.fetch_sub(1, Ordering::AcqRel) == 1 {
                 // As above: either the caller sees that all is done, or it is seen to sleep.
                 fence(Ordering::SeqCst);
-                if self.caller_sleeps.load(Ordering::Relaxed) {
+                if call.caller_sleeps.load(Ordering::Relaxed) {
                     drop(self.door());
-                    self.done.notify_one();
+                    if number == OUTERMOST {
+                        self.begun.notify_all();
+                    } else {
+                        call.done.notify_one();
+                    }
                 }
             }
         }
     }
 
+    /// Does pieces of whatever call has some: of that from outside first, else of one that others look at last.
+    fn take_any(&self, thread: usize) {
+        let offers = self.offers.load(Ordering::Relaxed);
+        if offers == 0 {
+            return;
+        }
+        let turn = if offers & 1 << OUTERMOST == 0 { thread as u32 % u64::BITS } else { 0 };
+        let number = ((offers.rotate_right(turn).trailing_zeros() + turn) % u64::BITS) as usize;
+        if self.calls[number].free.load(Ordering::Relaxed) == 0 {
+            // Somebody has just taken the last one.
+            return yield_now();
+        }
+        // The same pieces in every call: what they need lies in this core's cache.
+        let pieces = self.calls[number].pieces.load(Ordering::Relaxed);
+        self.take_pieces(number, thread, thread * pieces / self.threads);
+    }
+
     /// The life of a helper.
-    fn help(&self, number: usize, threads: usize) {
-        let called = || self.free.load(Ordering::Relaxed) != 0 || self.dismissed.load(Ordering::Relaxed);
+    fn help(&self, thread: usize) {
+        let called = || self.offers.load(Ordering::Relaxed) != 0 || self.dismissed.load(Ordering::Relaxed);
         while !self.dismissed.load(Ordering::Relaxed) {
+            self.idle.fetch_add(1, Ordering::Relaxed);
             if !soon(called) {
                 let mut door = self.door();
                 self.sleeping.fetch_add(1, Ordering::Relaxed);
@@ -201,21 +311,36 @@ impl Shared {
                 }
                 self.sleeping.fetch_sub(1, Ordering::Relaxed);
             }
-            // The same pieces in every call: what they need lies in this core's cache.
-            self.take_pieces(number * self.pieces.load(Ordering::Relaxed) / threads);
+            self.idle.fetch_sub(1, Ordering::Relaxed);
+            self.take_any(thread);
         }
     }
 
-    fn wait_until_done(&self) {
-        let done = || self.undone.load(Ordering::Acquire) == 0;
-        if !soon(done) {
-            let mut door = self.door();
-            self.caller_sleeps.store(true, Ordering::Relaxed);
-            fence(Ordering::SeqCst);
-            while !done() {
-                door = self.done.wait(door).unwrap_or_else(PoisonError::into_inner);
+    /// Returns when all pieces of a call are done. Who called from outside helps others meanwhile.
+    fn wait_until_done(&self, number: usize, thread: usize) {
+        let call = &self.calls[number];
+        let (done, helps) = (|| call.undone.load(Ordering::Acquire) == 0, number == OUTERMOST);
+        let called = || done() || helps && self.offers.load(Ordering::Relaxed) != 0;
+        while !done() {
+            if helps {
+                self.idle.fetch_add(1, Ordering::Relaxed);
             }
-            self.caller_sleeps.store(false, Ordering::Relaxed);
+            if !soon(called) {
+                let (condition, sleeping) = if helps { (&self.begun, 1) } else { (&call.done, 0) };
+                let mut door = self.door();
+                call.caller_sleeps.store(true, Ordering::Relaxed);
+                self.sleeping.fetch_add(sleeping, Ordering::Relaxed);
+                fence(Ordering::SeqCst);
+                while !called() {
+                    door = condition.wait(door).unwrap_or_else(PoisonError::into_inner);
+                }
+                self.sleeping.fetch_sub(sleeping, Ordering::Relaxed);
+                call.caller_sleeps.store(false, Ordering::Relaxed);
+            }
+            if helps {
+                self.idle.fetch_sub(1, Ordering::Relaxed);
+                self.take_any(thread);
+            }
         }
     }
 }
@@ -245,7 +370,7 @@ mod tests {
         for len in [0, 1, 2, 3, 63, 64, 65, 1000] {
             let mut items = vec![0; len];
             for _ in 0..100 {
-                team.for_each(&mut items, &|item| *item += 1);
+                team.for_each(&mut items, &|item, _| *item += 1);
             }
             assert!(items.iter().all(|&item| item == 100), "{len} items");
         }
@@ -258,7 +383,7 @@ mod tests {
             std::thread::sleep(std::time::Duration::from_millis(1));
             // Neither item is done before both are begun: two threads are needed.
             let barrier = std::sync::Barrier::new(2);
-            team.for_each(&mut [(), ()], &|()| {
+            team.for_each(&mut [(), ()], &|(), _| {
                 barrier.wait();
             });
         }
@@ -270,7 +395,7 @@ mod tests {
         let caller = std::thread::current().id();
         let barrier = std::sync::Barrier::new(2);
         let mut done = [false; 2];
-        team.for_each(&mut done, &|done| {
+        team.for_each(&mut done, &|done, _| {
             barrier.wait();
             if std::thread::current().id() != caller {
                 std::thread::sleep(std::time::Duration::from_millis(20));
@@ -284,9 +409,9 @@ mod tests {
     fn who_calls_a_busy_team_works_alone() {
         let team = Team::new(2).expect("the system grants threads");
         let mut items = [[0; 5]; 7];
-        team.for_each(&mut items, &|inner| {
+        team.for_each(&mut items, &|inner, _| {
             let caller = std::thread::current().id();
-            team.for_each(inner, &|item| {
+            team.for_each(inner, &|item, _| {
                 assert_eq!(std::thread::current().id(), caller);
                 *item += 1;
             });
@@ -297,7 +422,7 @@ mod tests {
                 scope.spawn(|| {
                     for _ in 0..1000 {
                         let mut items = [0; 5];
-                        team.for_each(&mut items, &|item| *item += 1);
+                        team.for_each(&mut items, &|item, _| *item += 1);
                         assert_eq!(items, [1; 5]);
                     }
                 });
@@ -306,16 +431,55 @@ mod tests {
     }
 
     #[test]
+    fn idle_threads_help_with_parts_of_a_piece() {
+        let team = Team::new(3).expect("the system grants threads");
+        for pieces in [1, 2, 3, 5] {
+            let mut items = vec![[0; 7]; pieces];
+            for _ in 0..200 {
+                team.for_each(&mut items, &|inner, seat| seat.for_each(inner, &|item| *item += 1));
+            }
+            assert!(items.iter().all(|inner| inner == &[200; 7]), "{pieces} pieces");
+        }
+        // One of two pieces can end only when all three threads are in its parts.
+        let barrier = std::sync::Barrier::new(3);
+        team.for_each(&mut [true, false], &|long, seat| {
+            if *long {
+                while !seat.has_help() {
+                    std::hint::spin_loop();
+                }
+                seat.for_each(&mut [(); 3], &|()| {
+                    barrier.wait();
+                });
+            }
+        });
+    }
+
+    #[test]
+    fn a_panic_in_a_part_of_a_piece_reaches_the_caller() {
+        let team = Team::new(2).expect("the system grants threads");
+        let call = || {
+            team.for_each(&mut [0, 1], &|piece, seat| {
+                let piece = *piece;
+                seat.for_each(&mut [0, 1], &|part| assert!((piece, *part) != (1, 1), "part {part} of {piece}"));
+            });
+        };
+        let panic = catch_unwind(AssertUnwindSafe(call)).expect_err("a part panics");
+        assert_eq!(panic.downcast_ref(), Some(&"part 1 of 1".to_string()));
+        team.for_each(&mut [0; 4], &|_, _| ());
+    }
+
+    #[test]
     fn a_panic_reaches_the_caller_after_all_items() {
         let team = Team::new(2).expect("the system grants threads");
         for bad in 0..4 {
             let mut items = [0, 1, 2, 3];
-            let call = || team.for_each(&mut items, &|item| assert!(std::mem::replace(item, 9) != bad, "item {bad}"));
+            let call =
+                || team.for_each(&mut items, &|item, _| assert!(std::mem::replace(item, 9) != bad, "item {bad}"));
             let panic = catch_unwind(AssertUnwindSafe(call)).expect_err("an item panics");
             assert_eq!(panic.downcast_ref(), Some(&format!("item {bad}")));
             assert_eq!(items, [9; 4]);
         }
-        team.for_each(&mut [0; 4], &|_| ());
+        team.for_each(&mut [0; 4], &|_, _| ());
     }
 
     #[test]
@@ -332,7 +496,7 @@ mod tests {
             let barrier = std::sync::Barrier::new(2);
             let mut both = [(); 2];
             let call = || {
-                team.for_each(&mut both, &|()| {
+                team.for_each(&mut both, &|(), _| {
                     barrier.wait();
                     std::panic::panic_any(Loud);
                 });
@@ -340,7 +504,7 @@ mod tests {
             let panic = catch_unwind(AssertUnwindSafe(call)).expect_err("both pieces panic");
             assert!(panic.is::<Loud>());
             std::mem::forget(panic);
-            team.for_each(&mut items, &|item| *item += 1);
+            team.for_each(&mut items, &|item, _| *item += 1);
             assert_eq!(items, [1; 8], "the team goes on");
         }
     }

@@ -159,3 +159,49 @@ fn what_is_seen_from_elsewhere_stays_by_itself() {
     model.predictor(2).run_all(&[x.as_slice().unwrap()], &mut [&mut after, &mut before]).unwrap();
     assert_eq!((after.as_slice(), before.as_slice()), (wanted[0].as_slice().unwrap(), wanted[1].as_slice().unwrap()));
 }
+
+#[test]
+fn zeros_around_an_input_become_part_of_the_convolution() {
+    let image = || Sequential::f64().input([9, 7, 4]);
+    let uneven = || ZeroPadding2D::new().padding([[0, 1], [2, 1]]);
+    predicts_the_same(image().add(uneven()).add(Conv2D::new(3, 3)).build().unwrap());
+    predicts_the_same(image().add(uneven()).add(Conv2D::new(9, 3).strides(2).padding(Padding::Same)).build().unwrap());
+    predicts_the_same(image().add(uneven()).add(Conv2D::new(9, 1)).build().unwrap());
+    predicts_the_same(
+        image()
+            .add(Conv2D::new(8, 1))
+            .add(BatchNormalization::new())
+            .add(Relu)
+            .add(uneven())
+            .add(DepthwiseConv2D::new(3).strides(2))
+            .add(BatchNormalization::new())
+            .add(Relu)
+            .build()
+            .unwrap(),
+    );
+    let sequences = Sequential::f64().input([9, 4]);
+    predicts_the_same(sequences.add(ZeroPadding1D::new().padding([3, 0])).add(Conv1D::new(2, 3)).build().unwrap());
+    let volumes = Sequential::f64().input([3, 4, 5, 2]);
+    predicts_the_same(volumes.add(ZeroPadding3D::new()).add(Conv3D::new(2, 3)).build().unwrap());
+    // Windows that are larger than what is inside.
+    let small = Sequential::f64().input([2, 2, 3]);
+    predicts_the_same(small.add(ZeroPadding2D::new().padding(2)).add(Conv2D::new(2, 5)).build().unwrap());
+}
+
+#[test]
+fn zeros_that_others_read_too_stay() {
+    let x = Input::f64([6, 6, 2]);
+    let padded = x.apply(ZeroPadding2D::new());
+    let both = call(Add::new(), [&padded.apply(Conv2D::new(2, 3).padding(Padding::Same)), &padded]);
+    predicts_the_same(ModelBuilder::new([&x], [&both]).build().unwrap());
+    // The inside is written over by a layer between the zeros and the convolution.
+    let inside = x.apply(Conv2D::new(2, 1));
+    let around = inside.apply(ZeroPadding2D::new());
+    let over = inside.apply(Relu);
+    let seen = around.apply(Conv2D::new(2, 3));
+    predicts_the_same(ModelBuilder::new([&x], [&call(Subtract::new(), [&over, &seen])]).build().unwrap());
+    // Each frame by itself.
+    let frames = Sequential::f64().input([3, 6, 6, 2]);
+    let frames = frames.add(TimeDistributed::new(ZeroPadding2D::new())).add(Conv3D::new(2, 3));
+    predicts_the_same(frames.build().unwrap());
+}

@@ -101,3 +101,71 @@ fn predictions_have_the_same_bits_on_any_number_of_threads() -> gradus::Result<(
     }
     Ok(())
 }
+
+/// A network whose layers are large enough to be shared among threads, with each way to compute a convolution.
+fn wide_network() -> gradus::Result<Model<f32>> {
+    Sequential::new()
+        .input([40, 40, 3])
+        .add(Conv2D::new(32, 5).strides(2).activation(Relu))
+        .add(ZeroPadding2D::new())
+        .add(DepthwiseConv2D::new(3))
+        .add(Conv2D::new(100, 1).activation(Relu6))
+        .add(DepthwiseConv2D::new(5).strides(2).padding(Padding::Same))
+        .add(Conv2D::new(64, 1).activation(Gelu))
+        .add(Conv2D::new(72, 3).padding(Padding::Same))
+        .add(Conv2D::new(200, 3).strides(2).groups(2).padding(Padding::Same))
+        .add(Conv2D::new(4, 3))
+        .add(Flatten::new())
+        .add(Dense::new(3000).activation(Tanh))
+        .add(Dense::new(500))
+        .seed(5)
+        .build()
+}
+
+#[test]
+fn few_rows_have_the_same_bits_on_any_number_of_threads() -> gradus::Result<()> {
+    let mut model = wide_network()?;
+    let values = |i: usize| ((i * 7919) % 1013) as f32 / 1013.0;
+    for rows in [1, 2, 5] {
+        let x: Vec<f32> = (0..rows * 4800).map(values).collect();
+        let batch = Array4::from_shape_vec((rows, 40, 40, 3), x.clone()).expect("as many values");
+        let mut first = None;
+        for threads in [1, 2, 3, 4, 8, 16, 64] {
+            model.set_threads(threads)?;
+            let mut outs = Vec::new();
+            for mut predictor in [model.predictor(rows), model.exact_predictor(rows)] {
+                // What happens to be idle when a layer begins is another thing each time.
+                for _ in 0..5 {
+                    let mut out = vec![0.0; rows * 500];
+                    predictor.run(&x, &mut out)?;
+                    outs.push(out);
+                }
+            }
+            outs.push(model.predict(&batch)?.into_raw_vec_and_offset().0);
+            let (folded, exact) = outs.split_at(5);
+            assert!(folded.iter().all(|out| *out == folded[0]) && exact.iter().all(|out| *out == exact[0]));
+            let now = (folded[0].clone(), exact[0].clone());
+            assert!(*first.get_or_insert_with(|| now.clone()) == now, "{rows} rows on {threads} threads");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn steps_on_few_rows_have_the_same_bits_on_any_number_of_threads() -> gradus::Result<()> {
+    for rows in [1, 4, 24] {
+        let x =
+            Array4::from_shape_fn((rows, 40, 40, 3), |(b, i, j, c)| ((b * 31 + i * 17 + j * 7 + c) % 13) as f32 / 13.0);
+        let y = Array2::from_shape_fn((rows, 500), |(b, i)| ((b + i) % 7) as f32 / 7.0);
+        let mut first = None;
+        for threads in [1, 2, 3, 8, 64] {
+            let mut model = wide_network()?;
+            model.set_threads(threads)?;
+            model.compile(Compile::new(Adam::new()).loss(MeanSquaredError::new()))?;
+            let scores: Vec<_> = (0..2).map(|_| model.train_on_batch(&x, &y)).collect::<gradus::Result<_>>()?;
+            let now = (scores, model.get_weights());
+            assert!(*first.get_or_insert_with(|| now.clone()) == now, "{rows} rows on {threads} threads");
+        }
+    }
+    Ok(())
+}

@@ -3,13 +3,16 @@
 //! With a multiplier m, channel c has the filters c·m … c·m + m − 1. Its values are written m times beside each other
 //! first, a sample at a time, after which every filter has a channel of its own.
 
-use super::geometry::{Direction, Finish, Geometry, TapSums};
+use super::geometry::{Direction, Geometry, TapSums};
+use super::line::{Line, MOST_PIXELS, line};
 use super::plan::{Gather, Weights};
 use super::tile::{Onto, Piece, Product, Rows, Target, tile_each, tile_rows};
 use super::weights::{pad, pieces_of_tap, rows_of_output};
 use super::workspace::Workspace;
 use crate::Scalar;
 use crate::kernels::dispatch::kernel;
+use crate::kernels::finish::Finish;
+use crate::kernels::split::{self, Elements};
 use crate::kernels::vector::Vector;
 
 /// The geometry with a channel of its own for each filter.
@@ -116,10 +119,9 @@ kernel! {
     }
 }
 
-/// Cuts `len` columns into (start, length) of two vectors, one vector, and a rest.
+/// Cuts `len` columns from `start` on into (start, length) of two vectors, one vector, and a rest.
 #[inline(always)]
-fn columns(len: usize, vector: usize) -> impl Iterator<Item = (usize, usize)> {
-    let mut start = 0;
+fn columns(mut start: usize, len: usize, vector: usize) -> impl Iterator<Item = (usize, usize)> {
     std::iter::from_fn(move || {
         let rest = len - start;
         let cols = if rest >= 2 * vector { 2 * vector } else { rest.min(vector) };
@@ -128,49 +130,86 @@ fn columns(len: usize, vector: usize) -> impl Iterator<Item = (usize, usize)> {
     })
 }
 
-/// Values of the source that stay in the first cache while the columns go by.
+/// Values of the source that stay in the second cache while the columns go by.
 const SOURCE: usize = 32_768;
 
+/// target = finish(bias + Σ taps), element by element, for every pixel of every sample.
+///
+/// `source` (samples, pixels, n), `kernel` (taps, n), `bias` (n), `target` (samples, pixels, n).
+fn gather<F: Scalar>(plan: &Gather, source: &[F], kernel: &[F], bias: Option<&[F]>, finish: Finish, target: &mut [F]) {
+    let samples = target.len().checked_div(plan.target_len).unwrap_or(0);
+    assert!(source.len() >= samples * plan.source_len && kernel.len() >= plan.taps * plan.groups, "sizes as planned");
+    assert!(bias.is_none_or(|bias| bias.len() == plan.groups), "one bias a channel");
+    let stretches = (samples * plan.source_len).div_ceil(SOURCE).max(1);
+    let parts = split::parts(target.len() * plan.taps * EACH);
+    let target = Elements::of(target);
+    split::each(parts, &|number| {
+        for stretch in split::part_of(stretches.max(parts), number, parts) {
+            gather_part(plan, source, kernel, bias, finish, target, samples, (stretch, stretches.max(parts)));
+        }
+    });
+}
+
+/// A multiplication here takes so many times as long as in a product, where operands are read less often.
+const EACH: usize = 4;
+
 kernel! {
-    /// target = finish(bias + Σ taps), element by element, for every pixel of every sample.
-    ///
-    /// `source` (samples, pixels, n), `kernel` (taps, n), `bias` (n), `target` (samples, pixels, n).
-    fn gather<F, I>(plan: &Gather, source: &[F], kernel: &[F], bias: Option<&[F]>, finish: Finish, target: &mut [F]) {
+    /// Stretch `number` of `count` of all pixels of [`gather`], which has checked all sizes. No other part has these.
+    fn gather_part<F, I>(
+        plan: &Gather,
+        source: &[F],
+        kernel: &[F],
+        bias: Option<&[F]>,
+        finish: Finish,
+        target: Elements<F>,
+        samples: usize,
+        stretch: (usize, usize),
+    ) {
         let (n, full) = (plan.groups, tile_rows::<F, I>());
-        let samples = target.len().checked_div(plan.target_len).unwrap_or(0);
-        assert!(source.len() >= samples * plan.source_len && kernel.len() >= plan.taps * n, "sizes as planned");
-        assert!(bias.is_none_or(|bias| bias.len() == n), "one bias a channel");
-        let at_once = (SOURCE / plan.source_len.max(1)).max(1);
-        let target = target.as_mut_ptr();
-        for first in (0..samples).step_by(at_once) {
-            for (column, cols) in columns(n, I::Vector::LEN) {
-                for class in &plan.classes {
-                    let mut rows = Rows::new();
-                    let flush = |rows: &mut Rows<F>| {
-                        // SAFETY: the plan's places lie inside the samples, and the columns inside the channels.
-                        unsafe {
-                            let b = kernel.as_ptr().add(column);
-                            let product = Product { pieces: &class.pieces, a_step: 1, b, b_step: n };
-                            let onto = bias.map_or(Onto::Zero, |bias| Onto::Bias(bias.as_ptr().add(column)));
-                            tile_each::<F, I>(product, Target { rows, shift: column, cols, onto, finish });
-                        }
-                        rows.count = 0;
-                    };
-                    for sample in first..samples.min(first + at_once) {
-                        let from = source.as_ptr().wrapping_add(sample * plan.source_len);
-                        let to = target.wrapping_add(sample * plan.target_len);
-                        for &(outer_from, outer_to) in &class.outer {
-                            for &(inner_from, inner_to) in &class.inner {
-                                rows.push(from.wrapping_add(outer_from + inner_from), to.wrapping_add(outer_to + inner_to));
-                                if rows.count == full {
-                                    flush(&mut rows);
-                                }
-                            }
-                        }
+        for class in &plan.classes {
+            let mut whole = 0;
+            if let Some(windows) = class.windows.filter(|_| I::SPECIALISED) {
+                whole = n - n % I::Vector::LEN;
+                class.each_line(samples, stretch, |sample, (from, to), pixels| {
+                    let from = source.as_ptr().wrapping_add(sample * plan.source_len + from);
+                    let to = target.start().wrapping_add(sample * plan.target_len + to);
+                    for pixels in pixels.chunks(MOST_PIXELS) {
+                        let own = Line {
+                            source: from.wrapping_add(pixels[0].0),
+                            kernel: kernel.as_ptr(),
+                            pieces: &class.pieces,
+                            target: to.wrapping_add(pixels[0].1),
+                            pixels: pixels.len(),
+                            channels: n,
+                            bias: bias.map(<[F]>::as_ptr),
+                            finish,
+                        };
+                        // SAFETY: the plan's places lie inside the samples.
+                        unsafe { line::<F, I>(windows, own) };
                     }
-                    if rows.count > 0 {
+                });
+            }
+            for (column, cols) in columns(whole, n, I::Vector::LEN) {
+                let mut rows = Rows::new();
+                let flush = |rows: &mut Rows<F>| {
+                    // SAFETY: the plan's places lie inside the samples, and the columns inside the channels.
+                    unsafe {
+                        let b = kernel.as_ptr().add(column);
+                        let product = Product { pieces: &class.pieces, a_step: 1, b, b_step: n };
+                        let onto = bias.map_or(Onto::Zero, |bias| Onto::Bias(bias.as_ptr().add(column)));
+                        tile_each::<F, I>(product, Target { rows, shift: column, cols, onto, finish });
+                    }
+                    rows.count = 0;
+                };
+                class.each_pixel(samples, stretch, |sample, from, to| {
+                    let from = source.as_ptr().wrapping_add(sample * plan.source_len + from);
+                    rows.push(from, target.start().wrapping_add(sample * plan.target_len + to));
+                    if rows.count == full {
                         flush(&mut rows);
                     }
+                });
+                if rows.count > 0 {
+                    flush(&mut rows);
                 }
             }
         }
@@ -191,7 +230,7 @@ kernel! {
         assert!(source.len() >= plan.sample_len() && grad_y.len() >= geometry.output_len());
         assert!(grad_kernel.len() >= plan.rows.len() * n);
         let grad_kernel = grad_kernel.as_mut_ptr();
-        for (column, cols) in columns(n, I::Vector::LEN) {
+        for (column, cols) in columns(0, n, I::Vector::LEN) {
             let mut rows = Rows::new();
             for (tap, &place) in plan.rows.iter().enumerate() {
                 // SAFETY: the plan's places lie inside the sample, and the columns inside the channels.

@@ -1,9 +1,11 @@
 //! The sizes of a convolution.
 
 use super::kept::KeptKernel;
-use crate::Scalar;
-use crate::kernels::vector::Vector;
+use crate::kernels::finish::Finish;
 use crate::memory::product;
+
+/// See [`Geometry::is_product`].
+const FEWEST_CHANNELS: usize = 8;
 
 /// The sizes of a convolution, along depth, height and width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +62,12 @@ impl Geometry {
         self.groups == self.channels && self.channels > 1
     }
 
+    /// Whether each output is made of the one cell at its place: with few filters or channels vectors would be mostly empty.
+    pub(super) fn is_product(&self) -> bool {
+        let one_cell = (self.kernel, self.strides, self.before, self.groups) == ([1; 3], [1; 3], [0; 3], 1);
+        one_cell && self.input == self.output && self.channels.min(self.filters) >= FEWEST_CHANNELS
+    }
+
     /// Whether every place in a sample, its padding included, has an index.
     fn is_addressable(&self) -> bool {
         let volume = |axis: &dyn Fn(usize) -> usize| {
@@ -91,40 +99,6 @@ impl Geometry {
         assert_eq!(input, samples * self.input_len(), "an input of whole samples");
         assert_eq!(output, samples * self.output_len(), "an output of as many samples");
         samples
-    }
-}
-
-/// What follows a sum: nothing, or a comparison that costs nothing where the sum is still in a register.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Finish {
-    /// y = sum
-    Linear,
-    /// y = max(sum, 0), NaN staying NaN.
-    Relu,
-    /// y = min(max(sum, 0), 6), NaN staying NaN.
-    Relu6,
-}
-
-impl Finish {
-    /// What becomes of one sum.
-    #[inline(always)]
-    pub(super) fn of<F: Scalar>(self, sum: F) -> F {
-        let (zero, six) = (F::zero(), F::of(6.0));
-        match self {
-            Self::Relu | Self::Relu6 if sum < zero => zero,
-            Self::Relu6 if sum > six => six,
-            Self::Linear | Self::Relu | Self::Relu6 => sum,
-        }
-    }
-
-    /// What becomes of a vector of them.
-    #[inline(always)]
-    pub(super) fn of_vector<F: Scalar, V: Vector<F>>(self, sums: V) -> V {
-        match self {
-            Self::Linear => sums,
-            Self::Relu => sums.relu(),
-            Self::Relu6 => sums.relu().min(V::splat(F::of(6.0))),
-        }
     }
 }
 

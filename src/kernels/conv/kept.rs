@@ -10,11 +10,12 @@ use crate::kernels::gemm::Packed;
 #[derive(Debug)]
 pub(crate) struct KeptKernel<F> {
     pub(super) gathered: OnceLock<Aligned<F>>,
+    pub(super) product: OnceLock<Packed<F>>,
     pub(super) winograd: OnceLock<Vec<Packed<F>>>,
 }
 
 impl<F> Default for KeptKernel<F> {
     fn default() -> Self {
-        Self { gathered: OnceLock::new(), winograd: OnceLock::new() }
+        Self { gathered: OnceLock::new(), product: OnceLock::new(), winograd: OnceLock::new() }
     }
 }

@@ -23,15 +23,20 @@
 //! Where every channel is a group of its own, sums over channels are of one term, and vectors run along the channels
 //! (`depthwise`).
 //!
+//! Windows of a single cell are a plain product of matrices (`product`).
+//!
 //! Windows of 3 × 3 over many channels are computed with fewer multiplications (`winograd`).
 //!
-//! One thread computes a call, in an order that depends on the sizes and the instruction set alone.
+//! Sums are taken in an order that depends on the sizes and the instruction set alone. Threads that are idle compute some of
+//! the outputs.
 
 mod depthwise;
 mod gather;
 mod geometry;
 mod kept;
+mod line;
 mod plan;
+mod product;
 #[cfg(test)]
 mod tests;
 mod tile;
@@ -39,10 +44,12 @@ mod weights;
 mod winograd;
 mod workspace;
 
+pub use geometry::Geometry;
 pub(crate) use geometry::{Direction, TapSums};
-pub use geometry::{Finish, Geometry};
 pub(crate) use kept::KeptKernel;
 pub use workspace::Workspace;
+
+pub use crate::kernels::finish::Finish;
 
 use crate::Scalar;
 use crate::kernels::aligned::Aligned;
@@ -50,6 +57,7 @@ use crate::kernels::aligned::Aligned;
 /// By which of the ways above the passes of a geometry go.
 enum Method {
     Depthwise,
+    Product,
     Winograd,
     Gather,
 }
@@ -59,6 +67,8 @@ impl Method {
     fn of(geometry: &Geometry, samples: usize) -> Self {
         if geometry.is_depthwise() {
             Self::Depthwise
+        } else if geometry.is_product() {
+            Self::Product
         } else if winograd::fits(geometry, samples) {
             Self::Winograd
         } else {
@@ -132,6 +142,7 @@ pub(crate) fn sum_taps<F: Scalar>(sums: TapSums<'_, F>, workspace: &mut Workspac
     }
     match Method::of(geometry, samples) {
         Method::Depthwise => depthwise::sum_taps(sums, workspace),
+        Method::Product => product::sum_taps(sums, &mut workspace.product),
         Method::Winograd => winograd::sum_taps(sums, &mut workspace.winograd),
         Method::Gather => {
             workspace.plans(geometry);
@@ -189,6 +200,7 @@ pub fn grad_kernel<F: Scalar>(
     }
     match Method::of(geometry, samples) {
         Method::Depthwise => depthwise::grad_kernel(geometry, x, grad_y, grad_kernel, workspace),
+        Method::Product => product::grad_kernel(geometry, x, grad_y, grad_kernel),
         Method::Winograd => winograd::grad_kernel(geometry, x, grad_y, grad_kernel, &mut workspace.winograd),
         Method::Gather => {
             workspace.plans(geometry);

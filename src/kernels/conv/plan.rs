@@ -1,7 +1,9 @@
 //! Which taps meet which pixels, worked out once for a geometry.
 
 use super::geometry::{Direction, Geometry};
+use super::line::Windows;
 use super::tile::Piece;
+use crate::kernels::split::part_of;
 
 /// All that the three passes of one geometry need to know.
 #[derive(Debug)]
@@ -60,6 +62,40 @@ pub struct Class {
     /// Each pixel is one of `outer` plus one of `inner`: (source, target), in scalars.
     pub outer: Vec<(usize, usize)>,
     pub inner: Vec<(usize, usize)>,
+    /// Where all taps of a line of the window are there, and neighbours, and so are the pixels of a line.
+    pub windows: Option<Windows>,
+}
+
+impl Class {
+    /// Visits stretch `number` of `count` of the pixels of so many samples, line by line: sample, where the line's source and target
+    /// begin, and its pixels.
+    #[inline(always)]
+    pub fn each_line(
+        &self,
+        samples: usize,
+        (number, count): (usize, usize),
+        mut visit: impl FnMut(usize, (usize, usize), &[(usize, usize)]),
+    ) {
+        let (outer, inner) = (self.outer.len(), self.inner.len());
+        let pixels = part_of(samples * outer * inner, number, count);
+        let mut pixel = pixels.start;
+        while pixel < pixels.end {
+            let (line, start) = (pixel / inner, pixel % inner);
+            let end = inner.min(start + pixels.end - pixel);
+            pixel += end - start;
+            visit(line / outer, self.outer[line % outer], &self.inner[start..end]);
+        }
+    }
+
+    /// The same pixel by pixel: sample, and where source and target begin.
+    #[inline(always)]
+    pub fn each_pixel(&self, samples: usize, stretch: (usize, usize), mut visit: impl FnMut(usize, usize, usize)) {
+        self.each_line(samples, stretch, |sample, (from, to), pixels| {
+            for &(inner_from, inner_to) in pixels {
+                visit(sample, from + inner_from, to + inner_to);
+            }
+        });
+    }
 }
 
 /// A class along one axis.
@@ -69,6 +105,17 @@ struct AxisClass {
     taps: Vec<(usize, usize)>,
     /// Cell of the source that the first tap meets, and cell of the target.
     cells: Vec<(usize, usize)>,
+}
+
+impl AxisClass {
+    /// Its windows, where they have all taps, these are neighbours, and so are the cells of the target.
+    fn windows(&self, taps: usize) -> Option<Windows> {
+        let stride = self.cells.get(1).map_or(1, |second| second.0.wrapping_sub(self.cells[0].0));
+        let windows = Windows { taps, stride };
+        let all_taps = self.taps.len() == taps && self.taps.iter().enumerate().all(|(i, &tap)| tap == (i, i));
+        let neighbours = self.cells.windows(2).all(|two| two[1] == (two[0].0 + stride, two[0].1 + 1));
+        (windows.are_known() && all_taps && neighbours).then_some(windows)
+    }
 }
 
 /// The classes of axis number `axis`.
@@ -133,7 +180,7 @@ impl Gather {
                         }
                     }
                     let inner = x.cells.iter().map(|x| (x.0 * from, x.1 * to)).collect();
-                    classes.push(Class { pieces, outer: outer.clone(), inner });
+                    classes.push(Class { pieces, outer: outer.clone(), inner, windows: x.windows(kernel[2]) });
                 }
             }
         }

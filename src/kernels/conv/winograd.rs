@@ -20,14 +20,17 @@
 //! Sums and differences of neighbours cost a few times the rounding error of the sum over taps, and where a window holds an
 //! infinite value the output may be NaN instead of infinite.
 
+use std::cell::RefCell;
 use std::ops::Range;
 
-use super::geometry::{Direction, Finish, Geometry, TapSums};
+use super::geometry::{Direction, Geometry, TapSums};
 use crate::Scalar;
 use crate::kernels::aligned::Aligned;
 use crate::kernels::blocks::{block, block_mut, plus};
 use crate::kernels::dispatch::kernel;
-use crate::kernels::gemm::{Matrix, Packed, Start, gemm, gemm_packed};
+use crate::kernels::finish::Finish;
+use crate::kernels::gemm::{Matrix, Packed, Start, gemm_alone, gemm_units};
+use crate::kernels::split::{self, Elements};
 
 /// Channels that go through a transformation together.
 const LANES: usize = 8;
@@ -35,6 +38,8 @@ const LANES: usize = 8;
 const PARTS: usize = 16;
 /// Tiles that are worked on together: their parts stay in the second cache.
 const TILES: usize = 48;
+/// More channels than a thread's memory has room for.
+const MOST_CHANNELS: usize = 1024;
 /// The transformations cost as much as they save where there are fewer channels,
 const LEAST_CHANNELS: usize = 48;
 /// and that of the kernel where there are fewer tiles.
@@ -56,25 +61,35 @@ pub struct Memory<F> {
     u: Aligned<F>,
     /// U\[p\] of all parts, in the order of reading.
     packed: Vec<Packed<F>>,
-    tiles: Tiles<F>,
-}
-
-/// Memory of the tiles that are worked on.
-#[derive(Debug)]
-struct Tiles<F> {
-    /// (parts, [`TILES`], channels)
-    v: Aligned<F>,
-    /// (parts, [`TILES`], filters)
-    m: Aligned<F>,
     /// A cell outside x.
     zeros: Aligned<F>,
 }
 
 impl<F> Default for Memory<F> {
     fn default() -> Self {
-        let tiles = Tiles { v: Aligned::new(), m: Aligned::new(), zeros: Aligned::new() };
-        Self { u: Aligned::new(), packed: Vec::new(), tiles }
+        Self { u: Aligned::new(), packed: Vec::new(), zeros: Aligned::new() }
     }
+}
+
+/// Calls `work` with this thread's memory for the tiles that it works on, v (parts, [`TILES`], c) and m (parts, [`TILES`], k):
+/// the same for all layers, so that it stays in the core's cache. The first call of a thread allocates it.
+fn with_tiles<F: Scalar>([c, k]: [usize; 2], work: impl FnOnce(&mut [F], &mut [F])) {
+    thread_local!(static TILES: RefCell<[Aligned<f64>; 2]> = const { RefCell::new([Aligned::new(), Aligned::new()]) });
+    TILES.with_borrow_mut(|memory| {
+        let mut of = |place: usize, channels: usize| {
+            if memory[place].is_empty() {
+                // Pages that are never written take no memory.
+                memory[place] = Aligned::zeros(PARTS * room(MOST_CHANNELS));
+            }
+            let (room, start) = (PARTS * room(channels), memory[place].as_mut_ptr().cast::<F>());
+            assert!(size_of::<F>() <= size_of::<f64>() && channels <= MOST_CHANNELS, "there is room");
+            // SAFETY: it is as long, its values are numbers whatever their bits, and nobody else has it: calls within `work`
+            // have no tiles of their own.
+            unsafe { std::slice::from_raw_parts_mut(start, room) }
+        };
+        let (v, m) = (of(0, c), of(1, k));
+        work(v, m);
+    });
 }
 
 /// Whether this is the faster way for so many samples: see `docs/measurements/conv.md`.
@@ -93,6 +108,7 @@ pub fn fits(geometry: &Geometry, samples: usize) -> bool {
         && channels.is_multiple_of(LANES)
         && filters.is_multiple_of(LANES)
         && channels.min(filters) >= LEAST_CHANNELS
+        && channels.max(filters) <= MOST_CHANNELS
         && of_planes(input)
         && of_planes(output)
 }
@@ -186,7 +202,7 @@ pub fn sum_taps<F: Scalar>(sums: TapSums<'_, F>, memory: &mut Memory<F>) {
     let TapSums { geometry, direction, source, kernel, kept, bias, finish, target } = sums;
     let (grid, c, k) = (Grid::of(geometry), geometry.channels, geometry.filters);
     let backward = direction == Direction::Backward;
-    let Memory { u, packed, tiles } = memory;
+    let Memory { u, packed, zeros } = memory;
     let packed = if let Some(kept) = kept {
         kept.winograd.get_or_init(|| {
             let mut packed = Vec::new();
@@ -198,7 +214,8 @@ pub fn sum_taps<F: Scalar>(sums: TapSums<'_, F>, memory: &mut Memory<F>) {
         packed
     };
     let (grid, channels) = if backward { (grid.turned(), [k, c]) } else { (grid, [c, k]) };
-    convolve(grid, channels, source, packed, bias, finish, target, tiles);
+    zeros.resize(channels[0]);
+    convolve(grid, channels, source, zeros, packed, bias, finish, target);
 }
 
 /// U\[p\] = (G·g·Gᵀ)\[p\] of a kernel of c channels and k filters, transposed and turned for the gradient of the input.
@@ -212,29 +229,35 @@ fn pack<F: Scalar>(kernel: &[F], [c, k]: [usize; 2], backward: bool, u: &mut Ali
     }
 }
 
-/// Some tiles at a time: their v, the products, y.
+/// Some tiles at a time: their v, the products, y. Threads that are idle take other tiles, or other filters of the same.
 fn convolve<F: Scalar>(
     grid: Grid,
     [c, k]: [usize; 2],
     x: &[F],
+    zeros: &[F],
     kernel: &[Packed<F>],
     bias: Option<&[F]>,
     finish: Finish,
     y: &mut [F],
-    memory: &mut Tiles<F>,
 ) {
-    let Tiles { v, m, zeros } = memory;
-    let (v, m) = (v.room(PARTS * room(c)), m.room(PARTS * room(k)));
-    zeros.resize(c);
     let tiles = grid.tiles(y.len() / k);
-    for first in (0..tiles).step_by(TILES) {
-        let count = TILES.min(tiles - first);
-        input_parts(&grid, first..first + count, c, x, zeros, v);
-        for ((packed, v), m) in kernel.iter().zip(v.chunks_exact(room(c))).zip(m.chunks_exact_mut(room(k))) {
-            gemm_packed(Matrix::new(v, count, c), packed, Start::Zero, m, k);
+    let (parts, units) = (split::parts(PARTS * tiles * c * k), kernel[0].units());
+    let [by_tiles, by_filters] =
+        split::rows_and_columns(parts, [tiles.div_ceil(LANES), units], [PARTS * tiles * c, PARTS * c * k]);
+    let (blocks, y) = (tiles.div_ceil(TILES).max(by_tiles), Elements::of(y));
+    split::each(by_tiles * by_filters, &|number| {
+        let units = split::part_of(units, number % by_filters, by_filters);
+        for block in split::part_of(blocks, number / by_filters, by_tiles) {
+            let tiles = split::part_of(tiles, block, blocks);
+            with_tiles([c, k], |v, m| {
+                input_parts(&grid, tiles.clone(), c, x, zeros, v);
+                for ((packed, v), m) in kernel.iter().zip(v.chunks_exact(room(c))).zip(m.chunks_exact_mut(room(k))) {
+                    gemm_units(Matrix::new(v, tiles.len(), c), packed, units.clone(), m);
+                }
+                output(&grid, tiles, k, kernel[0].columns_of(units.clone()), m, bias, finish, y);
+            });
         }
-        output(&grid, first..first + count, k, m, bias, finish, y);
-    }
+    });
 }
 
 /// `grad_kernel` += ∂L/∂kernel of [`forward`](super::forward).
@@ -246,20 +269,21 @@ pub fn grad_kernel<F: Scalar>(
     memory: &mut Memory<F>,
 ) {
     let (grid, c, k) = (Grid::of(geometry), geometry.channels, geometry.filters);
-    let Memory { u: grad_u, tiles: Tiles { v, m: grad_m, zeros }, .. } = memory;
+    let Memory { u: grad_u, zeros, .. } = memory;
     let grad_u = grad_u.room(PARTS * c * k);
-    let (v, grad_m) = (v.room(PARTS * room(c)), grad_m.room(PARTS * room(k)));
     zeros.resize(c);
     let tiles = grid.tiles(grad_y.len() / k);
     for first in (0..tiles).step_by(TILES) {
         let count = TILES.min(tiles - first);
-        input_parts(&grid, first..first + count, c, x, zeros, v);
-        gradient_parts(&grid, first..first + count, k, grad_y, grad_m);
-        let start = if first == 0 { Start::Zero } else { Start::Add };
-        let parts = v.chunks_exact(room(c)).zip(grad_m.chunks_exact(room(k)));
-        for ((v, grad_m), grad_u) in parts.zip(grad_u.chunks_exact_mut(c * k)) {
-            gemm(Matrix::new(v, count, c).t(), Matrix::new(grad_m, count, k), start, grad_u, k);
-        }
+        with_tiles([c, k], |v, grad_m| {
+            input_parts(&grid, first..first + count, c, x, zeros, v);
+            gradient_parts(&grid, first..first + count, k, grad_y, grad_m);
+            let start = if first == 0 { Start::Zero } else { Start::Add };
+            let parts = v.chunks_exact(room(c)).zip(grad_m.chunks_exact(room(k)));
+            for ((v, grad_m), grad_u) in parts.zip(grad_u.chunks_exact_mut(c * k)) {
+                gemm_alone(Matrix::new(v, count, c).t(), Matrix::new(grad_m, count, k), start, grad_u, k);
+            }
+        });
     }
     if tiles > 0 {
         kernel_gradient(grad_u, grad_kernel);
@@ -412,14 +436,15 @@ kernel! {
 }
 
 kernel! {
-    /// y = finish(bias + Aᵀ·m·A) for some tiles.
+    /// y = finish(bias + Aᵀ·m·A) for some tiles and filters, which no other part has.
     fn output<F, I>(
-        grid: &Grid, tiles: Range<usize>, k: usize, m: &[F], bias: Option<&[F]>, finish: Finish, y: &mut [F],
+        grid: &Grid, tiles: Range<usize>, k: usize, filters: Range<usize>, m: &[F], bias: Option<&[F]>, finish: Finish,
+        y: Elements<F>,
     ) {
         let mut place = grid.place(tiles.start);
         for t in 0..tiles.len() {
             let cells = grid.made(place, k);
-            for ch in (0..k).step_by(LANES) {
+            for ch in filters.clone().step_by(LANES) {
                 let mut parts = [[[F::zero(); LANES]; 4]; 4];
                 for i in 0..4 {
                     for j in 0..4 {
@@ -439,7 +464,8 @@ kernel! {
                                 *y = finish.of(*y);
                             }
                         }
-                        *block_mut(y, cell + ch) = value;
+                        // SAFETY: a cell of y has k values, and these are this part's.
+                        unsafe { *y.start().add(cell + ch).cast::<Lanes<F>>() = value };
                     }
                 }
             }

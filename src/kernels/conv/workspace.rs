@@ -4,6 +4,7 @@ use super::geometry::Geometry;
 use super::plan::Plans;
 use super::{tile, weights, winograd};
 use crate::kernels::aligned::Aligned;
+use crate::kernels::gemm::Packed;
 
 /// So many plans of other geometries are kept.
 const MOST_KEPT: usize = 31;
@@ -23,6 +24,7 @@ pub struct Workspace<F> {
     pub(super) stretches: Vec<weights::Stretch>,
     pub(super) pieces: Vec<tile::Piece>,
     pub(super) winograd: winograd::Memory<F>,
+    pub(super) product: Packed<F>,
 }
 
 impl<F> Default for Workspace<F> {
@@ -36,6 +38,7 @@ impl<F> Default for Workspace<F> {
             stretches: Vec::new(),
             pieces: Vec::new(),
             winograd: winograd::Memory::default(),
+            product: Packed::default(),
         }
     }
 }

@@ -4,7 +4,8 @@
 //! tiles would read many times, or in strides, are first copied into the order of reading, a cache-sized block at a
 //! time (`pack`). One and the same code is compiled for every scalar and instruction set.
 //!
-//! The result depends on the operands and the instruction set alone: one thread computes it, in one fixed order.
+//! The result depends on the operands and the instruction set alone: threads that are idle compute some of its rows and
+//! columns, in the order in which one thread does all.
 
 pub(super) mod pack;
 mod packed;
@@ -13,11 +14,16 @@ mod small;
 pub(super) mod tests;
 mod tile;
 
+use std::ops::Range;
+
 use super::dispatch::{Instructions, kernel};
 use super::math::Elementary;
+use super::split::{self, Elements};
 use super::vector::Vector;
+use crate::Scalar;
 
 pub use packed::{Packed, gemm_packed};
+pub(super) use packed::{gemm_finished, gemm_units};
 
 /// A matrix that somebody else owns: `rows` × `cols`, element (i, j) at `data[i·row_stride + j·col_stride]`.
 ///
@@ -71,6 +77,14 @@ impl<'a, F> Matrix<'a, F> {
         [self.rows, self.cols]
     }
 
+    /// Some of its rows and columns.
+    #[inline]
+    fn block(self, rows: Range<usize>, cols: Range<usize>) -> Self {
+        let first = rows.start * self.row_stride + cols.start * self.col_stride;
+        let data = self.data.get(first..).unwrap_or_default();
+        Self { data, rows: rows.len(), cols: cols.len(), ..self }
+    }
+
     /// The rows before `row`, and those from there on.
     ///
     /// # Panics
@@ -108,66 +122,138 @@ fn check_fits(len: usize, rows: usize, cols: usize, row_stride: usize) {
     assert!(end.is_some_and(|end| end <= len), "{rows} × {cols}, rows {row_stride} apart, don't fit {len} elements");
 }
 
-kernel! {
-    /// C = start + A·B.
-    ///
-    /// `a` (m, k), `b` (k, n) → `c` (m, n), row-major, rows `c_row_stride` apart; what lies between the rows stays.
-    ///
-    /// Sums run over k in a fixed order, but not one after the other: the error is that of a sum in parts.
-    ///
-    /// # Panics
-    /// If the shapes don't match, or `c` or the bias is too short.
-    ///
-    /// ```
-    /// use gradus::kernels::gemm::{Matrix, Start, gemm};
-    /// let (x, w) = ([1.0f32, 2.0], [3.0f32, 4.0, 5.0, 6.0]);
-    /// let mut y = [0.0; 2];
-    /// gemm(Matrix::new(&x, 1, 2), Matrix::new(&w, 2, 2), Start::Bias(&[100.0, 200.0]), &mut y, 2);
-    /// assert_eq!(y, [113.0, 216.0]);
-    /// ```
-    pub fn gemm<F, I>(a: Matrix<'_, F>, b: Matrix<'_, F>, start: Start<'_, F>, c: &mut [F], c_row_stride: usize) {
-        let (m, n, k) = (a.rows, b.cols, a.cols);
-        assert_eq!(k, b.rows, "a has {k} columns, b {} rows", b.rows);
-        check_fits(c.len(), m, n, c_row_stride);
-        if let Start::Bias(bias) = start {
-            assert_eq!(bias.len(), n, "one bias a column");
+/// C = start + A·B.
+///
+/// `a` (m, k), `b` (k, n) → `c` (m, n), row-major, rows `c_row_stride` apart; what lies between the rows stays.
+///
+/// Sums run over k in a fixed order, but not one after the other: the error is that of a sum in parts.
+///
+/// # Panics
+/// If the shapes don't match, or `c` or the bias is too short.
+///
+/// ```
+/// use gradus::kernels::gemm::{Matrix, Start, gemm};
+/// let (x, w) = ([1.0f32, 2.0], [3.0f32, 4.0, 5.0, 6.0]);
+/// let mut y = [0.0; 2];
+/// gemm(Matrix::new(&x, 1, 2), Matrix::new(&w, 2, 2), Start::Bias(&[100.0, 200.0]), &mut y, 2);
+/// assert_eq!(y, [113.0, 216.0]);
+/// ```
+#[inline]
+pub fn gemm<F: Scalar>(a: Matrix<'_, F>, b: Matrix<'_, F>, start: Start<'_, F>, c: &mut [F], c_row_stride: usize) {
+    let (m, n, k) = (a.rows, b.cols, a.cols);
+    assert_eq!(k, b.rows, "a has {k} columns, b {} rows", b.rows);
+    check_fits(c.len(), m, n, c_row_stride);
+    if let Start::Bias(bias) = start {
+        assert_eq!(bias.len(), n, "one bias a column");
+    }
+    if m == 0 || n == 0 {
+        return;
+    }
+    // A column lies in memory as a row does: Cᵀ = Bᵀ·Aᵀ has one row, for which there is a way of its own.
+    if n == 1 && m > 1 && c_row_stride == 1 {
+        let start = match start {
+            Start::Bias(bias) => {
+                c[..m].fill(bias[0]);
+                Start::Add
+            }
+            start => start,
+        };
+        return in_parts(b.t(), a.t(), start, c, m);
+    }
+    in_parts(a, b, start, c, c_row_stride);
+}
+
+/// [`gemm`] on this thread alone.
+pub(super) fn gemm_alone<F: Scalar>(
+    a: Matrix<'_, F>,
+    b: Matrix<'_, F>,
+    start: Start<'_, F>,
+    c: &mut [F],
+    c_row_stride: usize,
+) {
+    assert_eq!(a.cols, b.rows, "a has {} columns, b {} rows", a.cols, b.rows);
+    check_fits(c.len(), a.rows, b.cols, c_row_stride);
+    product(Way::of(&a, &b), a, b, start, Elements::of(c), c_row_stride);
+}
+
+/// The ways in which a product is computed, by its shape.
+#[derive(Clone, Copy)]
+enum Way {
+    /// Few rows, rows of B contiguous.
+    FewRows,
+    /// Few rows, columns of B contiguous.
+    Dots,
+    Blocked,
+}
+
+impl Way {
+    #[inline]
+    fn of<F>(a: &Matrix<'_, F>, b: &Matrix<'_, F>) -> Self {
+        if a.rows <= small::ROWS && b.col_stride == 1 {
+            Self::FewRows
+        } else if a.rows <= small::ROWS && a.col_stride == 1 {
+            Self::Dots
+        } else {
+            Self::Blocked
         }
-        if m == 0 || n == 0 {
-            return;
-        }
-        let c = Rows { start: c.as_mut_ptr(), stride: c_row_stride };
-        // SAFETY: a, b, c and the bias were checked to hold what their shapes say, and I is what the processor has.
-        unsafe {
-            // A column lies in memory as a row does: Cᵀ = Bᵀ·Aᵀ has one row, for which there is a way of its own.
-            let turned = n == 1 && m > 1 && c_row_stride == 1;
-            let onto = match start {
-                Start::Bias(bias) if turned => {
-                    for i in 0..m {
-                        *c.at(i, 0) = bias[0];
-                    }
-                    Onto::C
-                }
-                Start::Bias(bias) => Onto::Bias(bias.as_ptr()),
-                Start::Zero => Onto::Zero,
-                Start::Add => Onto::C,
-            };
-            let (a, b, c) = if turned { (b.t(), a.t(), Rows { start: c.start, stride: m }) } else { (a, b, c) };
-            product::<F, I>(a, b, onto, c);
+    }
+
+    /// Rows and columns that a part has a multiple of, so that each element is summed up as in the whole: those whose
+    /// columns are taken together with any number of vectors, and whole tiles.
+    fn units(self, [rows, _]: [usize; 2]) -> [usize; 2] {
+        match self {
+            Self::FewRows => [rows, 384],
+            Self::Dots => [rows, 16],
+            Self::Blocked => [24, 48],
         }
     }
 }
 
-/// Chooses the way that fits the shape.
-#[inline(always)]
-unsafe fn product<F: Elementary, I: Instructions<F>>(a: Matrix<'_, F>, b: Matrix<'_, F>, onto: Onto<F>, c: Rows<F>) {
-    // SAFETY: the caller's promise: operands are as large as they say.
-    unsafe {
-        if a.rows <= small::ROWS && b.col_stride == 1 {
-            small::few_rows::<F, I>(a, b, onto, c);
-        } else if a.rows <= small::ROWS && a.col_stride == 1 {
-            small::dots::<F, I>(a, b, onto, c);
-        } else {
-            blocked::<F, I>(a, b, onto, c);
+/// The product of matrices that fit, on all threads that are idle.
+#[inline]
+fn in_parts<F: Scalar>(a: Matrix<'_, F>, b: Matrix<'_, F>, start: Start<'_, F>, c: &mut [F], c_row_stride: usize) {
+    let (m, n, k) = (a.rows, b.cols, a.cols);
+    let (way, c) = (Way::of(&a, &b), Elements::of(c));
+    let parts = split::parts(m.saturating_mul(n).saturating_mul(k));
+    if parts == 1 {
+        return product(way, a, b, start, c, c_row_stride);
+    }
+    let units = way.units([m, n]);
+    let count = [m.div_ceil(units[0]), n.div_ceil(units[1])];
+    let [by_rows, by_columns] = split::rows_and_columns(parts, count, [m * k, k * n]);
+    split::each(by_rows * by_columns, &|number| {
+        let of = |axis: usize, len: usize, number, parts| {
+            let range = split::part_of(count[axis], number, parts);
+            (range.start * units[axis]).min(len)..(range.end * units[axis]).min(len)
+        };
+        let (rows, columns) = (of(0, m, number / by_columns, by_rows), of(1, n, number % by_columns, by_columns));
+        let start = match start {
+            Start::Bias(bias) => Start::Bias(&bias[columns.clone()]),
+            start => start,
+        };
+        let (a, b) = (a.block(rows.clone(), 0..k), b.block(0..k, columns.clone()));
+        product(way, a, b, start, c.behind(rows.start * c_row_stride + columns.start), c_row_stride);
+    });
+}
+
+kernel! {
+    /// A product, or part of it, whose shapes have been checked. No other part has these elements of C.
+    fn product<F, I>(
+        way: Way, a: Matrix<'_, F>, b: Matrix<'_, F>, start: Start<'_, F>, c: Elements<F>, c_row_stride: usize,
+    ) {
+        let c = Rows { start: c.start(), stride: c_row_stride };
+        let onto = match start {
+            Start::Bias(bias) => Onto::Bias(bias.as_ptr()),
+            Start::Zero => Onto::Zero,
+            Start::Add => Onto::C,
+        };
+        // SAFETY: a, b, c and the bias were checked to hold what their shapes say, and I is what the processor has.
+        unsafe {
+            match way {
+                Way::FewRows => small::few_rows::<F, I>(a, b, onto, c),
+                Way::Dots => small::dots::<F, I>(a, b, onto, c),
+                Way::Blocked => blocked::<F, I>(a, b, onto, c),
+            }
         }
     }
 }

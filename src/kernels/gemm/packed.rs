@@ -1,12 +1,17 @@
 //! A right side that many products share: packed once, as a recurrent layer's weights for all its timesteps.
 
+use std::ops::Range;
+
 use super::{DEPTH, HEIGHT, Matrix, Onto, Panels, Rows, Start, check_fits, cuts, even_cuts, pack, tile};
+use crate::Scalar;
 use crate::kernels::aligned::Aligned;
 use crate::kernels::dispatch::kernel;
+use crate::kernels::finish::Finish;
+use crate::kernels::split::{self, Elements};
 use crate::kernels::vector::Vector;
 
 /// A matrix B in the order in which tiles read it. Its memory is reused from one [`pack`](Packed::pack) to the next.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Packed<F> {
     panels: Aligned<F>,
     rows: usize,
@@ -15,7 +20,29 @@ pub struct Packed<F> {
     panel: usize,
 }
 
-impl<F: crate::Scalar> Packed<F> {
+impl<F> Default for Packed<F> {
+    fn default() -> Self {
+        Self { panels: Aligned::new(), rows: 0, cols: 0, panel: 0 }
+    }
+}
+
+impl<F: Scalar> Packed<F> {
+    /// How many parts the columns have that can be worked on apart: panels, of which the last two may share what is left.
+    pub(in crate::kernels) fn units(&self) -> usize {
+        (self.cols.div_ceil(self.panel).max(2)) - 1
+    }
+
+    /// Some of these parts as panels.
+    fn panels_of(&self, units: Range<usize>) -> Range<usize> {
+        units.start..if units.end == self.units() { units.end + 1 } else { units.end }
+    }
+
+    /// Their columns.
+    pub(in crate::kernels) fn columns_of(&self, units: Range<usize>) -> Range<usize> {
+        let end = if units.end == self.units() { self.cols } else { units.end * self.panel };
+        units.start * self.panel..end
+    }
+
     /// Copies `b` (k, n) into panels.
     pub fn pack(&mut self, b: Matrix<'_, F>) {
         pack_panels(b, self);
@@ -40,25 +67,73 @@ kernel! {
     }
 }
 
+/// [`gemm`](super::gemm) with a right side that was packed before: C = start + A·B.
+///
+/// # Panics
+/// If the shapes don't match, `c` or the bias is too short, or B was packed for another instruction set.
+#[inline]
+pub fn gemm_packed<F: Scalar>(a: Matrix<'_, F>, b: &Packed<F>, start: Start<'_, F>, c: &mut [F], c_row_stride: usize) {
+    gemm_finished(a, b, start, Finish::Linear, c, c_row_stride);
+}
+
+/// The same with something done to the sums: C = finish(start + A·B).
+pub(in crate::kernels) fn gemm_finished<F: Scalar>(
+    a: Matrix<'_, F>,
+    b: &Packed<F>,
+    start: Start<'_, F>,
+    finish: Finish,
+    c: &mut [F],
+    c_row_stride: usize,
+) {
+    let (m, n, k) = (a.rows, b.cols, a.cols);
+    assert_eq!(k, b.rows, "a has {k} columns, b {} rows", b.rows);
+    check_fits(c.len(), m, n, c_row_stride);
+    if let Start::Bias(bias) = start {
+        assert_eq!(bias.len(), n, "one bias a column");
+    }
+    if m == 0 || n == 0 {
+        return;
+    }
+    let c = Elements::of(c);
+    let parts = split::parts(m.saturating_mul(n).saturating_mul(k));
+    if parts == 1 {
+        return product(a, b, start, finish, c, c_row_stride, b.panels_of(0..b.units()));
+    }
+    let tiles = m.div_ceil(ROWS);
+    let [by_rows, by_columns] = split::rows_and_columns(parts, [tiles, b.units()], [m * k, k * n]);
+    split::each(by_rows * by_columns, &|number| {
+        let tiles = split::part_of(tiles, number / by_columns, by_rows);
+        let rows = (tiles.start * ROWS).min(m)..(tiles.end * ROWS).min(m);
+        let panels = b.panels_of(split::part_of(b.units(), number % by_columns, by_columns));
+        let (a, c) = (a.block(rows.clone(), 0..k), c.behind(rows.start * c_row_stride));
+        product(a, b, start, finish, c, c_row_stride, panels);
+    });
+}
+
+/// C = A·B for some units of B's columns, on this thread alone; `c` has rows as long as B's.
+pub(in crate::kernels) fn gemm_units<F: Scalar>(a: Matrix<'_, F>, b: &Packed<F>, units: Range<usize>, c: &mut [F]) {
+    assert_eq!(a.cols, b.rows, "a has {} columns, b {} rows", a.cols, b.rows);
+    check_fits(c.len(), a.rows, b.cols, b.cols);
+    product(a, b, Start::Zero, Finish::Linear, Elements::of(c), b.cols, b.panels_of(units));
+}
+
+/// A part has a multiple of so many rows: whole tiles.
+const ROWS: usize = 24;
+
 kernel! {
-    /// [`gemm`](super::gemm) with a right side that was packed before: C = start + A·B.
-    ///
-    /// # Panics
-    /// If the shapes don't match, `c` or the bias is too short, or B was packed for another instruction set.
-    pub fn gemm_packed<F, I>(
-        a: Matrix<'_, F>, b: &Packed<F>, start: Start<'_, F>, c: &mut [F], c_row_stride: usize,
+    /// Some panels of a product whose shapes have been checked. No other part has these elements of C.
+    fn product<F, I>(
+        a: Matrix<'_, F>,
+        b: &Packed<F>,
+        start: Start<'_, F>,
+        finish: Finish,
+        c: Elements<F>,
+        c_row_stride: usize,
+        panels: Range<usize>,
     ) {
         let (m, n, k) = (a.rows, b.cols, a.cols);
-        assert_eq!(k, b.rows, "a has {k} columns, b {} rows", b.rows);
         assert_eq!(I::TILE_VECTORS * I::Vector::LEN, b.panel, "packed for this instruction set");
-        check_fits(c.len(), m, n, c_row_stride);
-        if let Start::Bias(bias) = start {
-            assert_eq!(bias.len(), n, "one bias a column");
-        }
-        if m == 0 || n == 0 {
-            return;
-        }
-        let c = Rows { start: c.as_mut_ptr(), stride: c_row_stride };
+        let c = Rows { start: c.start(), stride: c_row_stride };
         let width = n.next_multiple_of(I::Vector::LEN);
         // SAFETY: a, b, c and the bias were checked to hold what their shapes say, and I is what the processor has.
         unsafe {
@@ -70,12 +145,12 @@ kernel! {
             for (p, depth) in cuts(k, DEPTH) {
                 let onto = if p == 0 { onto } else { Onto::C };
                 for (i, height) in cuts(m, HEIGHT) {
-                    for panel in Panels::of_tiles::<F, I>(n) {
+                    for panel in Panels::of_tiles::<F, I>(n).skip(panels.start).take(panels.len()) {
                         let onto = onto.at_column(panel.start);
                         for (row, rows) in even_cuts(height, I::TILE_ROWS) {
                             let operands = tile::Operands {
                                 k: depth,
-                                a: a.data.as_ptr().add((i + row) * a.row_stride + p * a.col_stride),
+                                a: a.data.as_ptr().wrapping_add((i + row) * a.row_stride + p * a.col_stride),
                                 a_row: a.row_stride,
                                 a_col: a.col_stride,
                                 b: b.panels.as_ptr().add(p * width + panel.start * depth),
@@ -83,6 +158,11 @@ kernel! {
                             };
                             let c = Rows { start: c.at(i + row, panel.start), stride: c.stride };
                             tile::tile::<F, I>(operands, rows, panel.cols, onto, c);
+                            if finish != Finish::Linear && p + depth == k {
+                                for row in 0..rows {
+                                    finish.of_row::<F, I::Vector>(c.at(row, 0), panel.cols);
+                                }
+                            }
                         }
                     }
                 }

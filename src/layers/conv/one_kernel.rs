@@ -90,9 +90,25 @@ impl<const N: usize> Convolution<'_, N> {
         }
     }
 
-    /// The geometry of an input that the layer was built for; `x` with its batch.
-    fn built_geometry<F: Scalar>(&self, x: View<'_, F>) -> Geometry {
-        self.geometry(&x.shape()[1..]).expect("checked when built")
+    /// The geometry of an input that the layer was built for, without its batch.
+    fn built_geometry(&self, input: &[usize]) -> Geometry {
+        self.geometry(input).expect("checked when built")
+    }
+
+    /// The same of an input without the zeros around it that the layer was built for.
+    fn bordered_geometry(&self, input: &[usize], border: [[usize; 2]; 3]) -> Geometry {
+        let (border, mut whole) = (&border[3 - N..], [0; 4]);
+        whole[..=N].copy_from_slice(input);
+        for (cells, [before, behind]) in whole.iter_mut().zip(border) {
+            *cells += before + behind;
+        }
+        let mut geometry = self.built_geometry(&whole[..=N]);
+        for (axis, [before, behind]) in border.iter().enumerate() {
+            let at = 3 - N + axis;
+            geometry.input[at] -= before + behind;
+            geometry.before[at] += before;
+        }
+        geometry
     }
 
     fn is_transposed(&self) -> bool {
@@ -134,7 +150,7 @@ impl<F: Scalar, const N: usize> Layer<F> for Convolution<'_, N> {
         let (kernel, bias) = (cx.params.at(KERNEL), (cx.params.len() > BIAS).then(|| cx.params.at(BIAS)));
         let activation = cx.activation(self.activation);
         let direction = if self.is_transposed() { Direction::Backward } else { Direction::Forward };
-        let (geometry, kept) = (&self.built_geometry(x), cx.keep(KeptKernel::default));
+        let (geometry, kept) = (&self.bordered_geometry(&x.shape()[1..], cx.border()), cx.keep(KeptKernel::default));
         let finish = finish(activation);
         conv::sum_taps(
             TapSums { geometry, direction, source: &x, kernel, kept, bias, finish, target: &mut y },
@@ -153,7 +169,7 @@ impl<F: Scalar, const N: usize> Layer<F> for Convolution<'_, N> {
         cache: &mut ConvCache<F>,
         cx: &Context<'_, F>,
     ) {
-        let geometry = self.built_geometry(x);
+        let geometry = self.built_geometry(&x.shape()[1..]);
         cx.activation(self.activation).backward(&cache.z, y, grad_y.lend());
         if grads.wanted() {
             let (of_input, of_output) = if self.is_transposed() { (&*grad_y, &*x) } else { (&*x, &*grad_y) };
@@ -171,7 +187,7 @@ impl<F: Scalar, const N: usize> Layer<F> for Convolution<'_, N> {
 
     fn facts(&self) -> Facts {
         let facts = Facts::default().mask(MaskRule::Stop).output_activation(self.activation);
-        if self.is_transposed() { facts } else { facts.folds() }
+        if self.is_transposed() { facts } else { facts.folds().folds_border() }
     }
 
     fn describe(&self) -> Description {

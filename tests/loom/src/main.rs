@@ -46,7 +46,7 @@ fn team(threads: usize) -> Team {
 /// Every item is worked on once.
 fn call(team: &Team, pieces: usize) {
     let mut items = vec![0; pieces];
-    team.for_each(&mut items, &|item| *item += 1);
+    team.for_each(&mut items, &|item, _| *item += 1);
     assert!(items.iter().all(|&item| item == 1), "{items:?}");
 }
 
@@ -64,6 +64,22 @@ fn main() {
         (0..3).for_each(|_| call(&team, 2));
     });
     every_order("three threads do three pieces", 2, || call(&team(3), 3));
+    for (pieces, preemptions) in [(1, 3), (2, 2)] {
+        every_order(&format!("two threads do {} pieces, one with two parts", pieces + 1), preemptions, move || {
+            let team = team(2);
+            let mut items = vec![[0; 2]; pieces + 1];
+            team.for_each(&mut items, &|parts, seat| seat.for_each(parts, &|part| *part += 1));
+            assert!(items.iter().all(|parts| parts == &[1; 2]), "{items:?}");
+        });
+    }
+    every_order("two threads are called for parts twice", 2, || {
+        let team = team(2);
+        let mut items = [[0; 2]; 2];
+        for _ in 0..2 {
+            team.for_each(&mut items, &|parts, seat| seat.for_each(parts, &|part| *part += 1));
+        }
+        assert_eq!(items, [[2; 2]; 2]);
+    });
     every_order("of two callers one works alone", 3, || {
         let team = loom::sync::Arc::new(team(2));
         let other = team.clone();
@@ -83,7 +99,7 @@ fn main() {
         let team = team(2);
         let mut items = [0, 1];
         let call_both = || {
-            team.for_each(&mut items, &|item| {
+            team.for_each(&mut items, &|item, _| {
                 if std::mem::replace(item, 9) == 1 {
                     std::panic::panic_any("a piece panics");
                 }
