@@ -309,7 +309,7 @@ impl<F: Scalar, T: Send> Executor<F, T> {
     ) -> Result<()> {
         self.prepare(network, mode);
         self.check_room(rows)?;
-        let count = shard_count(rows);
+        let count = shard_count(rows, self.plan().rows_a_shard);
         let exchange = network.exchange.as_deref();
         let share = exchange.map_or(0..count, |exchange| exchange.shards(count));
         if share.is_empty() {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::cut::rows_a_shard;
 use super::graph::{Graph, Node};
 use super::in_place::Places;
 use super::shapes::{MOST_KEPT, Shapes};
@@ -27,6 +28,8 @@ pub(crate) struct Plan {
     pub output_gradients: Vec<OutputGradient>,
     /// Where the shards of a batch meet, in running order (training only).
     pub seams: Vec<Seam>,
+    /// How many rows a shard has at least.
+    pub rows_a_shard: usize,
     /// Values and gradients that a row of a batch has memory for, those of inputs left out, and what layers keep.
     row_values: u128,
 }
@@ -181,7 +184,8 @@ impl Plan {
             graph.layer(node).map_or(0, |layer| layer.operation.workspace(&inputs)) as u128
         };
         let row_values = row_values.chain(graph.nodes.iter().map(workspace)).fold(0u128, u128::saturating_add);
-        Self { shapes, memory, nodes, has_grad, zeros, output_gradients, seams, row_values }
+        let rows_a_shard = rows_a_shard(graph, &shapes);
+        Self { shapes, memory, nodes, has_grad, zeros, output_gradients, seams, rows_a_shard, row_values }
     }
 
     /// The bytes of the workspaces of so many rows.
