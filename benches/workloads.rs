@@ -3,12 +3,15 @@
 //! `cargo bench --bench workloads -- WORKLOAD [--threads N] [--data DIR] [--epochs N] [--steps N]` prints one JSON
 //! object as its last line; without a workload it lists and runs them all.
 
+mod networks;
+
 use std::hint::black_box;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use gradus::applications::Application;
 use gradus::custom::*;
+use networks::noise;
 use serde_json::{Map, Value, json};
 
 type Figures = Map<String, Value>;
@@ -39,6 +42,16 @@ struct Options {
     data: Option<PathBuf>,
     epochs: usize,
     steps: Option<usize>,
+}
+
+impl Options {
+    /// A model with as many threads as were asked for.
+    fn on_threads(&self, mut model: Model) -> gradus::Result<Model> {
+        if let Some(threads) = self.threads {
+            model.set_threads(threads)?;
+        }
+        Ok(model)
+    }
 }
 
 fn main() -> gradus::Result<()> {
@@ -77,84 +90,30 @@ fn main() -> gradus::Result<()> {
 fn run(workload: &str, options: &Options) -> gradus::Result<Figures> {
     match workload {
         "mlp" => mlp(options),
-        "mlp_step" => step(mnist_network(options)?, &[128, 28, 28], options.steps.unwrap_or(2000)),
-        "cnn" => step(cnn(options)?, &[128, 28, 28, 1], options.steps.unwrap_or(60)),
-        "resnet" => step(resnet(options)?, &[64, 32, 32, 3], options.steps.unwrap_or(30)),
+        "mlp_step" => step(options.on_threads(networks::mnist()?)?, &[128, 28, 28], options.steps.unwrap_or(2000)),
+        "cnn" => step(options.on_threads(networks::cnn()?)?, &[128, 28, 28, 1], options.steps.unwrap_or(60)),
+        "resnet" => step(options.on_threads(networks::resnet()?)?, &[64, 32, 32, 3], options.steps.unwrap_or(30)),
         "rnn" => sequences(options, RNN::new(128)),
         "lstm" => sequences(options, LSTM::new(128)),
         "gru" => sequences(options, GRU::new(128)),
         "lstm_text" => lstm_text(options),
         "gan" => gan(options),
         "infer_tiny" => infer_tiny(options),
-        "infer_mlp" => Ok(infer(&mnist_network(options)?, &[1, 28, 28], options.steps.unwrap_or(2000))),
-        "infer_mlp_256" => Ok(infer(&mnist_network(options)?, &[256, 28, 28], options.steps.unwrap_or(2000))),
-        "infer_cnn" => Ok(infer(&cnn(options)?, &[1, 28, 28, 1], options.steps.unwrap_or(2000))),
-        "infer_cnn_256" => Ok(infer(&cnn(options)?, &[256, 28, 28, 1], options.steps.unwrap_or(100))),
+        "infer_mlp" => Ok(infer(&options.on_threads(networks::mnist()?)?, &[1, 28, 28], options.steps.unwrap_or(2000))),
+        "infer_mlp_256" => {
+            Ok(infer(&options.on_threads(networks::mnist()?)?, &[256, 28, 28], options.steps.unwrap_or(2000)))
+        }
+        "infer_cnn" => {
+            Ok(infer(&options.on_threads(networks::cnn()?)?, &[1, 28, 28, 1], options.steps.unwrap_or(2000)))
+        }
+        "infer_cnn_256" => {
+            Ok(infer(&options.on_threads(networks::cnn()?)?, &[256, 28, 28, 1], options.steps.unwrap_or(100)))
+        }
         "infer_resnet50" => infer_image(&Application::resnet50(), options, 1),
         "infer_resnet50_8" => infer_image(&Application::resnet50(), options, 8),
         "infer_mobilenet" => infer_image(&Application::mobilenet_v2(), options, 1),
         _ => infer_image(&Application::mobilenet_v2(), options, 8),
     }
-}
-
-/// The network of the Keras MNIST script.
-fn mnist_network(options: &Options) -> gradus::Result<Model> {
-    let mut model = Sequential::new()
-        .input([28, 28])
-        .add(Flatten::new())
-        .add(Dense::new(128).activation(Relu))
-        .add(Dense::new(10).activation(Softmax))
-        .compile(CategoricalCrossentropy::new(), Adam::new())
-        .metric(Accuracy::new())
-        .build()?;
-    if let Some(threads) = options.threads {
-        model.set_threads(threads)?;
-    }
-    Ok(model)
-}
-
-/// Two convolutions, each with a pool behind it, and a classifier.
-fn cnn(options: &Options) -> gradus::Result<Model> {
-    let mut model = Sequential::new()
-        .input([28, 28, 1])
-        .add(Conv2D::new(32, 3).activation(Relu))
-        .add(MaxPool2D::new())
-        .add(Conv2D::new(64, 3).activation(Relu))
-        .add(MaxPool2D::new())
-        .add(Flatten::new())
-        .add(Dropout::new(0.5))
-        .add(Dense::new(10).activation(Softmax))
-        .compile(CategoricalCrossentropy::new(), Adam::new())
-        .build()?;
-    if let Some(threads) = options.threads {
-        model.set_threads(threads)?;
-    }
-    Ok(model)
-}
-
-/// ResNet-20 for images of 32 × 32 × 3: three stages of three blocks, with 16, 32 and 64 filters.
-fn resnet(options: &Options) -> gradus::Result<Model> {
-    let conv = |x: &Symbol<f32>, filters: usize, size: usize, stride: usize| {
-        let layer = Conv2D::new(filters, size).strides(stride).padding(Padding::Same).use_bias(false);
-        x.apply(layer).apply(BatchNormalization::new())
-    };
-    let input = Input::new([32, 32, 3]);
-    let mut x = conv(&input, 16, 3, 1).apply(Relu);
-    for (stage, filters) in [16, 32, 64].into_iter().enumerate() {
-        for block in 0..3 {
-            let stride = if stage > 0 && block == 0 { 2 } else { 1 };
-            let inside = conv(&conv(&x, filters, 3, stride).apply(Relu), filters, 3, 1);
-            let around = if stride == 2 { conv(&x, filters, 1, 2) } else { x };
-            x = call(Add::new(), [&inside, &around]).apply(Relu);
-        }
-    }
-    let y = x.apply(GlobalAvgPool2D::new()).apply(Dense::new(10).activation(Softmax));
-    let compile = Compile::new(SGD::new().learning_rate(0.1).momentum(0.9)).loss(CategoricalCrossentropy::new());
-    let mut model = ModelBuilder::new([&input], [&y]).compile(compile).build()?;
-    if let Some(threads) = options.threads {
-        model.set_threads(threads)?;
-    }
-    Ok(model)
 }
 
 /// One epoch of the script as `fit` runs it, loss and accuracy kept, 6,000 images validated.
@@ -166,7 +125,7 @@ fn mlp(options: &Options) -> gradus::Result<Figures> {
     let scaled = |images: Array3<u8>| images.mapv(|pixel| f32::from(pixel) / 255.0);
     let (y_train, y_test) = (to_categorical(&train.labels, 10)?, to_categorical(&test.labels, 10)?);
     let (x_train, x_test) = (scaled(train.images), scaled(test.images));
-    let mut model = mnist_network(options)?;
+    let mut model = options.on_threads(networks::mnist()?)?;
     let mut times = Vec::new();
     let mut start = Instant::now();
     let fit =
@@ -198,15 +157,7 @@ fn step(mut model: Model, shape: &[usize], steps: usize) -> gradus::Result<Figur
 
 /// One training step of a recurrent layer on a batch of 64 sequences, 64 timesteps of 64 features, as `mlp_step`.
 fn sequences<M>(options: &Options, layer: impl IntoLayer<f32, M>) -> gradus::Result<Figures> {
-    let mut model = Sequential::new()
-        .input([64, 64])
-        .add(layer)
-        .add(Dense::new(10))
-        .compile(SparseCategoricalCrossentropy::new().from_logits(true), Adam::new())
-        .build()?;
-    if let Some(threads) = options.threads {
-        model.set_threads(threads)?;
-    }
+    let mut model = options.on_threads(networks::recurrent(layer)?)?;
     let steps = options.steps.unwrap_or(60);
     let (x, y) = (noise(&[64, 64, 64]), Array1::from_iter((0..64).map(|row| row % 10)));
     let mut times = Vec::with_capacity(steps);
@@ -222,16 +173,7 @@ fn sequences<M>(options: &Options, layer: impl IntoLayer<f32, M>) -> gradus::Res
 
 /// One training step on 32 texts of 80 tokens out of 20,000, fresh ones each step.
 fn lstm_text(options: &Options) -> gradus::Result<Figures> {
-    let mut model = Sequential::new()
-        .input([80])
-        .add(Embedding::new(20_000, 128))
-        .add(LSTM::new(128))
-        .add(Dense::new(1))
-        .compile(BinaryCrossentropy::new().from_logits(true), Adam::new())
-        .build()?;
-    if let Some(threads) = options.threads {
-        model.set_threads(threads)?;
-    }
+    let mut model = options.on_threads(networks::text()?)?;
     let steps = options.steps.unwrap_or(40);
     let tokens = noise(&[steps + 4, 32, 80]).mapv(|x| (x * 20_000.0).floor().min(19_999.0));
     let y = Array2::from_shape_fn((32, 1), |(row, _)| (row % 2) as f32);
@@ -249,9 +191,7 @@ fn lstm_text(options: &Options) -> gradus::Result<Figures> {
 /// One step of a DCGAN on a batch of 64 images: the discriminator on real and made images, then the generator on the same
 /// made ones.
 fn gan(options: &Options) -> gradus::Result<Figures> {
-    let mut gan = Gan::new(Generator::dcgan(100, [28, 28, 1], 0)?, Discriminator::dcgan([28, 28, 1], 1)?)
-        .reuse_fakes(true)
-        .build()?;
+    let mut gan = networks::gan()?;
     if let Some(threads) = options.threads {
         gan.set_threads(threads)?;
     }
@@ -319,10 +259,7 @@ fn relu_by_hand(x: &mut [f32]) {
 
 /// One prediction of so many photographs of 224 × 224 by a known network, with weights as they are drawn.
 fn infer_image(application: &Application, options: &Options, images: usize) -> gradus::Result<Figures> {
-    let mut model = application.build()?;
-    if let Some(threads) = options.threads {
-        model.set_threads(threads)?;
-    }
+    let model = options.on_threads(application.build()?)?;
     Ok(infer(&model, &[images, 224, 224, 3], options.steps.unwrap_or(20)))
 }
 
@@ -338,13 +275,6 @@ fn infer(model: &Model, shape: &[usize], count: usize) -> Figures {
         black_box(&y);
     });
     milliseconds(times)
-}
-
-/// Numbers in 0..1 that are the same in every run.
-fn noise(shape: &[usize]) -> ArrayD<f32> {
-    let mut values = vec![0.0; shape.iter().product()];
-    gradus::kernels::random::uniform(7, 0, &mut values);
-    ArrayD::from_shape_vec(shape, values).expect("as many values as the shape says")
 }
 
 /// Seconds a call, measured `count` times over `calls` calls each, after a tenth as many to warm up.

@@ -85,6 +85,11 @@ pub mod tensor;
 pub mod training;
 pub mod tuning;
 
+// What `benches/scaling.rs` measures with.
+#[cfg(feature = "threads")]
+#[doc(hidden)]
+pub use parallel::account;
+
 pub use activations::Activation;
 pub use error::{Error, Result};
 pub use layers::{Layer, MultiLayer};

@@ -3,6 +3,8 @@
 //! Work is always cut by a rule that does not know the number of threads, and results are joined in a fixed order.
 
 #[cfg(feature = "threads")]
+pub mod account;
+#[cfg(feature = "threads")]
 mod sync;
 #[cfg(feature = "threads")]
 mod team;
@@ -81,6 +83,9 @@ impl Threads {
 
     /// Runs `work`, in which [`for_each`] spreads over these threads.
     pub fn enter<R>(&self, work: impl FnOnce() -> R) -> R {
+        if place::is_recorded() {
+            return work();
+        }
         let team = match (&self.team, self.asked) {
             (Some(team), _) => Some(team),
             (None, Some(_)) => None,
@@ -133,6 +138,8 @@ mod place {
         Team(Arc<Team>),
         /// At a piece of work, for parts of which it may call for those of a team who are idle.
         Piece(Seat<'static>),
+        /// Where [`account`](super::account) notes what is done, in calls that lie so deep within others.
+        Recorded { depth: usize },
     }
 
     thread_local!(static PLACE: Cell<Place> = const { Cell::new(Place::Outside) });
@@ -165,6 +172,11 @@ mod place {
         work(back.0.as_ref().unwrap_or(&Place::Outside))
     }
 
+    /// Whether what is done is noted.
+    pub fn is_recorded() -> bool {
+        look(|place| matches!(place, Place::Recorded { .. }))
+    }
+
     /// Whether other cores have work of their own.
     pub fn is_alone() -> bool {
         look(|place| matches!(place, Place::Alone | Place::Piece(_)))
@@ -181,6 +193,7 @@ pub(crate) fn for_each<T: Send>(items: &mut [T], work: &(impl Fn(&mut T) + Sync)
     place::look(|place| match place {
         Place::Team(team) => team.for_each(items, &|item, seat| place::at_piece(seat, || work(item))),
         Place::Piece(seat) => seat.for_each(items, &|item| place::within(Place::Alone, || work(item))),
+        Place::Recorded { depth } => account::for_each(*depth, items, work),
         Place::Outside | Place::Alone => place::within(Place::Alone, || items.iter_mut().for_each(work)),
     });
 }
@@ -190,7 +203,7 @@ pub(crate) fn for_each<T: Send>(items: &mut [T], work: &(impl Fn(&mut T) + Sync)
 #[cfg(feature = "threads")]
 pub(crate) fn has_help() -> bool {
     place::look(|place| match place {
-        Place::Team(_) => true,
+        Place::Team(_) | Place::Recorded { .. } => true,
         Place::Piece(seat) => seat.has_help(),
         Place::Outside | Place::Alone => false,
     })

@@ -133,10 +133,16 @@ fn agrees_with_the_formula_at_odd_shapes() {
     ];
     on_every_isa(|_| {
         for axes in axes {
-            // An interpreter takes the small ones, and one check of each.
-            for (channels, filters, groups) in channels.into_iter().filter(|it| !cfg!(miri) || it.0 * it.1 < 20) {
+            for (channels, filters, groups) in channels {
                 let g = geometry(axes, channels, filters, groups);
-                for samples in [1, 3].into_iter().filter(|_| !cfg!(miri)) {
+                if cfg!(miri) {
+                    // An interpreter takes the small ones, and one check of each.
+                    if g.output_len() * g.taps() * channels / groups < 1500 {
+                        check::<f32>(&g, 1, &mut Workspace::default());
+                    }
+                    continue;
+                }
+                for samples in [1, 3] {
                     check::<f64>(&g, samples, &mut Workspace::default());
                 }
                 check::<f32>(&g, 2, &mut Workspace::default());
