@@ -141,12 +141,12 @@ impl<F: Scalar> Vector<F> for Array<F> {
 mod x86 {
     use super::Vector;
     use std::arch::x86_64::{
-        __m256, __m256d, __m256i, __m512, _mm_add_pd, _mm_add_ps, _mm_add_sd, _mm_add_ss, _mm_castps_pd, _mm_cvtsd_f64,
-        _mm_cvtss_f32, _mm_movehl_ps, _mm_shuffle_ps, _mm_store_sd, _mm_store_ss, _mm_storel_pd, _mm_storeu_pd,
-        _mm_storeu_ps, _mm_unpackhi_pd, _mm256_add_pd, _mm256_add_ps, _mm256_castpd256_pd128, _mm256_castps256_ps128,
-        _mm256_extractf128_pd, _mm256_extractf128_ps, _mm256_fmadd_pd, _mm256_fmadd_ps, _mm256_loadu_pd,
-        _mm256_loadu_ps, _mm256_maskload_pd, _mm256_maskload_ps, _mm256_max_pd, _mm256_max_ps, _mm256_min_pd,
-        _mm256_min_ps, _mm256_permute2f128_pd, _mm256_permute2f128_ps, _mm256_set1_pd, _mm256_set1_ps,
+        __m256, __m256d, __m256i, __m512, _mm_add_pd, _mm_add_ps, _mm_add_sd, _mm_add_ss, _mm_castps_si128,
+        _mm_cvtsd_f64, _mm_cvtss_f32, _mm_movehl_ps, _mm_shuffle_ps, _mm_store_sd, _mm_store_ss, _mm_storeu_pd,
+        _mm_storeu_ps, _mm_storeu_si64, _mm_unpackhi_pd, _mm256_add_pd, _mm256_add_ps, _mm256_castpd256_pd128,
+        _mm256_castps256_ps128, _mm256_extractf128_pd, _mm256_extractf128_ps, _mm256_fmadd_pd, _mm256_fmadd_ps,
+        _mm256_loadu_pd, _mm256_loadu_ps, _mm256_maskload_pd, _mm256_maskload_ps, _mm256_max_pd, _mm256_max_ps,
+        _mm256_min_pd, _mm256_min_ps, _mm256_permute2f128_pd, _mm256_permute2f128_ps, _mm256_set1_pd, _mm256_set1_ps,
         _mm256_setzero_pd, _mm256_setzero_ps, _mm256_shuffle_ps, _mm256_storeu_pd, _mm256_storeu_ps,
         _mm256_unpackhi_pd, _mm256_unpackhi_ps, _mm256_unpacklo_pd, _mm256_unpacklo_ps, _mm512_add_ps, _mm512_fmadd_ps,
         _mm512_loadu_ps, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_max_ps, _mm512_min_ps,
@@ -225,7 +225,7 @@ mod x86 {
                     (part, to) = (_mm256_extractf128_ps::<1>(self), to.add(4));
                 }
                 if n & 2 != 0 {
-                    _mm_storel_pd(to.cast(), _mm_castps_pd(part));
+                    _mm_storeu_si64(to.cast(), _mm_castps_si128(part));
                     (part, to) = (_mm_movehl_ps(part, part), to.add(2));
                 }
                 if n & 1 != 0 {
