@@ -71,6 +71,11 @@ pub enum Activation {
     Sigmoid,
     /// relu6(x + 3) / 6
     HardSigmoid,
+    /// min(max(`slope`·x + ½, 0), 1): with the slope 0.2 what Keras 2 calls `hard_sigmoid`, whose slope is ⅙ in Keras 3.
+    HardSigmoidWith {
+        /// The slope between 0 and 1.
+        slope: f64,
+    },
     /// ln σ(x)
     LogSigmoid,
     /// tanh x
@@ -176,6 +181,7 @@ impl Activation {
             Self::LeakyRelu { negative_slope } => {
                 checked("negative_slope", *negative_slope, *negative_slope >= 0.0, "at least 0")
             }
+            Self::HardSigmoidWith { slope } => checked("slope", *slope, *slope > 0.0, "above 0"),
             Self::Elu { alpha } => checked("alpha", *alpha, *alpha >= 0.0, "at least 0"),
             Self::Celu { alpha } => checked("alpha", *alpha, *alpha != 0.0, "other than 0"),
             _ => Ok(()),
@@ -236,6 +242,7 @@ impl Activation {
             Self::GeluTanh => kernels::gelu_tanh(&mut y),
             Self::Sigmoid => kernels::sigmoid(&mut y),
             Self::HardSigmoid => kernels::hard_sigmoid(&mut y),
+            Self::HardSigmoidWith { slope } => kernels::hard_sigmoid_with(&mut y, F::of(*slope)),
             Self::LogSigmoid => kernels::log_sigmoid(&mut y),
             Self::Tanh => kernels::tanh(&mut y),
             Self::HardTanh => kernels::hard_tanh(&mut y),
@@ -298,6 +305,7 @@ impl Activation {
             Self::GeluTanh => kernels::gelu_tanh_backward(x, &mut grad),
             Self::Sigmoid => kernels::sigmoid_backward(&y, &mut grad),
             Self::HardSigmoid => kernels::hard_sigmoid_backward(&y, &mut grad),
+            Self::HardSigmoidWith { slope } => kernels::hard_sigmoid_with_backward(&y, &mut grad, F::of(*slope)),
             Self::LogSigmoid => kernels::log_sigmoid_backward(&y, &mut grad),
             Self::Tanh => kernels::tanh_backward(&y, &mut grad),
             Self::HardTanh => kernels::hard_tanh_backward(x, &mut grad),
@@ -364,6 +372,7 @@ impl Activation {
             Self::GeluTanh => ("gelu", options(&[("approximate", json!(true))])),
             Self::Sigmoid => ("sigmoid", plain),
             Self::HardSigmoid => ("hard_sigmoid", plain),
+            Self::HardSigmoidWith { slope } => ("hard_sigmoid", options(&[("slope", json!(slope))])),
             Self::LogSigmoid => ("log_sigmoid", plain),
             Self::Tanh => ("tanh", plain),
             Self::HardTanh => ("hard_tanh", plain),
@@ -382,7 +391,7 @@ impl Activation {
         }
     }
 
-    /// The activation of this Keras name and these options.
+    /// The activation of this Keras name and these options. `hard_sigmoid` may have a `slope` other than ⅙, as in files of Keras 2.
     ///
     /// # Errors
     /// If there is none of that name, or it does not have such an option.
@@ -392,12 +401,12 @@ impl Activation {
             "leaky_relu" => &["negative_slope"],
             "elu" | "celu" => &["alpha"],
             "gelu" => &["approximate"],
+            "hard_sigmoid" => &["slope"],
             "softmax" | "log_softmax" => &["axis"],
             _ => &[],
         };
-        config::refuse_unknown(options, known)?;
         let number = |option: &str, default: f64| config::take(options, option, default);
-        Ok(match name {
+        let made = match name {
             "linear" => Self::Linear,
             "relu" if options.is_empty() => Self::Relu,
             "relu" => Self::ReluWith {
@@ -413,7 +422,10 @@ impl Activation {
             "gelu" if config::take(options, "approximate", false)? => Self::GeluTanh,
             "gelu" => Self::Gelu,
             "sigmoid" => Self::Sigmoid,
-            "hard_sigmoid" => Self::HardSigmoid,
+            "hard_sigmoid" => match config::take(options, "slope", None)? {
+                None => Self::HardSigmoid,
+                Some(slope) => Self::HardSigmoidWith { slope },
+            },
             "log_sigmoid" => Self::LogSigmoid,
             "tanh" => Self::Tanh,
             "hard_tanh" => Self::HardTanh,
@@ -433,7 +445,9 @@ impl Activation {
             "mish" => Self::Mish,
             "exponential" => Self::Exponential,
             _ => return Err(Error::unknown("activation", name, NAMES)),
-        })
+        };
+        config::refuse_unknown(options, known)?;
+        Ok(made)
     }
 }
 

@@ -373,7 +373,7 @@ pub(super) fn layer_model_calls<F: Scalar>(
         }));
         let calls = (0..calls).map(|call| EntryId::new(first + call));
         let outputs = calls.flat_map(|call| (0..outputs).map(move |output| (call, output))).collect();
-        Model::from_recipe(Recipe { name: "check".into(), seed: 0, entries, outputs })
+        Model::from_recipe(Recipe { name: "check".into(), seed: 0, entries, outputs, chain: false })
     };
     let model = with_outputs(1)?;
     match &layer.kind {

@@ -86,7 +86,7 @@ pub(crate) fn expected(what: &str, value: &Value) -> Error {
 }
 
 /// Options that Keras writes and that say nothing about the numbers.
-const WITHOUT_MEANING: [&str; 14] = [
+const WITHOUT_MEANING: [&str; 15] = [
     "flash_attention",
     "unroll",
     "use_cudnn",
@@ -97,6 +97,7 @@ const WITHOUT_MEANING: [&str; 14] = [
     "ragged",
     "sparse",
     "optional",
+    "quantization_config",
     "is_legacy_optimizer",
     "jit_compile",
     // Of BatchNormalization: over devices, of which there is one here, and a number that only `renorm` uses.
@@ -206,10 +207,12 @@ macro_rules! whole_numbers {
             fn to_value(&self) -> Value {
                 json!(self)
             }
-            fn from_value(value: &Value) -> Result<Self> {
+            /// A list of one is that one, as Keras writes some.
+            fn from_value(given: &Value) -> Result<Self> {
+                let value = given.as_array().filter(|list| list.len() == 1).map_or(given, |list| &list[0]);
                 // Wide enough for all of `i64` and `u64`.
-                let given = value.as_i64().map(i128::from).or_else(|| value.as_u64().map(i128::from));
-                let whole = given.or_else(|| {
+                let whole = value.as_i64().map(i128::from).or_else(|| value.as_u64().map(i128::from));
+                let whole = whole.or_else(|| {
                     // 2.0 is a whole number too; beyond 2^53 a float no longer tells.
                     value.as_f64().filter(|x| x.fract() == 0.0 && x.abs() < 9e15).map(|x| {
                         #[allow(clippy::cast_possible_truncation)] // whole and within range
@@ -219,7 +222,7 @@ macro_rules! whole_numbers {
                 });
                 whole
                     .and_then(|whole| <$type>::try_from(whole).ok())
-                    .ok_or_else(|| expected("a whole number within range", value))
+                    .ok_or_else(|| expected("a whole number within range", given))
             }
         }
     )*};

@@ -16,6 +16,8 @@ pub(crate) struct Recipe<F: Scalar> {
     pub entries: Vec<Entry<F>>,
     /// The outputs: which entry, and which of its outputs.
     pub outputs: Vec<(EntryId, usize)>,
+    /// Whether it was said as a chain of layers: Keras's `Sequential`, whose weights its files call so.
+    pub chain: bool,
 }
 
 /// An input, or a call of a layer on outputs of earlier entries.

@@ -90,6 +90,8 @@ forward! {
     sigmoid() = x, I => x.sigmoid_in::<I>();
     /// y = relu6(x + 3) / 6
     hard_sigmoid() = x, I, let three = F::of(3.0), let six = F::of(6.0) => clamp(x + three, F::zero(), six) / six;
+    /// y = min(max(slope·x + ½, 0), 1)
+    hard_sigmoid_with(slope) = x, I, let half = F::of(0.5), let one = F::one() => clamp(slope * x + half, F::zero(), one);
     /// y = tanh x
     tanh() = x, I => x.tanh_in::<I>();
     /// y = min(max(x, −1), 1)
@@ -167,6 +169,9 @@ backward! {
     /// Backward of [`hard_sigmoid`], from its output: f′ = 1/6 where 0 < y < 1, else 0.
     hard_sigmoid_backward(y) = g, I, let sixth = F::of(1.0 / 6.0) =>
         select(y > F::zero() && y < F::one(), g * sixth, F::zero());
+    /// Backward of [`hard_sigmoid_with`], from its output: f′ = slope where 0 < y < 1, else 0.
+    hard_sigmoid_with_backward(y, slope) = g, I, let one = F::one() =>
+        select(y > F::zero() && y < one, g * slope, F::zero());
     /// Backward of [`tanh`], from its output: f′ = 1 − y² = (1 − y)(1 + y).
     tanh_backward(y) = g, I, let one = F::one() => g * ((one - y) * (one + y));
     /// Backward of [`hard_tanh`], from its input: f′ = 1 where −1 ≤ x ≤ 1, else 0. At ±1 it is 1, as in Keras.

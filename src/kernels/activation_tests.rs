@@ -56,6 +56,7 @@ fn cases() -> Vec<Case> {
         gelu_tanh / gelu_tanh_backward (x) (), |x| x * sigma(1.595_769_121_605_730_8 * (x + 0.044_715 * x.powi(3))), [0.0, INF], [];
         sigmoid / sigmoid_backward (y) (), sigma, [0.0, 1.0], [];
         hard_sigmoid / hard_sigmoid_backward (y) (), |x| (x + 3.0).clamp(0.0, 6.0) / 6.0, [0.0, 1.0], [-3.0, 3.0];
+        hard_sigmoid_with / hard_sigmoid_with_backward (y) (0.25), |x| (0.25 * x + 0.5).clamp(0.0, 1.0), [0.0, 1.0], [-2.0, 2.0];
         tanh / tanh_backward (y) (), f64::tanh, [-1.0, 1.0], [];
         hard_tanh / hard_tanh_backward (x) (), |x| x.clamp(-1.0, 1.0), [-1.0, 1.0], [-1.0, 1.0];
         softplus / softplus_backward (y) (), |x| x.max(0.0) + (-x.abs()).exp().ln_1p(), [0.0, INF], [];

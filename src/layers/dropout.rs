@@ -1,5 +1,6 @@
 //! Layers that disturb their input in training: dropout and noise.
 
+use super::spatial::DataFormat;
 use super::{Context, Facts, Grads, Layer, ParamBuilder, acts_as};
 use crate::config::layer_options;
 use crate::kernels::{broadcast, noise, random};
@@ -244,7 +245,7 @@ acts_as!(Dropout, Mask);
 
 /// The spatial dropouts, which differ in the number of axes.
 macro_rules! spatial_dropout {
-    ($layer:ident, $what:literal, $where:literal, $axes:literal, $rank:literal, $shape:literal) => {
+    ($layer:ident, $what:literal, $where:literal, $axes:literal, $rank:literal, $shape:literal $(, $data_format:ident)?) => {
         layer_options! {
             #[doc = concat!("Drops whole channels of ", $what, " at random in training: each is 0 throughout with")]
             /// probability `rate`, and the others grow by 1/(1 − rate).
@@ -275,6 +276,10 @@ macro_rules! spatial_dropout {
             ) {
                 /// A seed of the layer's own. Default: the training's.
                 seed: Option<u64> = None => |seed: impl Into<Option<u64>>| seed.into(),
+                $(
+                    /// Where the channels stand: last.
+                    $data_format: DataFormat = DataFormat::ChannelsLast,
+                )?
             }
         }
 
@@ -289,8 +294,8 @@ macro_rules! spatial_dropout {
 }
 
 spatial_dropout!(SpatialDropout1D, "a sequence", "time", "timesteps", 2, "[5, 3]");
-spatial_dropout!(SpatialDropout2D, "an image", "space", "height, width", 3, "[4, 4, 3]");
-spatial_dropout!(SpatialDropout3D, "a volume", "space", "depth, height, width", 4, "[2, 4, 4, 3]");
+spatial_dropout!(SpatialDropout2D, "an image", "space", "height, width", 3, "[4, 4, 3]", data_format);
+spatial_dropout!(SpatialDropout3D, "a volume", "space", "depth, height, width", 4, "[2, 4, 4, 3]", data_format);
 
 layer_options! {
     /// Adds normal noise in training: a way to more data from the data there is.

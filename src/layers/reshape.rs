@@ -1,5 +1,6 @@
 //! The same values in another shape or order.
 
+use super::spatial::DataFormat;
 use super::{Context, Description, Facts, Grads, Layer, MaskRule, ParamBuilder, acts_as};
 use crate::config::layer_options;
 use crate::kernels::reorder;
@@ -84,7 +85,10 @@ layer_options! {
     /// ```
     /// # Source
     /// Keras `Flatten`.
-    pub struct Flatten {}
+    pub struct Flatten {
+        /// In which order images have their axes. Default: channels last.
+        data_format: DataFormat = DataFormat::ChannelsLast,
+    }
 }
 
 impl Flatten {

@@ -1,10 +1,12 @@
 //! A model's architecture as data, in the words of Keras's `Sequential` and `Functional` configurations, and back.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
 
 use serde_json::{Value, json};
 
 use super::Model;
+use super::nodes::{Call, Operators, Place, count_from_zero, is_operator, tensors};
 use super::registry::Registry;
 use crate::config::{self, Config, Setting};
 use crate::engine::graph::{BuiltEntry, Graph};
@@ -15,11 +17,11 @@ use crate::ids::{EntryId, Id, LayerId, numbered};
 use crate::tensor::Shape;
 use crate::{Error, Result, Scalar};
 
-/// One call's place in a configuration: layer, which of its calls, which output.
-type Place = (String, usize, usize);
+/// Whole models, in Keras's words.
+const MODELS: [&str; 3] = ["Sequential", "Functional", "Model"];
 
 impl<F: Scalar> Model<F> {
-    /// The architecture in Keras's words: `{"class_name": "Functional", "config": {…}}`. Layers that share their weights
+    /// The architecture in Keras's words: `{"class_name": "Functional", "config": {…}}`, of a chain of layers `Sequential`. Layers that share their weights
     /// through models, or stand in a `TimeDistributed` too, have the same `shared_object_id`.
     ///
     /// ```
@@ -43,17 +45,23 @@ impl<F: Scalar> Model<F> {
     /// If a class or an option is not known, a layer refuses its input, or the graph is none: a cycle, a layer that
     /// does not exist, two of one name.
     pub fn from_config(architecture: &Value, registry: &Registry<F>) -> Result<Self> {
-        Self::from_recipe(recipe(architecture, &registry.for_one_model(true))?)
+        model(recipe(architecture, &registry.for_one_model(true))?, true)
     }
 }
 
 /// A model from an architecture whose parameters have no values yet: what they take is known, and no memory is taken.
 pub(super) fn without_values<F: Scalar>(architecture: &Value, registry: &Registry<F>) -> Result<Model<F>> {
-    Model::without_values(recipe(architecture, &registry.for_one_model(false))?)
+    model(recipe(architecture, &registry.for_one_model(false))?, false)
 }
 
 pub(super) fn to_config<F: Scalar>(recipe: &Recipe<F>, network: &Network<F>) -> Result<Value> {
     Sharing::of(&network.graph).to_config(recipe, network, 0)
+}
+
+/// Whether a model is a chain in Keras's words: said as one, no layer twice, and of each layer one output.
+pub(super) fn is_sequential<F: Scalar>(recipe: &Recipe<F>, graph: &Graph<F>) -> bool {
+    let mut names = HashSet::new();
+    recipe.chain && graph.entries.iter().all(|entry| entry.outputs.len() == 1 && names.insert(entry.name.as_str()))
 }
 
 /// Which layers of the whole model share their parameters: for each the number of the first, where there are several.
@@ -107,17 +115,23 @@ impl Sharing {
         let place = |&(entry, output): &(EntryId, usize)| json!([places[entry].0, places[entry].1, output]);
         let inputs = network.graph.inputs.iter().map(|input| json!([input.name, 0, 0])).collect::<Value>();
         let outputs = recipe.outputs.iter().map(place).collect::<Value>();
+        let sequential = is_sequential(recipe, &network.graph);
         let layers: Value = layers
             .into_iter()
             .map(|(name, mut layer, inbound)| {
                 layer["name"] = json!(name);
-                layer["inbound_nodes"] = Value::Array(inbound);
+                if !sequential {
+                    layer["inbound_nodes"] = Value::Array(inbound);
+                }
                 layer
             })
             .collect();
-        let options = json!({
-            "name": network.name(), "layers": layers, "input_layers": inputs, "output_layers": outputs, "seed": network.seed,
-        });
+        let mut options = json!({ "name": network.name(), "layers": layers, "seed": network.seed });
+        if sequential {
+            return Ok(json!({ "class_name": "Sequential", "config": options }));
+        }
+        options["input_layers"] = inputs;
+        options["output_layers"] = outputs;
         Ok(json!({ "class_name": "Functional", "config": options }))
     }
 
@@ -158,7 +172,7 @@ impl Sharing {
     }
 }
 
-fn recipe<F: Scalar>(architecture: &Value, registry: &Registry<F>) -> Result<Recipe<F>> {
+fn recipe<F: Scalar>(architecture: &Value, registry: &Registry<F>) -> Result<Described<F>> {
     let (class, options) = config::class_and_config(architecture)?;
     let name = match options.get("name").and_then(Value::as_str) {
         Some(name) => name.to_owned(),
@@ -169,7 +183,7 @@ fn recipe<F: Scalar>(architecture: &Value, registry: &Registry<F>) -> Result<Rec
     let layers = options.get("layers").and_then(Value::as_array);
     let layers = layers.ok_or_else(|| problem("its configuration has no list `layers`".into()))?;
     match class.as_str() {
-        "Sequential" => sequential(&name, seed, layers, registry),
+        "Sequential" => sequential(&name, seed, layers, &options, registry),
         "Functional" | "Model" => functional(&name, seed, layers, &options, registry),
         _ => Err(Error::unknown("model class", class, ["Sequential", "Functional"])),
     }
@@ -190,18 +204,15 @@ fn own_name(spec: &Value) -> Option<&str> {
 
 fn make_new_layer<F: Scalar>(spec: &Value, registry: &Registry<F>) -> Result<AnyLayer<F>> {
     let (class, mut options) = config::class_and_config(spec)?;
-    if matches!(class.as_str(), "Sequential" | "Functional" | "Model") {
-        let recipe = recipe(spec, registry)?;
-        let model = if registry.gives_values { Model::from_recipe(recipe)? } else { Model::without_values(recipe)? };
+    if MODELS.contains(&class.as_str()) {
+        let model = model(recipe(spec, registry)?, registry.gives_values)?;
         let name = model.name().to_owned();
         return Ok(model.into_layer().named(name));
     }
-    // Keras's real files carry two names that ours do not.
-    let class = class.replace("MaxPooling", "MaxPool").replace("AveragePooling", "AvgPool");
     if let Some(name) = spec.get("name") {
         options.entry("name").or_insert_with(|| name.clone());
     }
-    registry.make_layer(&class, &options)
+    registry.make_layer(&known_class(&class), &options)
 }
 
 /// The shape of an input, from `shape` or from `batch_shape` without its first axis; `null` is an open axis.
@@ -226,13 +237,25 @@ fn input_batch(options: &Config) -> Option<usize> {
     given.as_array()?.first().and_then(|rows| usize::from_value(rows).ok())
 }
 
-fn sequential<F: Scalar>(name: &str, seed: u64, layers: &[Value], registry: &Registry<F>) -> Result<Recipe<F>> {
+fn sequential<F: Scalar>(
+    name: &str,
+    seed: u64,
+    layers: &[Value],
+    of_model: &Config,
+    registry: &Registry<F>,
+) -> Result<Described<F>> {
     let mut entries = Vec::new();
+    refuse_unknown_layers(layers, registry)?;
+    // Where no layer says what comes in, the model may say what it was built for.
+    let built = of_model.get("build_input_shape").map(|shape| ("batch_shape".to_owned(), shape.clone()));
+    let built = Config::from_iter(built);
     for spec in layers {
         let (class, options) = config::class_and_config(spec)?;
-        if entries.is_empty()
-            && let Some(shape) = input_shape(&options)?
-        {
+        let shape = match input_shape(&options)? {
+            None => input_shape(&built)?,
+            given => given,
+        };
+        if let Some(shape) = shape.filter(|_| entries.is_empty()) {
             let name = options.get("name").and_then(Value::as_str).filter(|_| class == "InputLayer");
             entries.push(Entry::Input { name: name.map(str::to_owned), shape, batch: input_batch(&options) });
         }
@@ -245,7 +268,7 @@ fn sequential<F: Scalar>(name: &str, seed: u64, layers: &[Value], registry: &Reg
         }
     }
     let outputs = vec![(EntryId::new(entries.len().saturating_sub(1)), 0)];
-    Ok(Recipe { name: name.into(), seed, entries, outputs })
+    Ok((Recipe { name: name.into(), seed, entries, outputs, chain: true }, Vec::new()))
 }
 
 fn functional<F: Scalar>(
@@ -254,20 +277,30 @@ fn functional<F: Scalar>(
     layers: &[Value],
     options: &Config,
     registry: &Registry<F>,
-) -> Result<Recipe<F>> {
+) -> Result<Described<F>> {
     let problem = |problem: String| Error::Graph { model: name.into(), problem };
-    let input_names = place_list(options.get("input_layers"));
+    let within = |layer: &str| {
+        let layer = layer.to_owned();
+        move |what: String| Error::Graph { model: name.into(), problem: format!("the layer `{layer}` {what}") }
+    };
+    let input_names = place_list(options.get("input_layers")).map_err(problem)?;
     let mut entries = Vec::new();
     let mut found: HashMap<(String, usize), EntryId> = HashMap::new();
-    let mut open: VecDeque<(String, usize, AnyLayer<F>, Vec<Place>)> = VecDeque::new();
+    let mut open: Vec<(String, usize, AnyLayer<F>, Call)> = Vec::new();
     let mut known = HashSet::new();
     let mut inputs: Vec<(usize, Entry<F>, String)> = Vec::new();
+    let mut operators = Operators::default();
+    refuse_unknown_layers(layers, registry)?;
     for spec in layers {
         let (class, config) = config::class_and_config(spec)?;
         let own = spec.get("name").or_else(|| config.get("name")).and_then(Value::as_str);
         let own = own.ok_or_else(|| problem(format!("a layer of class {class} has no name")))?.to_owned();
         if !known.insert(own.clone()) {
             return Err(problem(format!("two layers are called `{own}`; names must differ")));
+        }
+        if is_operator(spec) {
+            operators.add(&own, &class, spec);
+            continue;
         }
         if class == "InputLayer" {
             let shape = input_shape(&config)?.ok_or_else(|| problem(format!("the input `{own}` has no shape")))?;
@@ -276,74 +309,215 @@ fn functional<F: Scalar>(
             inputs.push((order, Entry::Input { name: Some(own.clone()), shape, batch }, own));
             continue;
         }
-        let layer = make_layer(spec, registry)?.named(&own);
         let calls = spec.get("inbound_nodes").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-        for (call, inbound) in calls.iter().enumerate() {
-            open.push_back((own.clone(), call, layer.clone(), places(inbound)));
+        let calls = calls.iter().map(|node| Call::read(&class, node)).collect::<Result<Vec<_>, _>>();
+        let mut calls = calls.map_err(within(&own))?;
+        let options = calls.first_mut().map(|call| std::mem::take(&mut call.options)).unwrap_or_default();
+        if let Some(other) = calls.iter().skip(1).find(|call| call.options != options) {
+            return Err(within(&own)(format!("is called with different options, {:?}", other.options)));
         }
+        let layer =
+            if options.is_empty() { make_layer(spec, registry)? } else { make_layer(&with(spec, options), registry)? };
+        let layer = layer.named(&own);
+        for (number, call) in calls.into_iter().enumerate() {
+            open.push((own.clone(), number, layer.clone(), call));
+        }
+    }
+    if !operators.unknown.is_empty() {
+        let unknown = operators.unknown.join(", ");
+        return Err(problem(format!("it has operators in place of layers, which are not read: {unknown}")));
     }
     inputs.sort_by_key(|(order, ..)| *order);
     for (_, entry, own) in inputs {
         found.insert((own, 0), EntryId::new(entries.len()));
         entries.push(entry);
     }
-    // Whatever has all its inputs comes next; what never gets them waits for itself.
-    while !open.is_empty() {
-        let ready = open.iter().position(|(.., from)| {
-            !from.is_empty() && from.iter().all(|(layer, call, _)| found.contains_key(&(layer.clone(), *call)))
-        });
-        let next = ready.and_then(|ready| open.remove(ready));
-        let Some((own, call, layer, from)) = next else {
-            let waiting: Vec<&str> = open.iter().map(|(known, ..)| known.as_str()).collect();
-            let waiting = waiting.join("`, `");
-            return Err(problem(format!(
-                "`{waiting}` take outputs that are never made: the graph has a cycle or a gap"
-            )));
-        };
-        let from = from.iter().map(|(layer, call, output)| (found[&(layer.clone(), *call)], *output)).collect();
-        found.insert((own, call), EntryId::new(entries.len()));
+    let mut masks = Vec::new();
+    let mut order = Order::new(open.iter().map(|(.., call)| &call.inputs[..]), &found);
+    let mut open: Vec<_> = open.into_iter().map(Some).collect();
+    while let Some((own, number, layer, call)) = order.next().and_then(|next| open[next].take()) {
+        let entry = EntryId::new(entries.len());
+        for (number, place) in call.inputs.iter().enumerate().filter(|_| call.no_other_masks) {
+            if call.masks.iter().all(|(masked, _)| *masked != number) {
+                let input = (found[&(place.0.clone(), place.1)], place.2);
+                masks.push(Mask { input, made: None, layer: own.clone() });
+            }
+        }
+        for (input, (operator, ..)) in call.masks {
+            let Some(compared) = operators.masks.get(&operator) else {
+                let what = format!("is given `{operator}` as a mask, which no layer makes here; use `WithMask`");
+                return Err(within(&own)(what));
+            };
+            let at = |(layer, call, output): &Place| found.get(&(layer.clone(), *call)).map(|&entry| (entry, *output));
+            let made = call.inputs.get(input).and_then(at).zip(at(&compared.of));
+            let Some((input, of)) = made else {
+                return Err(within(&own)(format!("is given the mask `{operator}` of what it is not called on")));
+            };
+            masks.push(Mask { input, made: Some((of, compared.with, compared.any)), layer: own.clone() });
+        }
+        let from = call.inputs.iter().map(|(layer, call, output)| (found[&(layer.clone(), *call)], *output)).collect();
+        order.made(&(own.clone(), number));
+        found.insert((own, number), entry);
         entries.push(Entry::Call { layer, inputs: from });
     }
-    let outputs = place_list(options.get("output_layers"))
-        .into_iter()
-        .map(|(layer, call, output)| match found.get(&(layer.clone(), call)) {
-            Some(&entry) => Ok((entry, output)),
-            None => Err(problem(format!("its output `{layer}` is no layer of it"))),
-        })
-        .collect::<Result<_>>()?;
-    Ok(Recipe { name: name.into(), seed, entries, outputs })
+    let waiting: Vec<&str> = open.iter().flatten().map(|(known, ..)| known.as_str()).collect();
+    if !waiting.is_empty() {
+        let waiting = waiting.join("`, `");
+        return Err(problem(format!("`{waiting}` take outputs that are never made: the graph has a cycle or a gap")));
+    }
+    let outputs = outputs(layers, options, &found).map_err(problem)?;
+    Ok((Recipe { name: name.into(), seed, entries, outputs, chain: false }, masks))
 }
 
-/// `[["dense", 0, 0], …]`, or a single `["dense", 0, 0]`.
-fn place_list(value: Option<&Value>) -> Vec<Place> {
-    match value.and_then(Value::as_array) {
-        Some(one) if one.first().is_some_and(Value::is_string) => {
-            place(value.unwrap_or(&Value::Null)).into_iter().collect()
+/// The outputs of a functional model.
+fn outputs(
+    layers: &[Value],
+    options: &Config,
+    found: &HashMap<(String, usize), EntryId>,
+) -> Result<Vec<(EntryId, usize)>, String> {
+    // Keras 3, whose files say the module, counts the calls of models otherwise in its list of outputs.
+    let inner = |spec: &&Value| spec.get("module").is_some() && spec.get("class_name") == Some(&json!("Functional"));
+    let inner = layers.iter().filter(inner).filter_map(own_name).map(str::to_owned).collect();
+    let mut outputs = options.get("output_layers").cloned();
+    if let Some(outputs) = &mut outputs {
+        count_from_zero(outputs, &inner);
+    }
+    let place = |(layer, call, output): Place| match found.get(&(layer.clone(), call)) {
+        Some(&entry) => Ok((entry, output)),
+        None => Err(format!("its output `{layer}` is no layer of it")),
+    };
+    place_list(outputs.as_ref())?.into_iter().map(place).collect()
+}
+
+/// In which order calls can be made: of those that have all their inputs the first comes next.
+struct Order {
+    ready: BinaryHeap<Reverse<usize>>,
+    /// For each call, how many of its inputs are still to be made.
+    missing: Vec<usize>,
+    waiting: HashMap<(String, usize), Vec<usize>>,
+}
+
+impl Order {
+    /// Of calls by their inputs, where some outputs are `made`.
+    fn new<'c>(calls: impl Iterator<Item = &'c [Place]>, made: &HashMap<(String, usize), EntryId>) -> Self {
+        let mut order = Self { ready: BinaryHeap::new(), missing: Vec::new(), waiting: HashMap::new() };
+        for (number, inputs) in calls.enumerate() {
+            let inputs = inputs.iter().map(|(layer, call, _)| (layer.clone(), *call));
+            let missing: Vec<_> = inputs.filter(|place| !made.contains_key(place)).collect();
+            order.missing.push(missing.len());
+            if missing.is_empty() {
+                order.ready.push(Reverse(number));
+            }
+            for place in missing {
+                order.waiting.entry(place).or_default().push(number);
+            }
         }
-        Some(many) => many.iter().filter_map(place).collect(),
-        None => Vec::new(),
+        order
+    }
+
+    fn next(&mut self) -> Option<usize> {
+        self.ready.pop().map(|Reverse(next)| next)
+    }
+
+    fn made(&mut self, place: &(String, usize)) {
+        for number in self.waiting.remove(place).unwrap_or_default() {
+            self.missing[number] -= 1;
+            if self.missing[number] == 0 {
+                self.ready.push(Reverse(number));
+            }
+        }
     }
 }
 
-/// `["dense", 0, 0]`: layer, call, output.
-fn place(value: &Value) -> Option<Place> {
-    let parts = value.as_array()?;
-    let number = |i: usize| parts.get(i).and_then(Value::as_u64).and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
-    Some((parts.first()?.as_str()?.to_owned(), number(1), number(2)))
+/// A layer's description with the options of its calls among its own.
+fn with(spec: &Value, options: Config) -> Value {
+    let mut spec = spec.clone();
+    if let Some(config) = spec.get_mut("config").and_then(Value::as_object_mut) {
+        config.extend(options);
+    }
+    spec
 }
 
-/// The inputs of one call: `[["a", 0, 0], …]`, or as Keras 3 writes it, `{"args": [{"class_name": "__keras_tensor__",
-/// "config": {"keras_history": ["a", 0, 0]}}], …}`, at any depth.
-fn places(inbound: &Value) -> Vec<Place> {
-    match inbound {
-        Value::Array(parts) => match place(inbound) {
-            Some(place) => vec![place],
-            None => parts.iter().flat_map(places).collect(),
-        },
-        Value::Object(fields) => match fields.get("config").and_then(|config| config.get("keras_history")) {
-            Some(history) => place(history).into_iter().collect(),
-            None => fields.get("args").map(places).unwrap_or_default(),
-        },
-        _ => Vec::new(),
+/// Refuses classes that the registry does not have, all at once.
+fn refuse_unknown_layers<F: Scalar>(layers: &[Value], registry: &Registry<F>) -> Result<()> {
+    let mut unknown = BTreeSet::new();
+    for spec in layers.iter().filter(|spec| !is_operator(spec)) {
+        let (class, options) = config::class_and_config(spec)?;
+        if class == "InputLayer" || MODELS.contains(&class.as_str()) || registry.has_layer(known_class(&class).as_ref())
+        {
+            continue;
+        }
+        if class == "Lambda" {
+            let name = spec.get("name").or_else(|| options.get("name")).and_then(Value::as_str).unwrap_or_default();
+            let needs =
+                "a class `Lambda` of the registry's, since a file's code is never run: see `Registry::with_layer_fn`";
+            return Err(Error::option(format!("Lambda `{name}`"), needs, "none"));
+        }
+        unknown.insert(class);
     }
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let names = unknown.into_iter().collect::<Vec<_>>().join("`, `");
+    Err(Error::unknown("layer class", names, registry.layer_classes()))
+}
+
+/// The class as it is called here: Keras's real files carry two names that ours do not.
+fn known_class(class: &str) -> String {
+    class.replace("MaxPooling", "MaxPool").replace("AveragePooling", "AvgPool")
+}
+
+/// `[["dense", 0, 0], …]`, or a single `["dense", 0, 0]`; by name, in the order of the names.
+fn place_list(value: Option<&Value>) -> Result<Vec<Place>, String> {
+    value.map_or(Ok(Vec::new()), |value| {
+        tensors(value).map_err(|problem| format!("its list of inputs or outputs {problem}"))
+    })
+}
+
+/// A mask that a call was recorded with: where another layer's input is not a number.
+struct Mask {
+    input: (EntryId, usize),
+    /// Of which output, compared with which number, and whether of a step any value; none where there must be no mask.
+    made: Option<((EntryId, usize), f64, bool)>,
+    layer: String,
+}
+
+/// A recipe, and the masks that it must turn out to have.
+type Described<F> = (Recipe<F>, Vec<Mask>);
+
+/// The model of what was described, whose layers pass the masks on that the description names.
+fn model<F: Scalar>((recipe, masks): Described<F>, gives_values: bool) -> Result<Model<F>> {
+    let model = if gives_values { Model::from_recipe(recipe)? } else { Model::without_values(recipe)? };
+    for mask in &masks {
+        if !is_passed(&model.graph, mask) {
+            let what = match mask.made {
+                Some(_) => {
+                    "is given a mask that does not come from an `Embedding` or `Masking` before it; use `WithMask`"
+                }
+                None => "would get a mask from an `Embedding` or `Masking` before it, which Keras does not give it",
+            };
+            let problem = format!("the layer `{}` {what}", mask.layer);
+            return Err(Error::Graph { model: model.name().into(), problem });
+        }
+    }
+    Ok(model)
+}
+
+/// Whether the mask of a call's input is made of what the description says.
+fn is_passed<F: Scalar>(graph: &Graph<F>, mask: &Mask) -> bool {
+    let output = |(entry, output): (EntryId, usize)| graph.entries[entry].outputs.get(output).copied();
+    let Some((of, with, any)) = mask.made else {
+        return output(mask.input).is_none_or(|slot| graph.slots[slot].mask.is_none());
+    };
+    let passed = || {
+        let maker = graph.node_of(graph.slots[output(mask.input)?].mask?);
+        let layer = graph.layer(maker)?;
+        let value = match (layer.description.class.as_str(), any) {
+            ("Embedding", false) => Some(0.0),
+            ("Masking", true) => layer.description.config.as_ref()?.get("mask_value")?.as_f64(),
+            _ => None,
+        };
+        Some(value == Some(with) && maker.inputs.first()?.slot == output(of)?)
+    };
+    passed().unwrap_or(false)
 }

@@ -280,7 +280,8 @@ impl<F: Scalar> ModelBuilder<F> {
             }
         }
         let outputs = self.outputs.iter().map(|symbol| (position[&symbol.origin.number], symbol.output)).collect();
-        let mut model = Model::from_recipe(Recipe { name: self.name, seed: self.seed, entries, outputs })?;
+        let mut model =
+            Model::from_recipe(Recipe { name: self.name, seed: self.seed, entries, outputs, chain: false })?;
         if self.compile.is_given() {
             model.compile(self.compile)?;
         }

@@ -5,6 +5,7 @@ mod by_name;
 mod compile;
 mod functional;
 mod model;
+mod nodes;
 mod not_built;
 pub(crate) mod objectives;
 pub mod registry;

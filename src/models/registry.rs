@@ -198,6 +198,11 @@ impl<F: Scalar> Registry<F> {
         })
     }
 
+    /// Whether a class of layers is known.
+    pub(super) fn has_layer(&self, class: &str) -> bool {
+        self.layers.find(class).is_ok()
+    }
+
     /// A recurrent cell from its class and options.
     ///
     /// # Errors

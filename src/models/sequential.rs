@@ -155,7 +155,7 @@ impl<F: Scalar> Sequential<F> {
         let mut entries = vec![Entry::Input { name: None, shape, batch: self.batch }];
         let calls = first(self.layers.len()).zip(self.layers);
         entries.extend(calls.map(|(before, layer)| Entry::Call { layer, inputs: vec![(before, 0)] }));
-        let mut model = Model::from_recipe(Recipe { name: self.name, seed: self.seed, entries, outputs })?;
+        let mut model = Model::from_recipe(Recipe { name: self.name, seed: self.seed, entries, outputs, chain: true })?;
         if self.compile.is_given() {
             model.compile(self.compile)?;
         }

@@ -150,7 +150,7 @@ impl<F: Scalar> Model<F> {
             identities.push(owners.map(|owner| *known.entry(owner).or_insert_with(Identity::fresh)).collect());
         }
         let outputs = outputs.iter().map(|place| positions[place]).collect();
-        let recipe = Recipe { name: self.name().to_owned(), seed: self.seed, entries, outputs };
+        let recipe = Recipe { name: self.name().to_owned(), seed: self.seed, entries, outputs, chain: false };
         let mut network = Network::from_recipe_as(&recipe, &identities)?;
         network.threads = self.threads.clone();
         let graph = network.graph.clone();

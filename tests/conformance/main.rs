@@ -114,6 +114,7 @@ fn activations() -> gradus::Result<()> {
         GeluTanh,
         Sigmoid,
         HardSigmoid,
+        Activation::HardSigmoidWith { slope: 0.2 },
         LogSigmoid,
         Tanh,
         HardTanh,

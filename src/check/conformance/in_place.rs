@@ -118,6 +118,6 @@ impl Subject<'_> {
         let mut entries: Vec<Entry<f64>> = self.check.inputs.iter().map(input).collect();
         add(&mut entries);
         let outputs = vec![(EntryId::new(entries.len() - 1), 0)];
-        Model::from_recipe(Recipe { name: "check".into(), seed: 0, entries, outputs })
+        Model::from_recipe(Recipe { name: "check".into(), seed: 0, entries, outputs, chain: false })
     }
 }
