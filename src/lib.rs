@@ -223,4 +223,7 @@ mod pages {
     struct Evaluation;
     #[doc = include_str!("../docs/gan.md")]
     struct Gan;
+    #[cfg(feature = "keras")]
+    #[doc = include_str!("../docs/keras-to-gradus.md")]
+    struct Keras;
 }

@@ -3,6 +3,8 @@
 #[cfg(feature = "tensorboard")]
 pub(crate) mod events;
 mod half;
+#[cfg(feature = "keras")]
+pub mod hdf5;
 pub mod npy;
 pub mod safetensors;
 

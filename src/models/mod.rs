@@ -4,6 +4,8 @@ mod architecture;
 mod by_name;
 mod compile;
 mod functional;
+#[cfg(feature = "keras")]
+mod keras;
 mod model;
 mod nodes;
 mod not_built;
