@@ -178,6 +178,35 @@ pub fn npz() -> Vec<Vec<u8>> {
     [false, true].map(|packed| npy::npz_to_bytes(&arrays, packed).expect("it can be written")).into()
 }
 
+/// Whole models as gradus writes them, and in the words of Keras 2.
+pub fn keras() -> Vec<Vec<u8>> {
+    let mut seeds: Vec<Vec<u8>> =
+        all_models().iter().map(|model| written(".keras", |path| model.save_keras(path))).collect();
+    seeds.push(include_bytes!("../../tests/keras/files/earlier.h5").to_vec());
+    seeds.push(include_bytes!("../../tests/keras/files/masked_chain.h5").to_vec());
+    seeds
+}
+
+pub fn keras_weights() -> Vec<Vec<u8>> {
+    let model = small_model();
+    vec![
+        written(".weights.h5", |path| model.save_keras_weights(path)),
+        written(".keras", |path| model.save_keras(path)),
+    ]
+}
+
+/// Files of gradus and of the library, in every form.
+pub fn hdf5() -> Vec<Vec<u8>> {
+    let mut seeds = vec![keras_weights().swap_remove(0)];
+    seeds.push(include_bytes!("../../tests/keras/hostile/good_chunks.weights.h5").to_vec());
+    seeds.push(include_bytes!("../../tests/keras/hostile/good_chunks_plain.weights.h5").to_vec());
+    seeds.push(include_bytes!("../../tests/keras/hostile/good_compact.weights.h5").to_vec());
+    seeds.push(include_bytes!("../../tests/keras/hostile/good_double.weights.h5").to_vec());
+    seeds.push(include_bytes!("../../tests/keras/hostile/good_latest.weights.h5").to_vec());
+    seeds.push(include_bytes!("../../tests/keras/files/earlier.h5").to_vec());
+    seeds
+}
+
 pub fn idx() -> Vec<Vec<u8>> {
     let grey = ndarray::Array3::from_shape_fn((3, 4, 5), |(i, j, k)| (i * 40 + j * 7 + k) as u8);
     vec![

@@ -8,6 +8,7 @@ use gradus::data::images::{self, ColorMode};
 use gradus::data::preprocessing::{LabelEncoder, StandardScaler, Steps};
 use gradus::data::text::Vectorizer;
 use gradus::data::{CsvOptions, Stream, Table, idx, text, ts};
+use gradus::formats::hdf5::Hdf5File;
 use gradus::formats::npy;
 use gradus::formats::safetensors::TensorFile;
 use gradus::prelude::*;
@@ -30,7 +31,7 @@ pub struct Target {
 const MB: usize = 1 << 20;
 
 /// All of them.
-pub const TARGETS: [Target; 18] = [
+pub const TARGETS: [Target; 21] = [
     target("safetensors", safetensors, seeds::safetensors, mutate::mutate_safetensors, 16 * MB),
     target("model", model, seeds::models, mutate::mutate_safetensors, 32 * MB),
     target("architecture", architecture, seeds::architectures, mutate::mutate_json, 256 * MB),
@@ -44,6 +45,9 @@ pub const TARGETS: [Target; 18] = [
     target("csv_options", csv_options, seeds::tables_with_options, mutate::mutate, 16 * MB),
     target("npy", npy, seeds::npy, mutate::mutate, 16 * MB),
     target("npz", npz, seeds::npz, mutate::mutate, 64 * MB),
+    target("hdf5", hdf5, seeds::hdf5, mutate::mutate, 64 * MB),
+    target("keras", keras, seeds::keras, mutate::mutate, 64 * MB),
+    target("keras_weights", keras_weights, seeds::keras_weights, mutate::mutate, 64 * MB),
     target("idx", read_idx, seeds::idx, mutate::mutate, 64 * MB),
     target("wav", wav, seeds::sounds, mutate::mutate, 64 * MB),
     target("png", picture, seeds::png, mutate::mutate_png, 128 * MB),
@@ -225,6 +229,32 @@ fn npz(bytes: &[u8]) -> bool {
     let again = npy::npz_to_bytes(&arrays, true).and_then(|bytes| npy::npz_from_bytes(&bytes));
     assert!(again.expect("what is written is read").keys().eq(arrays.keys()));
     true
+}
+
+/// All groups and arrays of a file, as deep as files of Keras are and some more.
+fn hdf5(bytes: &[u8]) -> bool {
+    let Ok(file) = Hdf5File::from_bytes(bytes.to_vec()) else { return false };
+    let Ok(root) = file.root() else { return false };
+    let (mut open, mut left) = (vec![root], 2000);
+    while let Some(group) = open.pop() {
+        let _ = (group.texts("layer_names"), group.texts("model_config"), group.texts("name"));
+        for name in group.names().take(left) {
+            left -= 1;
+            match group.group(name) {
+                Ok(inner) => open.push(inner),
+                Err(_) => drop(group.dataset(name).and_then(|array| array.read())),
+            }
+        }
+    }
+    true
+}
+
+fn keras(bytes: &[u8]) -> bool {
+    in_file(bytes, |path| Model::<f32>::load_keras(path).is_ok() | Model::<f64>::load_keras(path).is_ok())
+}
+
+fn keras_weights(bytes: &[u8]) -> bool {
+    in_file(bytes, |path| MODEL.with_borrow_mut(|model| model.load_keras_weights(path).is_ok()))
 }
 
 fn read_idx(bytes: &[u8]) -> bool {

@@ -25,7 +25,14 @@ mod kills;
 #[cfg(unix)]
 mod misuse;
 /// Every reader, for which all features are needed.
-#[cfg(all(feature = "audio", feature = "csv", feature = "images", feature = "npz", feature = "datasets"))]
+#[cfg(all(
+    feature = "audio",
+    feature = "csv",
+    feature = "images",
+    feature = "keras",
+    feature = "npz",
+    feature = "datasets"
+))]
 mod readers {
     mod memory;
     #[path = "../../../fuzz/src/mutate.rs"]
