@@ -53,7 +53,8 @@
 //! A custom layer is a [`Layer`] (one input, one output) or a [`MultiLayer`]; three methods make one.
 //!
 //! # Features
-//! `datasets`, `threads` and `progress` are on by default; `csv`, `images`, `audio`, `npz`, `plots`, `tensorboard`, `download` are not.
+//! `datasets`, `threads` and `progress` are on by default; `csv`, `images`, `audio`, `npz`, `keras`, `torch`, `plots`, `tensorboard`,
+//! `download` are not.
 
 pub mod activations;
 pub mod applications;

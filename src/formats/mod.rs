@@ -7,6 +7,8 @@ mod half;
 pub mod hdf5;
 pub mod npy;
 pub mod safetensors;
+#[cfg(feature = "torch")]
+pub mod torch;
 
 pub use half::{Bf16, F16};
 

@@ -24,3 +24,5 @@ mod splits;
 #[cfg(feature = "csv")]
 mod table;
 mod text;
+#[cfg(feature = "torch")]
+mod torch;
