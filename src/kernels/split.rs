@@ -7,7 +7,7 @@ use std::ops::Range;
 use crate::parallel::{for_each, has_help, in_pieces};
 
 /// Parts of one call, at most.
-const MOST_PARTS: usize = 16;
+const MOST_PARTS: usize = 32;
 /// Multiplications that a part has at least: some microseconds.
 const LEAST_WORK: usize = 1 << 18;
 
@@ -17,26 +17,18 @@ pub fn parts(work: usize) -> usize {
     if work < 2 * LEAST_WORK || !has_help() { 1 } else { (work / LEAST_WORK).min(MOST_PARTS) }
 }
 
-/// Cuts a result into about `parts` parts, some along its rows times some along its columns, so that as little as possible is
-/// read: every part of the rows reads all that columns are made of, and every part of the columns all that rows are made of.
-pub fn rows_and_columns(
-    parts: usize,
-    [rows, columns]: [usize; 2],
-    [row_values, column_values]: [usize; 2],
-) -> [usize; 2] {
-    let mut best = [parts.min(rows).max(1), 1];
-    let read = |[by_rows, by_columns]: [usize; 2]| by_rows * column_values + by_columns * row_values;
-    let mut by_columns = 2;
-    while by_columns <= parts.min(columns) {
-        let cut = [parts.div_ceil(by_columns).min(rows).max(1), by_columns];
-        // More parts first, then less to read.
-        let fewer = cut[0] * cut[1] < best[0] * best[1];
-        if !fewer && (cut[0] * cut[1] > best[0] * best[1] || read(cut) < read(best)) {
-            best = cut;
-        }
-        by_columns *= 2;
-    }
-    best
+/// How many parts a result is cut into along its rows, and how many along its columns, at most `parts` in all, so that the largest
+/// is done soonest. There are `work` multiplications; a part reads what its rows and its columns are made of, `values` in the whole.
+pub fn rows_and_columns(parts: usize, work: usize, whole: [usize; 2], values: [usize; 2]) -> [usize; 2] {
+    /// A value is read from a far cache in the time of so many multiplications.
+    const READ: usize = 8;
+    let whole = whole.map(|count| count.max(1));
+    let share = |of: usize, axis: usize, cut: [usize; 2]| of / whole[axis] * whole[axis].div_ceil(cut[axis]);
+    let time = |cut: [usize; 2]| {
+        share(share(work, 0, cut), 1, cut) + READ * (share(values[0], 0, cut) + share(values[1], 1, cut))
+    };
+    let cuts = (1..=parts.min(whole[1])).map(|by_columns| [(parts / by_columns).clamp(1, whole[0]), by_columns]);
+    cuts.min_by_key(|&cut| time(cut)).unwrap_or([1, 1])
 }
 
 /// Part `number` of 0..`len` cut into `count`.
@@ -97,5 +89,32 @@ impl<F> Elements<F> {
     /// Those behind the first so many.
     pub fn behind(self, count: usize) -> Self {
         Self(self.0.wrapping_add(count))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{part_of, rows_and_columns};
+
+    #[test]
+    fn parts_are_even_and_read_little() {
+        let cut =
+            |parts, whole: [usize; 2], values| rows_and_columns(parts, whole[0] * whole[1] * 10_000, whole, values);
+        assert_eq!(cut(1, [9, 9], [1000, 1000]), [1, 1]);
+        // The larger operand is read once, the smaller by every part.
+        assert_eq!(cut(16, [160, 160], [1_000_000, 1000]), [16, 1]);
+        assert_eq!(cut(16, [160, 160], [1000, 1_000_000]), [1, 16]);
+        // Of 25 and 5 units no 16 parts are as even as 5 × 3 of 5 units and 1 each, or less.
+        let [rows, columns] = cut(16, [25, 5], [1000, 1000]);
+        assert!(rows * columns <= 16 && 25usize.div_ceil(rows) * 5usize.div_ceil(columns) <= 9, "{rows} × {columns}");
+        assert_eq!(cut(16, [3, 2], [10, 10]), [3, 2], "no more than there are units");
+    }
+
+    #[test]
+    fn the_parts_of_a_range_are_the_whole() {
+        for (len, count) in [(0, 1), (7, 3), (3, 7), (100, 32)] {
+            let parts = (0..count).flat_map(|number| part_of(len, number, count));
+            assert!(parts.eq(0..len), "{len} in {count}");
+        }
     }
 }

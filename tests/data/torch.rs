@@ -87,6 +87,20 @@ fn a_file_by_hand_is_read_with_its_offset_and_strides() {
 }
 
 #[test]
+fn texts_as_python_2_writes_them_are_read() {
+    let mut program = tensor(b"K\x01K\x02\x85K\x02\x85");
+    for (today, earlier) in
+        [(&b"X\x01\0\0\0"[..], &b"U\x01"[..]), (b"X\x07\0\0\0", b"U\x07"), (b"X\x03\0\0\0", b"T\x03\0\0\0")]
+    {
+        while let Some(at) = program.windows(today.len()).position(|bytes| bytes == today) {
+            program.splice(at..at + today.len(), earlier.iter().copied());
+        }
+    }
+    let state = StateDict::from_bytes(&legacy(&program, &storage())).unwrap();
+    assert_eq!(state.tensor("a").unwrap().values::<f32>(), Some(&[2.0, 4.0][..]));
+}
+
+#[test]
 fn classes_and_operations_beside_the_list_are_refused_by_name() {
     for (program, named) in [
         (&b"\x80\x02cposix\nsystem\nX\x02\0\0\0ls\x85R."[..], "`posix.system`"),

@@ -125,7 +125,9 @@ impl<'a> Machine<'a> {
                 self.take(8)?;
                 self.stack.push(Value::Float);
             }
-            b'X' => self.text()?,
+            b'X' | b'T' => self.text(true)?,
+            // As Python 2 writes texts.
+            b'U' => self.text(false)?,
             b'}' => self.push_dict(),
             b']' | b')' => self.push_items(code == b']', Vec::new()),
             b'(' => self.marks.push(self.stack.len()),
@@ -226,8 +228,9 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    fn text(&mut self) -> Result<(), String> {
-        let len = self.number(true)?;
+    /// A text behind its length, a number of one byte or of four.
+    fn text(&mut self, long: bool) -> Result<(), String> {
+        let len = self.number(long)?;
         let text = std::str::from_utf8(self.take(len)?).map_err(|problem| format!("a text of it: {problem}"))?;
         self.stack.push(Value::Text(self.made.texts.len()));
         self.made.texts.push(text.to_owned());

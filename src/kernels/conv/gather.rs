@@ -121,9 +121,9 @@ pub fn gather<F: Scalar>(
     let at_once = (SOURCE / a_pixel.max(1)).max(FEWEST_PIXELS);
     let stretches = pixels.div_ceil(at_once).max(1);
     // Stretches of pixels are worked on one after the other; where others help they do some, or some of the panels.
-    let parts = split::parts(target.len() * plan.taps * plan.depth);
+    let work = target.len() * plan.taps * plan.depth;
     let values = [samples * plan.source_len, packed.len()];
-    let [by_pixels, by_panels] = split::rows_and_columns(parts, [pixels, panels], values);
+    let [by_pixels, by_panels] = split::rows_and_columns(split::parts(work), work, [pixels, panels], values);
     let target = Elements::of(target);
     split::each(by_pixels * by_panels, &|number| {
         let panels = split::part_of(panels, number % by_panels, by_panels);

@@ -241,9 +241,10 @@ fn convolve<F: Scalar>(
     y: &mut [F],
 ) {
     let tiles = grid.tiles(y.len() / k);
-    let (parts, units) = (split::parts(PARTS * tiles * c * k), kernel[0].units());
+    let (work, units) = (PARTS * tiles * c * k, kernel[0].units());
+    let whole = [tiles.div_ceil(LANES), units];
     let [by_tiles, by_filters] =
-        split::rows_and_columns(parts, [tiles.div_ceil(LANES), units], [PARTS * tiles * c, PARTS * c * k]);
+        split::rows_and_columns(split::parts(work), work, whole, [PARTS * tiles * c, PARTS * c * k]);
     let (blocks, y) = (tiles.div_ceil(TILES).max(by_tiles), Elements::of(y));
     split::each(by_tiles * by_filters, &|number| {
         let units = split::part_of(units, number % by_filters, by_filters);

@@ -198,13 +198,13 @@ impl Way {
         }
     }
 
-    /// Rows and columns that a part has a multiple of, so that each element is summed up as in the whole: those whose
-    /// columns are taken together with any number of vectors, and whole tiles.
+    /// Rows and columns that a part has a multiple of. Few rows need it, so that each element is summed up as in the whole: their
+    /// columns are taken together by up to eight vectors. Else they are about a tile.
     fn units(self, [rows, _]: [usize; 2]) -> [usize; 2] {
         match self {
             Self::FewRows => [rows, 384],
             Self::Dots => [rows, 16],
-            Self::Blocked => [24, 48],
+            Self::Blocked => [8, 48],
         }
     }
 }
@@ -214,13 +214,14 @@ impl Way {
 fn in_parts<F: Scalar>(a: Matrix<'_, F>, b: Matrix<'_, F>, start: Start<'_, F>, c: &mut [F], c_row_stride: usize) {
     let (m, n, k) = (a.rows, b.cols, a.cols);
     let (way, c) = (Way::of(&a, &b), Elements::of(c));
-    let parts = split::parts(m.saturating_mul(n).saturating_mul(k));
+    let work = m.saturating_mul(n).saturating_mul(k);
+    let parts = split::parts(work);
     if parts == 1 {
         return product(way, a, b, start, c, c_row_stride);
     }
     let units = way.units([m, n]);
     let count = [m.div_ceil(units[0]), n.div_ceil(units[1])];
-    let [by_rows, by_columns] = split::rows_and_columns(parts, count, [m * k, k * n]);
+    let [by_rows, by_columns] = split::rows_and_columns(parts, work, count, [m * k, k * n]);
     split::each(by_rows * by_columns, &|number| {
         let of = |axis: usize, len: usize, number, parts| {
             let range = split::part_of(count[axis], number, parts);

@@ -95,12 +95,13 @@ pub(in crate::kernels) fn gemm_finished<F: Scalar>(
         return;
     }
     let c = Elements::of(c);
-    let parts = split::parts(m.saturating_mul(n).saturating_mul(k));
+    let work = m.saturating_mul(n).saturating_mul(k);
+    let parts = split::parts(work);
     if parts == 1 {
         return product(a, b, start, finish, c, c_row_stride, b.panels_of(0..b.units()));
     }
     let tiles = m.div_ceil(ROWS);
-    let [by_rows, by_columns] = split::rows_and_columns(parts, [tiles, b.units()], [m * k, k * n]);
+    let [by_rows, by_columns] = split::rows_and_columns(parts, work, [tiles, b.units()], [m * k, k * n]);
     split::each(by_rows * by_columns, &|number| {
         let tiles = split::part_of(tiles, number / by_columns, by_rows);
         let rows = (tiles.start * ROWS).min(m)..(tiles.end * ROWS).min(m);
@@ -117,8 +118,8 @@ pub(in crate::kernels) fn gemm_units<F: Scalar>(a: Matrix<'_, F>, b: &Packed<F>,
     product(a, b, Start::Zero, Finish::Linear, Elements::of(c), b.cols, b.panels_of(units));
 }
 
-/// A part has a multiple of so many rows: whole tiles.
-const ROWS: usize = 24;
+/// A part has a multiple of so many rows, about a tile.
+const ROWS: usize = 8;
 
 kernel! {
     /// Some panels of a product whose shapes have been checked. No other part has these elements of C.
