@@ -46,7 +46,7 @@ use std::sync::Arc;
 use super::safetensors::{Dtype, Tensor, TensorData, TensorFile};
 use crate::error::show;
 use crate::{Error, Result, memory};
-use containers::Content;
+use containers::{Content, Storage};
 use pickle::{Pickle, Value};
 
 /// Dictionaries within dictionaries, at most.
@@ -83,14 +83,6 @@ pub struct StateDict {
 enum Entry {
     Held(Tensor),
     View { storage: Arc<Storage>, offset: usize, shape: Vec<usize>, strides: Vec<usize> },
-}
-
-/// Values as a file holds them.
-#[derive(Debug)]
-struct Storage {
-    dtype: Dtype,
-    bytes: Vec<u8>,
-    big_endian: bool,
 }
 
 impl StateDict {

@@ -6,9 +6,17 @@ use std::sync::Arc;
 
 use zip::ZipArchive;
 
-use super::Storage;
 use super::pickle::{self, MAGIC_VALUE, Pickle, StorageRef, Value};
+use crate::formats::safetensors::Dtype;
 use crate::memory;
+
+/// Values as a file holds them.
+#[derive(Debug)]
+pub(super) struct Storage {
+    pub dtype: Dtype,
+    pub bytes: Vec<u8>,
+    pub big_endian: bool,
+}
 
 /// A file taken apart.
 pub(super) struct Content {
