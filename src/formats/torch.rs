@@ -113,7 +113,8 @@ impl StateDict {
     }
 
     fn read(bytes: &[u8], path: &Path) -> Result<Self> {
-        if bytes.starts_with(b"PK") || bytes.starts_with(&[0x80]) && bytes.get(1).is_some_and(|&version| version < 6) {
+        let is_pickle = bytes.starts_with(&[0x80]) && bytes.get(1).is_some_and(|&version| version < 6);
+        if bytes.starts_with(b"PK") || is_pickle && !is_safetensors(bytes) {
             let content = if bytes.starts_with(b"PK") { containers::zip(bytes) } else { containers::legacy(bytes) };
             let read = content.and_then(|content| Self::from_content(&content, path));
             return read.map_err(|problem| Error::file(path, problem));
@@ -233,6 +234,12 @@ impl StateDict {
     fn entry(&self, name: &str) -> Option<&Entry> {
         self.tensors.iter().find(|(key, _)| key == name).map(|(_, entry)| entry)
     }
+}
+
+/// Whether bytes begin as safetensors: with the length of a header that is there. Its lowest bytes may be those of a pickle.
+fn is_safetensors(bytes: &[u8]) -> bool {
+    let behind = bytes.split_first_chunk::<8>();
+    behind.is_some_and(|(len, rest)| rest.starts_with(b"{") && u64::from_le_bytes(*len) <= rest.len() as u64)
 }
 
 /// Names, types and shapes, a line each; of dictionaries the keys.

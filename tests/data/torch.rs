@@ -87,6 +87,17 @@ fn a_file_by_hand_is_read_with_its_offset_and_strides() {
 }
 
 #[test]
+fn safetensors_whose_length_looks_like_a_pickle_are_read() {
+    for len in 1..700 {
+        let mut file = TensorFile::new();
+        let name = "w".repeat(len);
+        file.insert(&name, &gradus::ndarray::arr1(&[1.0f32, 2.0]));
+        let state = StateDict::from_bytes(&file.to_bytes().unwrap()).unwrap();
+        assert_eq!(state.tensor(&name).unwrap().values::<f32>(), Some(&[1.0, 2.0][..]));
+    }
+}
+
+#[test]
 fn texts_as_python_2_writes_them_are_read() {
     let mut program = tensor(b"K\x01K\x02\x85K\x02\x85");
     for (today, earlier) in
