@@ -1,6 +1,6 @@
 //! The mathematics: plain functions on slices, forward beside backward, each with its formula.
 //!
-//! No state and no configuration; layers hold those. SIMD, blocking and `unsafe` live here, and `unsafe` in `parallel::team`.
+//! No state and no configuration; layers hold those. SIMD, blocking and `unsafe` live here, and `unsafe` in `parallel`.
 #![allow(unsafe_code, clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::too_many_arguments)]
 // Kinks, limits and tests compare exactly.
 #![allow(clippy::float_cmp)]

@@ -140,12 +140,8 @@ fn check_fits(len: usize, rows: usize, cols: usize, row_stride: usize) {
 /// ```
 #[inline]
 pub fn gemm<F: Scalar>(a: Matrix<'_, F>, b: Matrix<'_, F>, start: Start<'_, F>, c: &mut [F], c_row_stride: usize) {
-    let (m, n, k) = (a.rows, b.cols, a.cols);
-    assert_eq!(k, b.rows, "a has {k} columns, b {} rows", b.rows);
-    check_fits(c.len(), m, n, c_row_stride);
-    if let Start::Bias(bias) = start {
-        assert_eq!(bias.len(), n, "one bias a column");
-    }
+    let (m, n) = (a.rows, b.cols);
+    check_product(a.shape(), b.shape(), &start, c.len(), c_row_stride);
     if m == 0 || n == 0 {
         return;
     }
@@ -163,6 +159,23 @@ pub fn gemm<F: Scalar>(a: Matrix<'_, F>, b: Matrix<'_, F>, start: Start<'_, F>, 
     in_parts(a, b, start, c, c_row_stride);
 }
 
+/// Operands of the shapes (m, k) and (k, n), a bias and a C of `c_len` elements must fit together.
+#[inline]
+#[track_caller]
+fn check_product<F>(
+    [m, k]: [usize; 2],
+    [rows, n]: [usize; 2],
+    start: &Start<'_, F>,
+    c_len: usize,
+    c_row_stride: usize,
+) {
+    assert_eq!(k, rows, "a has {k} columns, b {rows} rows");
+    check_fits(c_len, m, n, c_row_stride);
+    if let Start::Bias(bias) = start {
+        assert_eq!(bias.len(), n, "one bias a column");
+    }
+}
+
 /// [`gemm`] on this thread alone.
 pub(super) fn gemm_alone<F: Scalar>(
     a: Matrix<'_, F>,
@@ -171,8 +184,7 @@ pub(super) fn gemm_alone<F: Scalar>(
     c: &mut [F],
     c_row_stride: usize,
 ) {
-    assert_eq!(a.cols, b.rows, "a has {} columns, b {} rows", a.cols, b.rows);
-    check_fits(c.len(), a.rows, b.cols, c_row_stride);
+    check_product(a.shape(), b.shape(), &start, c.len(), c_row_stride);
     product(Way::of(&a, &b), a, b, start, Elements::of(c), c_row_stride);
 }
 

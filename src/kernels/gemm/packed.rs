@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{DEPTH, HEIGHT, Matrix, Onto, Panels, Rows, Start, check_fits, cuts, even_cuts, pack, tile};
+use super::{DEPTH, HEIGHT, Matrix, Onto, Panels, Rows, Start, check_product, cuts, even_cuts, pack, tile};
 use crate::Scalar;
 use crate::kernels::aligned::Aligned;
 use crate::kernels::dispatch::kernel;
@@ -86,11 +86,7 @@ pub(in crate::kernels) fn gemm_finished<F: Scalar>(
     c_row_stride: usize,
 ) {
     let (m, n, k) = (a.rows, b.cols, a.cols);
-    assert_eq!(k, b.rows, "a has {k} columns, b {} rows", b.rows);
-    check_fits(c.len(), m, n, c_row_stride);
-    if let Start::Bias(bias) = start {
-        assert_eq!(bias.len(), n, "one bias a column");
-    }
+    check_product(a.shape(), [b.rows, n], &start, c.len(), c_row_stride);
     if m == 0 || n == 0 {
         return;
     }
@@ -113,8 +109,7 @@ pub(in crate::kernels) fn gemm_finished<F: Scalar>(
 
 /// C = A·B for some units of B's columns, on this thread alone; `c` has rows as long as B's.
 pub(in crate::kernels) fn gemm_units<F: Scalar>(a: Matrix<'_, F>, b: &Packed<F>, units: Range<usize>, c: &mut [F]) {
-    assert_eq!(a.cols, b.rows, "a has {} columns, b {} rows", a.cols, b.rows);
-    check_fits(c.len(), a.rows, b.cols, b.cols);
+    check_product(a.shape(), [b.rows, b.cols], &Start::<F>::Zero, c.len(), b.cols);
     product(a, b, Start::Zero, Finish::Linear, Elements::of(c), b.cols, b.panels_of(units));
 }
 
